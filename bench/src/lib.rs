@@ -1,0 +1,1 @@
+//! Benches per stage and per call, and the load generator.

@@ -1,0 +1,9 @@
+//! G.711, Opus, resampling and audio files for telephony.
+//!
+//! Samples flow through this crate as 16-bit PCM in buffers that the caller owns. Nothing here
+//! asks a clock, opens a socket or starts a thread; after construction the per-frame paths
+//! allocate nothing.
+
+mod units;
+
+pub use units::{SampleCount, SampleRate};

@@ -1,0 +1,1 @@
+//! The sidetone program.

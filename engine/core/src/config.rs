@@ -1,0 +1,292 @@
+//! What can be set about a call, with defaults, checked once before the first call.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Everything a [`Call`](crate::call::Call) needs to know. Shared by all calls.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct CallConfig {
+    /// Who the agent is.
+    pub agent: AgentConfig,
+    /// When somebody speaks.
+    pub vad: VadConfig,
+    /// When a turn has ended.
+    pub endpointing: EndpointingConfig,
+    /// Transcripts while the caller speaks.
+    pub partials: PartialsConfig,
+    /// How audio reaches the caller.
+    pub playout: PlayoutConfig,
+    /// How long anybody waits for anything.
+    pub patience: PatienceConfig,
+    /// What is said when services fail: audio that needs none.
+    pub phrases: Phrases,
+}
+
+/// `[agent]`: who the agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentConfig {
+    /// What the agent says first. Default: empty, the caller speaks first.
+    pub greeting: String,
+    /// What the language model is told about its task. Default: empty.
+    pub instructions: String,
+    /// The language of the call, an ISO 639-1 code. Default: `en`.
+    pub language: String,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            greeting: String::new(),
+            instructions: String::new(),
+            language: "en".into(),
+        }
+    }
+}
+
+/// When somebody speaks: hysteresis over the detector's probability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VadConfig {
+    /// At or above this probability a frame is speech. 0.0 to 1.0. Default: 0.5.
+    pub speech_threshold: f32,
+    /// Below this probability a frame is silence once speech has begun; not above
+    /// `speech_threshold`. Default: 0.35.
+    pub silence_threshold: f32,
+    /// Speech begins after this much of it, in ms, 0 to 1000. Default: 80.
+    pub min_speech_ms: u32,
+    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 120.
+    pub barge_in_ms: u32,
+    /// How much audio before the first speech frame belongs to the turn, in ms, 0 to 1000.
+    /// Default: 300.
+    pub pre_roll_ms: u32,
+}
+
+impl Default for VadConfig {
+    fn default() -> Self {
+        Self {
+            speech_threshold: 0.5,
+            silence_threshold: 0.35,
+            min_speech_ms: 80,
+            barge_in_ms: 120,
+            pre_roll_ms: 300,
+        }
+    }
+}
+
+/// When a turn has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointingConfig {
+    /// This much silence ends a turn, in ms, 100 to 5000. Default: 300.
+    pub silence_ms: u32,
+    /// A turn longer than this is cut and answered, in ms, 1000 to 120000. Default: 30000.
+    pub max_turn_ms: u32,
+}
+
+impl Default for EndpointingConfig {
+    fn default() -> Self {
+        Self {
+            silence_ms: 300,
+            max_turn_ms: 30_000,
+        }
+    }
+}
+
+/// Transcripts while the caller speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PartialsConfig {
+    /// Ask for a partial transcript this often while the caller speaks, in ms; 0: never.
+    /// Default: 0.
+    pub interval_ms: u32,
+}
+
+/// How audio reaches the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlayoutConfig {
+    /// How much audio may be sent ahead of what was played, in ms, 200 to 10000. Default: 2000.
+    pub lead_ms: u32,
+    /// How much audio one message carries; a mark follows each, in ms, 20 to 200. Default: 200.
+    pub chunk_ms: u32,
+}
+
+impl Default for PlayoutConfig {
+    fn default() -> Self {
+        Self {
+            lead_ms: 2_000,
+            chunk_ms: 200,
+        }
+    }
+}
+
+/// How long anybody waits for anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatienceConfig {
+    /// A caller who waits this long without hearing anything is told to hold. Default: 3.5 s.
+    pub hold: Duration,
+    /// A service that has not moved for this long has failed. Default: 8 s.
+    pub service: Duration,
+    /// After this many failures in a row the agent says goodbye. Default: 3.
+    pub max_failures: u32,
+    /// A mark that has not come back this long after its audio should have been played never
+    /// will. Default: 1 s.
+    pub mark_grace: Duration,
+    /// The stream must start this soon after the socket opened. Default: 5 s.
+    pub start: Duration,
+    /// A started leg that sends nothing for this long is gone. Default: 30 s.
+    pub idle: Duration,
+}
+
+impl Default for PatienceConfig {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_millis(3_500),
+            service: Duration::from_secs(8),
+            max_failures: 3,
+            mark_grace: Duration::from_secs(1),
+            start: Duration::from_secs(5),
+            idle: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Words with their audio, for when speech synthesis cannot be relied on.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Phrases {
+    /// "One moment, please."
+    pub hold: Phrase,
+    /// "I'm sorry, something went wrong. Could you say that again?"
+    pub apology: Phrase,
+    /// "I'm sorry, we are having technical difficulties. Please call again later. Goodbye."
+    pub farewell: Phrase,
+}
+
+/// Words with their audio.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phrase {
+    /// The words.
+    pub text: String,
+    /// The same as mono 16-bit PCM at 8 kHz. Empty: nothing is played.
+    pub audio: Arc<[i16]>,
+}
+
+impl Default for Phrase {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            audio: Arc::from([]),
+        }
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("`{key}` = {value}: {expected}")]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The key as in the configuration file, `section.key`.
+    pub key: &'static str,
+    /// The value given.
+    pub value: String,
+    /// What is allowed.
+    pub expected: &'static str,
+}
+
+impl CallConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// Names the first key whose value is out of range, and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |ok: bool, key, value: String, expected| {
+            if ok {
+                Ok(())
+            } else {
+                Err(ConfigError {
+                    key,
+                    value,
+                    expected,
+                })
+            }
+        };
+        let vad = &self.vad;
+        check(
+            (0.0..=1.0).contains(&vad.speech_threshold),
+            "vad.speech_threshold",
+            vad.speech_threshold.to_string(),
+            "must be between 0.0 and 1.0",
+        )?;
+        check(
+            (0.0..=vad.speech_threshold).contains(&vad.silence_threshold),
+            "vad.silence_threshold",
+            vad.silence_threshold.to_string(),
+            "must be between 0.0 and vad.speech_threshold",
+        )?;
+        let ranges = [
+            (
+                "vad.min_speech_ms",
+                vad.min_speech_ms,
+                0..=1_000,
+                "must be 0 to 1000",
+            ),
+            (
+                "vad.barge_in_ms",
+                vad.barge_in_ms,
+                0..=1_000,
+                "must be 0 to 1000",
+            ),
+            (
+                "vad.pre_roll_ms",
+                vad.pre_roll_ms,
+                0..=1_000,
+                "must be 0 to 1000",
+            ),
+            (
+                "endpointing.silence_ms",
+                self.endpointing.silence_ms,
+                100..=5_000,
+                "must be 100 to 5000",
+            ),
+            (
+                "endpointing.max_turn_ms",
+                self.endpointing.max_turn_ms,
+                1_000..=120_000,
+                "must be 1000 to 120000",
+            ),
+            (
+                "playout.lead_ms",
+                self.playout.lead_ms,
+                200..=10_000,
+                "must be 200 to 10000",
+            ),
+            (
+                "playout.chunk_ms",
+                self.playout.chunk_ms,
+                20..=200,
+                "must be 20 to 200",
+            ),
+        ];
+        for (key, value, range, expected) in ranges {
+            check(range.contains(&value), key, value.to_string(), expected)?;
+        }
+        let partials = self.partials.interval_ms;
+        check(
+            partials == 0 || (200..=10_000).contains(&partials),
+            "stt.partial_interval_ms",
+            partials.to_string(),
+            "must be 0 (off) or 200 to 10000",
+        )?;
+        let language = &self.agent.language;
+        check(
+            language.len() == 2 && language.bytes().all(|b| b.is_ascii_lowercase()),
+            "agent.language",
+            format!("{language:?}"),
+            "must be an ISO 639-1 code such as \"en\", \"es\" or \"pt\"",
+        )
+    }
+}

@@ -1,0 +1,232 @@
+//! The languages that legs speak.
+//!
+//! A [`Dialect`] turns a provider's messages into [`LegMessage`]s and [`Outbound`] messages into
+//! the provider's bytes. Each provider is one file here; nothing else knows its wire format.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
+use sidetone_codecs::SampleRate;
+use thiserror::Error;
+
+/// One provider's wire format, for one leg.
+pub trait Dialect: Send {
+    /// Understands one message of the leg. The result may borrow from `message` and from the
+    /// dialect's own scratch space; a media message allocates nothing after the first.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the message. The leg stays usable: the next message is independent.
+    fn parse<'a>(&'a mut self, message: &'a [u8]) -> Result<LegMessage<'a>, DialectError>;
+
+    /// Appends `message` in the provider's format to `out` and says how it must be framed.
+    fn write(&mut self, message: &Outbound, out: &mut Vec<u8>) -> FrameKind;
+}
+
+/// How a message travels on a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// As a text message; the bytes are UTF-8.
+    Text,
+    /// As a binary message.
+    Binary,
+}
+
+/// One message from a leg, with what its envelope says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegMessage<'a> {
+    /// Which stream it belongs to, where the message says.
+    #[serde(borrow)]
+    pub stream_id: Option<Cow<'a, str>>,
+    /// Its place in the order of the leg's messages, counted from 1, where the message says.
+    pub sequence: Option<u64>,
+    /// What it says.
+    #[serde(borrow)]
+    pub body: Inbound<'a>,
+}
+
+/// What a leg says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Inbound<'a> {
+    /// The socket is up; the stream starts next.
+    Connected,
+    /// The stream starts.
+    Start(Start),
+    /// A stretch of audio.
+    #[serde(borrow)]
+    Media(Media<'a>),
+    /// The caller pressed a key.
+    Dtmf {
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+    },
+    /// Everything sent before this mark was played, or flushed by a clear.
+    Mark {
+        /// As it was sent.
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    },
+    /// The stream is over.
+    Stop,
+    /// An event this dialect does not know: ignored, and counted.
+    Unknown,
+}
+
+/// How a stream begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The provider's id of the stream.
+    pub stream_id: String,
+    /// The provider's id of the call, where it says.
+    pub call_id: Option<String>,
+    /// The provider's id of the account, where it says.
+    pub account_id: Option<String>,
+    /// What the webhook passed along (Twilio: `<Parameter>`).
+    pub parameters: BTreeMap<String, String>,
+    /// How audio is encoded in both directions.
+    pub format: LegFormat,
+}
+
+/// How a leg's audio is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegFormat {
+    /// The encoding of a sample.
+    pub encoding: Encoding,
+    /// Samples per second.
+    pub rate: SampleRate,
+}
+
+impl LegFormat {
+    /// G.711 μ-law at 8 kHz: the telephone network of North America, and Twilio's format.
+    pub const MULAW_8000: Self = Self {
+        encoding: Encoding::Mulaw,
+        rate: SampleRate::HZ_8000,
+    };
+}
+
+/// The encoding of a sample: one byte each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encoding {
+    /// G.711 μ-law.
+    Mulaw,
+    /// G.711 A-law.
+    Alaw,
+}
+
+/// A stretch of a leg's audio.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media<'a> {
+    /// Whose audio it is.
+    pub track: Track,
+    /// Its place in the order of this track's chunks, counted from 1, where the message says.
+    pub chunk: Option<u64>,
+    /// When it was captured, in ms since the stream began, where the message says.
+    pub timestamp_ms: Option<u64>,
+    /// The audio in the leg's format.
+    #[serde(borrow, with = "bytes_base64")]
+    pub payload: Cow<'a, [u8]>,
+}
+
+/// Whose audio a leg carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Track {
+    /// What the person on the phone says.
+    Inbound,
+    /// What the person on the phone hears.
+    Outbound,
+}
+
+/// What the engine says to a leg.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outbound {
+    /// Play this after everything sent before.
+    Media {
+        /// Audio in the leg's format, any length.
+        #[serde(with = "bytes_base64")]
+        payload: Vec<u8>,
+    },
+    /// Tell me when everything before this was played.
+    Mark {
+        /// Comes back in [`Inbound::Mark`].
+        name: String,
+    },
+    /// Forget everything not yet played.
+    Clear,
+}
+
+/// What is wrong with a leg's message. Carries no content of the message: it may be speech.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(tag = "error", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DialectError {
+    /// Not JSON, or not an object with an `event`.
+    #[error("not a JSON message: {reason} at byte {offset}")]
+    Syntax {
+        /// What the parser met.
+        reason: String,
+        /// Where, counted from 0.
+        offset: usize,
+    },
+    /// A field is missing, or is not of the type the protocol says.
+    #[error("`{event}` message: field `{field}` is missing or of the wrong type")]
+    Field {
+        /// Which message.
+        event: String,
+        /// Which field, as a path.
+        field: String,
+    },
+    /// The audio is not valid base64.
+    #[error("`media` message: the payload is not valid base64")]
+    Base64,
+    /// The audio is longer than a leg may send at once.
+    #[error("`media` message: the payload has {len} bytes; at most {max} are taken")]
+    PayloadTooLong {
+        /// How long it is, in bytes.
+        len: usize,
+        /// How long it may be, in bytes.
+        max: usize,
+    },
+    /// The stream's audio is in a format this engine does not speak.
+    #[error("`start` message: media format {format} is not supported; audio/x-mulaw at 8000 Hz is")]
+    Format {
+        /// What the message says.
+        format: String,
+    },
+    /// A binary message on a leg whose dialect is text, or the reverse.
+    #[error("a {got} message on a leg that speaks {expected}")]
+    Frame {
+        /// What came.
+        got: String,
+        /// What the dialect speaks.
+        expected: String,
+    },
+}
+
+/// Bytes as base64 text.
+mod bytes_base64 {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: impl AsRef<[u8]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: From<Vec<u8>>,
+    {
+        let text = String::deserialize(deserializer)?;
+        Ok(STANDARD.decode(text).map_err(D::Error::custom)?.into())
+    }
+}

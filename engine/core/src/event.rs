@@ -1,0 +1,235 @@
+//! What a call tells whoever watches it.
+//!
+//! Events are for the program around the engine, not for its log: some carry what was said.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{FailureKind, Service};
+
+/// Numbers a call's turns, of both speakers together, from 1.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TurnId(pub u32);
+
+/// Something that happened in a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+#[non_exhaustive]
+pub enum CallEvent {
+    /// The stream started.
+    #[serde(rename = "call.started")]
+    CallStarted {
+        /// The provider's id of the stream.
+        stream_id: String,
+        /// The provider's id of the call, where it says.
+        provider_call_id: Option<String>,
+    },
+    /// The caller began to speak.
+    #[serde(rename = "turn.started")]
+    TurnStarted {
+        /// The caller's turn.
+        turn: TurnId,
+    },
+    /// The caller finished speaking; the final transcript is on its way.
+    #[serde(rename = "turn.ended")]
+    TurnEnded {
+        /// The caller's turn.
+        turn: TurnId,
+        /// How long the caller spoke, in ms.
+        speech_ms: u64,
+    },
+    /// What the caller has said so far; it may still change.
+    #[serde(rename = "transcript.partial")]
+    TranscriptPartial {
+        /// The caller's turn.
+        turn: TurnId,
+        /// The words so far.
+        text: String,
+    },
+    /// What the caller said. Empty: there were no words in what sounded like speech.
+    #[serde(rename = "transcript.final")]
+    TranscriptFinal {
+        /// The caller's turn.
+        turn: TurnId,
+        /// The words.
+        text: String,
+    },
+    /// The first audio of an agent's turn went to the leg.
+    #[serde(rename = "agent.speaking")]
+    AgentSpeaking {
+        /// The agent's turn.
+        turn: TurnId,
+    },
+    /// The agent handed a sentence to speech synthesis.
+    #[serde(rename = "agent.sentence")]
+    AgentSentence {
+        /// The agent's turn.
+        turn: TurnId,
+        /// The sentence.
+        text: String,
+    },
+    /// The caller heard the agent's turn to its end.
+    #[serde(rename = "agent.finished")]
+    AgentFinished {
+        /// The agent's turn.
+        turn: TurnId,
+        /// All of it.
+        heard: String,
+    },
+    /// The caller interrupted the agent.
+    #[serde(rename = "agent.interrupted")]
+    AgentInterrupted {
+        /// The agent's turn.
+        turn: TurnId,
+        /// What the caller had heard of it, cut at the word where playout stopped.
+        heard: String,
+        /// From the caller's first sound to the decision, in ms.
+        onset_to_clear_ms: u64,
+    },
+    /// The agent goes on with what an interruption without words had cut off.
+    #[serde(rename = "agent.resumed")]
+    AgentResumed {
+        /// The agent's new turn.
+        turn: TurnId,
+    },
+    /// The caller pressed a key.
+    #[serde(rename = "dtmf")]
+    Dtmf {
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+    },
+    /// Where the time of a turn went, from the end of the caller's speech to the agent's first
+    /// audio.
+    #[serde(rename = "turn.metrics")]
+    TurnMetrics(TurnMetrics),
+    /// Something failed; the call goes on unless `call.ended` follows.
+    #[serde(rename = "error")]
+    Error {
+        /// What failed.
+        #[serde(flatten)]
+        error: CallError,
+    },
+    /// The call is over. The last event.
+    #[serde(rename = "call.ended")]
+    CallEnded {
+        /// Why.
+        reason: EndReason,
+        /// What was counted on the way.
+        counters: Counters,
+    },
+}
+
+/// The latency of one answer, in ms. The parts add up to `total_ms`, except that speech that
+/// overlaps (the language model still writing while the voice speaks) counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnMetrics {
+    /// The caller's turn.
+    pub turn: TurnId,
+    /// From the end of speech to the decision that the turn ended.
+    pub endpointing_ms: u64,
+    /// From that decision to the final transcript.
+    pub stt_ms: u64,
+    /// From the transcript to the language model's first token.
+    pub llm_first_token_ms: u64,
+    /// From the first token to the first complete sentence.
+    pub llm_first_sentence_ms: u64,
+    /// From that sentence to the first byte of its audio.
+    pub tts_first_byte_ms: u64,
+    /// From the end of speech to the first audio handed to the leg.
+    pub total_ms: u64,
+}
+
+/// What can fail in a call without ending it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallError {
+    /// A speech service or the language model failed.
+    Service {
+        /// Which one.
+        service: Service,
+        /// How.
+        failure: FailureKind,
+        /// One line for the operator.
+        detail: String,
+    },
+    /// The leg sent something the engine cannot use. Reported for the first of each kind;
+    /// all are counted.
+    Leg {
+        /// What was wrong.
+        fault: LegFault,
+        /// One line for the operator.
+        detail: String,
+    },
+}
+
+/// What a leg can do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LegFault {
+    /// A message that cannot be understood.
+    Malformed,
+    /// A message for another stream.
+    ForeignStream,
+    /// Audio, a key or a mark before the stream started.
+    BeforeStart,
+    /// A second start.
+    SecondStart,
+    /// A frame that came after its successor was used.
+    Late,
+    /// A frame that came twice.
+    Duplicate,
+    /// Frames that never came.
+    Gap,
+    /// An event the dialect does not know.
+    Unknown,
+    /// A mark that was never sent.
+    ForeignMark,
+}
+
+/// What a call counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Inbound audio frames used.
+    pub frames_in: u64,
+    /// Audio messages sent.
+    pub media_out: u64,
+    /// Caller's turns with words.
+    pub turns: u64,
+    /// Interruptions of the agent.
+    pub interruptions: u64,
+    /// Failures of services.
+    pub service_failures: u64,
+    /// Faults of the leg, by kind; a gap counts its missing frames.
+    pub leg_faults: std::collections::BTreeMap<LegFault, u64>,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The caller hung up, or the provider ended the stream.
+    CallerHungUp,
+    /// The socket closed or broke without a goodbye.
+    LegLost,
+    /// The agent said goodbye.
+    AgentHungUp,
+    /// The program around the engine ended it.
+    Commanded,
+    /// A service failed three times in a row.
+    ServicesFailed,
+    /// The stream did not start in time.
+    NoStart,
+    /// Nothing came from the leg for too long.
+    LegSilent,
+    /// The leg does not read what it is sent.
+    LegStalled,
+    /// The leg sent more than it may, or too much that cannot be understood.
+    LegAbusive,
+    /// The leg may not start this stream.
+    Refused,
+}

@@ -1,0 +1,101 @@
+//! What goes into a call and what comes out of it.
+//!
+//! Every input and output serialises, so that a call can be written down and replayed to the
+//! same output.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dialect::{DialectError, LegMessage, Outbound},
+    event::{CallEvent, EndReason},
+    job::{Job, JobId, JobUpdate},
+};
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", content = "value", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// The leg sent a message.
+    #[serde(borrow)]
+    Leg(LegMessage<'a>),
+    /// The leg sent something that is no message; it is counted, and the call goes on.
+    LegMalformed(DialectError),
+    /// The leg's socket closed or broke.
+    LegClosed,
+    /// News of a job.
+    Job(JobUpdate),
+    /// A deadline passed and nothing else happened.
+    Deadline,
+    /// The program around the engine wants something.
+    Command(Command),
+}
+
+/// What the program around the engine may ask of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// The agent says this as soon as the caller does not hold the floor.
+    Say {
+        /// What to say.
+        text: String,
+    },
+    /// End the call: say the words, wait until they were heard, hang up.
+    HangUp {
+        /// The last words; `None`: hang up at once.
+        farewell: Option<String>,
+    },
+}
+
+/// What a call wants done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "output", content = "value", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Output {
+    /// Send this to the leg, in order.
+    Leg(Outbound),
+    /// Run this job and feed its updates back.
+    Start(Job),
+    /// The job's result is no longer wanted; stopping it saves cost.
+    Cancel(JobId),
+    /// Tell whoever watches.
+    Event(CallEvent),
+    /// Close the leg; the call is over and takes no more inputs.
+    HangUp(EndReason),
+}
+
+/// PCM as base64 of little-endian 16-bit samples.
+pub(crate) mod pcm_base64 {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(
+        samples: impl AsRef<[i16]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = samples
+            .as_ref()
+            .iter()
+            .flat_map(|s| s.to_le_bytes())
+            .collect();
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: From<Vec<i16>>,
+    {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+        if bytes.len() % 2 != 0 {
+            return Err(D::Error::custom("16-bit PCM has an even number of bytes"));
+        }
+        let samples: Vec<i16> = bytes
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+            .collect();
+        Ok(samples.into())
+    }
+}

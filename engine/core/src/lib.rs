@@ -1,0 +1,21 @@
+//! One phone call as a pure state machine.
+//!
+//! A [`Call`](call::Call) is driven by one method, [`Call::step`](call::Call::step): time and an
+//! [`Input`](io::Input) go in, [`Output`](io::Output)s are appended to the caller's buffer, and
+//! the next deadline comes back. The call asks for speech recognition, language models and speech
+//! synthesis as [`Job`](job::Job)s by id and receives their results as inputs; results whose id is
+//! no longer current are dropped.
+//!
+//! Nothing in this crate is asynchronous, asks a clock, or does I/O. A whole conversation
+//! therefore runs in a test in microseconds, and benches, offline transcription and replay are
+//! simply other drivers of the same machine.
+
+pub mod call;
+pub mod config;
+pub mod conversation;
+pub mod dialect;
+pub mod event;
+pub mod io;
+pub mod job;
+pub mod time;
+pub mod vad;

@@ -1,0 +1,1 @@
+//! A real-time voice engine for phone calls: the embedding API.

@@ -1,0 +1,17 @@
+//! Speech recognition, language models, speech synthesis and voice activity detection, as
+//! adapters behind small traits.
+//!
+//! A [`Job`](sidetone_core::job::Job) from a call comes in, a provider works on it off the audio
+//! path, and [`JobUpdate`](sidetone_core::job::JobUpdate)s go back through a bounded [`Sink`].
+//! Providers share their models and connections between all calls. They know nothing of sockets,
+//! turns or playout.
+
+pub mod job;
+pub mod llm;
+pub mod stt;
+pub mod tts;
+
+pub use job::{JobHandle, Sink, SinkClosed};
+pub use llm::Llm;
+pub use stt::Stt;
+pub use tts::Tts;

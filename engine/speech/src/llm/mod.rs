@@ -1,0 +1,33 @@
+//! Language models.
+
+use sidetone_core::job::{JobFailure, LlmEvent, LlmJob};
+
+use crate::job::{JobHandle, Sink};
+
+/// Continues conversations. One instance serves all calls.
+pub trait Llm: Send + Sync {
+    /// What this provider can do.
+    fn capabilities(&self) -> LlmCapabilities;
+
+    /// Starts `job` at once and reports to `sink`: deltas, then exactly one event that ends the
+    /// job, unless the handle is dropped first. Never blocks; must be called within a tokio
+    /// runtime.
+    fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle;
+
+    /// Gets ready, so that the first job is as quick as the next.
+    ///
+    /// # Errors
+    ///
+    /// Why the service cannot be used right now. Jobs may be started all the same.
+    fn warm_up(&self) -> futures_util::future::BoxFuture<'_, Result<(), JobFailure>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// What a language model can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LlmCapabilities {
+    /// It can ask for the call to be ended.
+    pub hangs_up: bool,
+}

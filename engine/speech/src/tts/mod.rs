@@ -1,0 +1,33 @@
+//! Speech synthesis.
+
+use sidetone_core::job::{JobFailure, TtsEvent, TtsJob};
+
+use crate::job::{JobHandle, Sink};
+
+/// Speaks sentences. One instance serves all calls.
+pub trait Tts: Send + Sync {
+    /// What this provider can do.
+    fn capabilities(&self) -> TtsCapabilities;
+
+    /// Starts `job` at once and reports to `sink`: audio as it becomes available, then exactly
+    /// one event that ends the job, unless the handle is dropped first. Never blocks; must be
+    /// called within a tokio runtime.
+    fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle;
+
+    /// Gets ready, so that the first job is as quick as the next.
+    ///
+    /// # Errors
+    ///
+    /// Why the service cannot be used right now. Jobs may be started all the same.
+    fn warm_up(&self) -> futures_util::future::BoxFuture<'_, Result<(), JobFailure>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// What a speech synthesiser can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TtsCapabilities {
+    /// Audio arrives while the rest of the sentence is still being synthesised.
+    pub streams: bool,
+}

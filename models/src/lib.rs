@@ -1,0 +1,1 @@
+//! Where models come from: manifest, resolver and the bundled demo model.
