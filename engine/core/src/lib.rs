@@ -18,5 +18,6 @@ pub mod event;
 pub mod ingress;
 pub mod io;
 pub mod job;
+pub mod sim;
 pub mod time;
 pub mod vad;
