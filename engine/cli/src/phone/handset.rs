@@ -18,7 +18,7 @@ const FRAME: Duration = Duration::from_millis(20);
 
 /// More audio than this ahead of the caller's ear is refused, so that an engine gone wild cannot
 /// fill the memory. Twilio documents no limit.
-const MAX_BUFFERED: SampleCount = SampleCount(10 * 60 * 8_000);
+const MAX_BUFFERED: Duration = Duration::from_secs(600);
 
 /// What the phone wants done.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ pub struct Handset {
     meter: VoiceMeter,
     heard: Vec<i16>,
     heard_len: u64,
-    marks: Vec<String>,
+    marks: Vec<(CallTime, String)>,
     voice_since: CallTime,
     report: CallReport,
 }
@@ -131,8 +131,8 @@ impl Handset {
         self.listen(now, actions);
         match message::read(text, &self.stream_sid) {
             Ok(FromEngine::Media(codes)) => {
-                let len = SampleCount(codes.len() as u64);
-                if self.far_end.queued() + len > MAX_BUFFERED {
+                let length = SampleCount(codes.len() as u64).duration(RATE);
+                if self.far_end.buffered() + length > MAX_BUFFERED {
                     self.refuse(now, "more than ten minutes of audio ahead".into(), actions);
                     return;
                 }
@@ -180,7 +180,7 @@ impl Handset {
         report.ending = Some(ending);
         report.duration = now.since(CallTime::ZERO);
         report.underruns = self.far_end.underruns();
-        report.unplayed = self.far_end.queued().duration(RATE);
+        report.unplayed = self.far_end.buffered();
         self.report
     }
 
@@ -220,11 +220,10 @@ impl Handset {
     /// What the caller does at `now`, the end of a frame.
     fn follow_script(&mut self, now: CallTime, actions: &mut Actions) {
         if let Some((line, said)) = self.saying
-            && said >= self.script.lines[line].audio.len()
+            && said >= self.script.lines[line].speech.end
+            && let Some(turn) = self.report.turns.len().checked_sub(1)
+            && self.caller.line_ended(self.report.turns[turn].speech_ended)
         {
-            self.saying = None;
-            let turn = self.report.turns.len() - 1;
-            self.caller.line_ended(self.report.turns[turn].speech_ended);
             actions.sights.push((now, Sight::CallerFinished { turn }));
         }
         match self.caller.poll(now) {
@@ -261,13 +260,7 @@ impl Handset {
     fn listen(&mut self, now: CallTime, actions: &mut Actions) {
         self.heard.clear();
         self.far_end.advance(now, &mut self.heard, &mut self.marks);
-        for name in self.marks.drain(..) {
-            actions.send.push(self.writer.mark(&name));
-            let flushed = false;
-            actions
-                .sights
-                .push((now, Sight::MarkReturned { name, flushed }));
-        }
+        self.return_marks(false, actions);
         if let Some(audio) = &mut self.report.audio {
             audio.agent.extend_from_slice(&self.heard);
         }
@@ -293,8 +286,8 @@ impl Handset {
                 self.report.agent_speech.push((self.voice_since, at));
                 self.caller.agent_stopped(at);
                 // What stops before the question has ended was no answer to it.
-                if self.saying.is_some()
-                    && let Some(turn) = self.report.turns.last_mut()
+                if let Some(turn) = self.report.turns.last_mut()
+                    && at < turn.speech_ended
                 {
                     turn.answered_at = None;
                 }
@@ -321,7 +314,9 @@ impl Handset {
     }
 
     fn clear(&mut self, now: CallTime, actions: &mut Actions) {
-        let flushed = self.far_end.clear(now);
+        self.far_end.clear(now);
+        self.far_end
+            .advance(now, &mut self.heard, &mut self.marks);
         let barge_in = match self.report.turns.last_mut() {
             Some(turn) if turn.over_agent && turn.cleared_at.is_none() => {
                 turn.cleared_at = Some(now);
@@ -330,15 +325,18 @@ impl Handset {
             _ => None,
         };
         actions.sights.push((now, Sight::Cleared { barge_in }));
-        for name in flushed {
-            actions.send.push(self.writer.mark(&name));
-            let flushed = true;
-            actions
-                .sights
-                .push((now, Sight::MarkReturned { name, flushed }));
-        }
+        self.return_marks(true, actions);
         if let Some(change) = self.meter.cut() {
             self.hear(now, change, actions);
+        }
+    }
+
+    fn return_marks(&mut self, flushed: bool, actions: &mut Actions) {
+        for (at, name) in self.marks.drain(..) {
+            actions.send.push(self.writer.mark(&name));
+            actions
+                .sights
+                .push((at, Sight::MarkReturned { name, flushed }));
         }
     }
 

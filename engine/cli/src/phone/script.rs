@@ -173,14 +173,16 @@ impl Caller {
         };
     }
 
-    /// The speech of the current line ended at `at`.
-    pub fn line_ended(&mut self, at: CallTime) {
-        if let State::Speaking { line } = self.state {
-            self.state = State::Listening {
-                next: line + 1,
-                since: at,
-            };
-        }
+    /// The speech of the current line ended at `at`. False: that was known.
+    pub fn line_ended(&mut self, at: CallTime) -> bool {
+        let State::Speaking { line } = self.state else {
+            return false;
+        };
+        self.state = State::Listening {
+            next: line + 1,
+            since: at,
+        };
+        true
     }
 
     /// What the caller does at `now`, if anything; a cue is given once.
