@@ -1,1 +1,6 @@
 //! The HTTP server that Twilio connects to.
+
+mod admission;
+pub mod config;
+pub mod signature;
+mod twiml;
