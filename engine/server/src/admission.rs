@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,7 +41,7 @@ pub(crate) enum Closed {
 /// A socket's place among the calls. Dropping it frees the place.
 pub(crate) struct Place {
     admission: Arc<Admission>,
-    started: bool,
+    started: AtomicBool,
 }
 
 #[derive(Default)]
@@ -108,7 +111,7 @@ impl Admission {
         drop(state);
         Ok(Place {
             admission: Arc::clone(self),
-            started: false,
+            started: AtomicBool::new(false),
         })
     }
 
@@ -146,6 +149,11 @@ impl Admission {
         }
     }
 
+    /// How many streams have started and not ended.
+    pub(crate) fn started(&self) -> usize {
+        self.state().started
+    }
+
     fn publish(&self, state: &State) {
         self.taken.send_replace(state.waiting + state.started);
     }
@@ -165,7 +173,7 @@ impl State {
 
 impl Place {
     /// Uses up `token`; says whether it was good. The stream has started then.
-    pub(crate) fn start_with_token(&mut self, token: &str, now: Instant) -> bool {
+    pub(crate) fn start_with_token(&self, token: &str, now: Instant) -> bool {
         let Ok(token) = URL_SAFE_NO_PAD.decode(token) else {
             return false;
         };
@@ -191,9 +199,8 @@ impl Place {
     }
 
     /// The stream has started.
-    pub(crate) fn start(&mut self) {
-        if !self.started {
-            self.started = true;
+    pub(crate) fn start(&self) {
+        if !self.started.swap(true, Ordering::Relaxed) {
             let mut state = self.admission.state();
             state.waiting -= 1;
             state.started += 1;
@@ -204,7 +211,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.admission.state();
-        if self.started {
+        if self.started.load(Ordering::Relaxed) {
             state.started -= 1;
         } else {
             state.waiting -= 1;
@@ -253,7 +260,7 @@ mod tests {
         let now = Instant::now();
         let admission = admission(10);
         let (kept, old) = (admission.issue(now).unwrap(), admission.issue(now).unwrap());
-        let mut place = admission.connect(now).unwrap();
+        let place = admission.connect(now).unwrap();
         let just_before = now + TOKEN_LIFETIME - Duration::from_millis(1);
         assert!(place.start_with_token(&kept, just_before));
         assert!(!place.start_with_token(&old, now + TOKEN_LIFETIME));
@@ -264,7 +271,7 @@ mod tests {
         let now = Instant::now();
         let admission = admission(10);
         let token = admission.issue(now).unwrap();
-        let mut place = admission.connect(now).unwrap();
+        let place = admission.connect(now).unwrap();
         let mut forged = URL_SAFE_NO_PAD.decode(&token).unwrap();
         forged[23] ^= 1;
         let forged = URL_SAFE_NO_PAD.encode(forged);
@@ -290,7 +297,7 @@ mod tests {
         assert_eq!(admission.connect(now).unwrap_err(), Closed::Busy);
         assert_eq!(admission.issue(now).unwrap_err(), Closed::Busy);
         drop(first);
-        let mut third = admission.connect(now).unwrap();
+        let third = admission.connect(now).unwrap();
         third.start();
         assert_eq!(admission.connect(now).unwrap_err(), Closed::Busy);
     }
@@ -309,7 +316,7 @@ mod tests {
         let now = Instant::now();
         let admission = admission(2);
         let token = admission.issue(now).unwrap();
-        let mut place = admission.connect(now).unwrap();
+        let place = admission.connect(now).unwrap();
         let second = admission.issue(now);
         assert!(second.is_ok(), "one of two places is free");
         assert!(place.start_with_token(&token, now));
@@ -324,7 +331,7 @@ mod tests {
         admission.drain();
         assert!(admission.is_draining());
         assert_eq!(admission.issue(now).unwrap_err(), Closed::Draining);
-        let mut promised = admission.connect(now).unwrap();
+        let promised = admission.connect(now).unwrap();
         assert_eq!(admission.connect(now).unwrap_err(), Closed::Draining);
         assert!(promised.start_with_token(&token, now));
 

@@ -85,8 +85,8 @@ impl Config {
             ),
         ];
         for (used, api_key) in openai {
-            if used && api_key.is_empty() {
-                *api_key = Secret::new(key);
+            if used && !key.is_empty() {
+                api_key.get_or_insert_with(|| Secret::new(key));
             }
         }
     }
@@ -101,7 +101,7 @@ impl Config {
         };
 
         let server = &self.server;
-        let signed = !self.twilio.auth_token.is_empty();
+        let signed = self.twilio.auth_token.is_some();
         require(
             signed || server.insecure,
             "twilio.auth_token",

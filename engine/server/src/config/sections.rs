@@ -76,7 +76,7 @@ pub struct TwilioConfig {
     pub account_sid: String,
     /// The secret that Twilio signs its requests with. Default: empty.
     #[serde(with = "secret_text")]
-    pub auth_token: Secret,
+    pub auth_token: Option<Secret>,
 }
 
 /// `[vad]`: who finds speech, and how.
@@ -142,7 +142,7 @@ pub struct SttConfig {
     pub base_url: String,
     /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
     #[serde(with = "secret_text")]
-    pub api_key: Secret,
+    pub api_key: Option<Secret>,
     /// For `whisper`: how many transcriptions may run at the same time, each on one CPU core,
     /// 0 to 256. Default: 0, which leaves one core to the calls and takes the others.
     pub threads: usize,
@@ -156,7 +156,7 @@ impl Default for SttConfig {
             provider: SttChoice::default(),
             model: String::new(),
             base_url: OPENAI_URL.into(),
-            api_key: Secret::default(),
+            api_key: None,
             threads: 0,
             partial_interval_ms: PartialsConfig::default().interval_ms,
         }
@@ -187,7 +187,7 @@ pub struct LlmConfig {
     pub base_url: String,
     /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
     #[serde(with = "secret_text")]
-    pub api_key: Secret,
+    pub api_key: Option<Secret>,
     /// For `script`: the file with the dialogue. Default: empty, the one in the program.
     pub script: String,
 }
@@ -198,7 +198,7 @@ impl Default for LlmConfig {
             provider: LlmChoice::default(),
             model: String::new(),
             base_url: OPENAI_URL.into(),
-            api_key: Secret::default(),
+            api_key: None,
             script: String::new(),
         }
     }
@@ -231,7 +231,7 @@ pub struct TtsConfig {
     pub base_url: String,
     /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
     #[serde(with = "secret_text")]
-    pub api_key: Secret,
+    pub api_key: Option<Secret>,
     /// For `command`: the program and its arguments; it writes a WAV file to its standard output.
     /// `{text}`, `{language}` and `{voice}` in an argument are replaced; without `{text}` the text
     /// goes to its standard input. Never run through a shell. Default: empty.
@@ -245,7 +245,7 @@ impl Default for TtsConfig {
             model: String::new(),
             voice: String::new(),
             base_url: OPENAI_URL.into(),
-            api_key: Secret::default(),
+            api_key: None,
             command: Vec::new(),
         }
     }
@@ -303,21 +303,22 @@ impl Config {
     }
 }
 
-/// A secret as text: read as it is, written as a mask.
+/// A secret as text: an empty one is none; written as a mask.
 mod secret_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use sidetone_speech::secret::Secret;
 
     pub(super) fn serialize<S: Serializer>(
-        secret: &Secret,
+        secret: &Option<Secret>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if secret.is_empty() { "" } else { "********" })
+        serializer.serialize_str(if secret.is_some() { "********" } else { "" })
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Secret, D::Error> {
-        String::deserialize(deserializer).map(Secret::new)
+    ) -> Result<Option<Secret>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok((!text.is_empty()).then(|| Secret::new(text)))
     }
 }
