@@ -4,6 +4,7 @@
 //! asks a clock, opens a socket or starts a thread; after construction the per-frame paths
 //! allocate nothing.
 
+pub mod g711;
 mod units;
 
 pub use units::{SampleCount, SampleRate};

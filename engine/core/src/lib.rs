@@ -15,6 +15,7 @@ pub mod config;
 pub mod conversation;
 pub mod dialect;
 pub mod event;
+pub mod ingress;
 pub mod io;
 pub mod job;
 pub mod time;

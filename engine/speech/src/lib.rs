@@ -9,6 +9,8 @@
 pub mod job;
 pub mod llm;
 pub mod stt;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tts;
 
 pub use job::{JobHandle, Sink, SinkClosed};
