@@ -10,6 +10,7 @@ pub mod job;
 pub mod llm;
 pub mod stt;
 pub mod tts;
+pub mod vad;
 
 pub use job::{JobHandle, Sink, SinkClosed};
 pub use llm::Llm;
