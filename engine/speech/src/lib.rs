@@ -12,6 +12,7 @@ pub mod stt;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tts;
+pub mod vad;
 
 pub use job::{JobHandle, Sink, SinkClosed};
 pub use llm::Llm;
