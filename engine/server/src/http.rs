@@ -80,9 +80,8 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY is not set");
     }
-    let service = router.map_request(|request: hyper::Request<Incoming>| -> Request {
-        request.map(Body::new)
-    });
+    let service = router
+        .map_request(|request: hyper::Request<Incoming>| -> Request { request.map(Body::new) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

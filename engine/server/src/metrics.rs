@@ -6,7 +6,9 @@
 use std::fmt;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use serde::Serialize;
 use sidetone_core::event::{CallError, CallEvent, TurnMetrics};
 
@@ -136,7 +138,10 @@ impl fmt::Debug for Metrics {
 }
 
 fn describe() {
-    describe_gauge!(CALLS_ACTIVE, "Calls whose stream has started and not ended.");
+    describe_gauge!(
+        CALLS_ACTIVE,
+        "Calls whose stream has started and not ended."
+    );
     describe_counter!(CALLS, "Calls that ended, by reason.");
     describe_histogram!(
         TURN,
@@ -148,7 +153,10 @@ fn describe() {
     );
     describe_counter!(INTERRUPTIONS, "Interruptions of the agent.");
     describe_counter!(SERVICE_FAILURES, "Failed jobs, by service and kind.");
-    describe_counter!(LEG_FAULTS, "What legs did wrong, by kind; gaps count frames.");
+    describe_counter!(
+        LEG_FAULTS,
+        "What legs did wrong, by kind; gaps count frames."
+    );
     describe_counter!(REFUSED, "Requests and streams that were not let in.");
     describe_counter!(STATUS, "Status reports of Twilio.");
     describe_counter!(EVENTS_MISSED, "Events missing from these metrics.");
@@ -245,7 +253,10 @@ mod tests {
             "sidetone_refused_total{why=\"token\"} 0",
             "sidetone_twilio_status_total{status=\"stream-error\"} 1",
         ] {
-            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing in\n{text}"
+            );
         }
         let failure = text
             .lines()

@@ -1,10 +1,13 @@
 //! The TwiML documents that answer a voice webhook.
 
-/// Connects the call to the media stream at `url`, passing `token` to it.
-pub(crate) fn connect(url: &str, token: &str) -> String {
+/// Connects the call to the media stream at `url`, which reports to `status_url` how it fares,
+/// passing `token` to it.
+pub(crate) fn connect(url: &str, status_url: &str, token: &str) -> String {
     document(&format!(
-        r#"<Connect><Stream url="{}"><Parameter name="{TOKEN_PARAMETER}" value="{}"/></Stream></Connect>"#,
+        "<Connect><Stream url=\"{}\" statusCallback=\"{}\">\
+         <Parameter name=\"{TOKEN_PARAMETER}\" value=\"{}\"/></Stream></Connect>",
         escape(url),
+        escape(status_url),
         escape(token)
     ))
 }
@@ -62,16 +65,21 @@ mod tests {
     #[test]
     fn a_call_is_connected_to_the_stream_with_its_token() {
         assert_eq!(
-            connect("wss://voice.example/twilio/media", "abc"),
+            connect(
+                "wss://voice.example/twilio/media",
+                "https://voice.example/twilio/status",
+                "abc"
+            ),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <Response><Connect><Stream url=\"wss://voice.example/twilio/media\">\
+             <Response><Connect><Stream url=\"wss://voice.example/twilio/media\" \
+             statusCallback=\"https://voice.example/twilio/status\">\
              <Parameter name=\"token\" value=\"abc\"/></Stream></Connect></Response>\n"
         );
     }
 
     #[test]
     fn what_goes_into_an_attribute_is_escaped() {
-        let twiml = connect("wss://a\"><Dial>1</Dial>&", "t");
+        let twiml = connect("wss://a\"><Dial>1</Dial>&", "https://a", "t");
         assert!(twiml.contains(r#"url="wss://a&quot;&gt;&lt;Dial&gt;1&lt;/Dial&gt;&amp;""#));
     }
 

@@ -17,7 +17,7 @@ use axum::http::Uri;
 pub use error::{ConfigError, Origin};
 pub use sections::{
     Config, EventsConfig, LlmChoice, LlmConfig, ServerConfig, SttChoice, SttConfig, TtsChoice,
-    TtsConfig, TwilioConfig, VadChoice, VadSection,
+    TtsConfig, TwilioConfig, VadSection,
 };
 use sidetone_core::config::Phrases;
 use sidetone_speech::secret::Secret;

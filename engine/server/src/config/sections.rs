@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
     AgentConfig, CallConfig, EndpointingConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
-use sidetone_speech::secret::Secret;
+use sidetone_speech::{secret::Secret, vad::VadProvider};
 
 /// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
 /// and [`validate`](super::Config::validate) it.
@@ -84,7 +84,7 @@ pub struct TwilioConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct VadSection {
     /// The detector. Default: `earshot`.
-    pub provider: VadChoice,
+    pub provider: VadProvider,
     /// See [`VadConfig::speech_threshold`].
     pub speech_threshold: f32,
     /// See [`VadConfig::silence_threshold`].
@@ -107,7 +107,7 @@ impl Default for VadSection {
             pre_roll_ms,
         } = VadConfig::default();
         Self {
-            provider: VadChoice::default(),
+            provider: VadProvider::default(),
             speech_threshold,
             silence_threshold,
             min_speech_ms,
@@ -115,18 +115,6 @@ impl Default for VadSection {
             pre_roll_ms,
         }
     }
-}
-
-/// A voice activity detector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum VadChoice {
-    /// A small neural network; its weights are in the program.
-    #[default]
-    Earshot,
-    /// The detector of WebRTC: cheaper, takes any tone for speech.
-    WebRtc,
 }
 
 /// `[stt]`: speech recognition.

@@ -78,7 +78,10 @@ fn the_whole_file_can_be_written() {
     .unwrap();
     assert_eq!(config.server.listen, "[::1]:9000".parse().unwrap());
     assert_eq!(config.server.max_calls, 7);
-    assert_eq!(config.twilio.auth_token.as_ref().unwrap().expose(), "secret");
+    assert_eq!(
+        config.twilio.auth_token.as_ref().unwrap().expose(),
+        "secret"
+    );
     assert_eq!(config.tts.command, ["espeak-ng", "--stdout"]);
     let call = config.call(Phrases::default());
     assert_eq!(call.vad.barge_in_ms, 130);
@@ -119,7 +122,10 @@ fn the_twilio_variables_are_texts_whatever_they_look_like() {
         ],
     )
     .unwrap();
-    assert_eq!(config.twilio.auth_token.as_ref().unwrap().expose(), "00123456");
+    assert_eq!(
+        config.twilio.auth_token.as_ref().unwrap().expose(),
+        "00123456"
+    );
     assert_eq!(config.twilio.account_sid, "true");
     assert_eq!(config.agent.greeting, "42");
 }
