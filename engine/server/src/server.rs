@@ -45,7 +45,7 @@ pub enum ServerError {
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The address cannot be listened on.
-    #[error("`server.listen` = {addr}: cannot listen there: {source}")]
+    #[error("`server.listen` = {addr}: cannot listen there")]
     Listen {
         /// The address.
         addr: SocketAddr,
