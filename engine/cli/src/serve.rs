@@ -38,7 +38,10 @@ fn log_to_stderr() -> Result<(), Box<dyn Error>> {
 
 /// The first signal begins to drain, the second hangs up.
 async fn obey_signals(mut signals: Signals, shutdown: Shutdown) {
-    info!(signal = signals.next().await, "ending; once more hangs up at once");
+    info!(
+        signal = signals.next().await,
+        "ending; once more hangs up at once"
+    );
     shutdown.drain();
     info!(signal = signals.next().await, "ending at once");
     shutdown.now();

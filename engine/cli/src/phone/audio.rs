@@ -22,14 +22,12 @@ const HANGOVER_WINDOWS: u64 = 40;
 /// The span of `audio` that holds speech: from the first loud sample to the last, to 5 ms. The
 /// whole of it if nothing in it is loud.
 #[must_use]
-pub fn speech_span(audio: &[i16]) -> Range<usize> {
+pub(super) fn speech_span(audio: &[i16]) -> Range<usize> {
     let loud = |window: &[i16]| is_voice(window);
     let first = audio.chunks(WINDOW_LEN).position(loud);
     let last = audio.chunks(WINDOW_LEN).rposition(loud);
     match (first, last) {
-        (Some(first), Some(last)) => {
-            first * WINDOW_LEN..((last + 1) * WINDOW_LEN).min(audio.len())
-        }
+        (Some(first), Some(last)) => first * WINDOW_LEN..((last + 1) * WINDOW_LEN).min(audio.len()),
         _ => 0..audio.len(),
     }
 }
@@ -41,7 +39,7 @@ fn is_voice(window: &[i16]) -> bool {
 
 /// Tells when a voice begins and when it stops, in samples since the first sample pushed.
 #[derive(Debug, Default)]
-pub struct VoiceMeter {
+pub(super) struct VoiceMeter {
     /// Samples of the window that is being filled.
     window: Vec<i16>,
     /// Windows judged so far.
@@ -52,7 +50,7 @@ pub struct VoiceMeter {
 
 /// A change that a [`VoiceMeter`] noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VoiceChange {
+pub(super) enum VoiceChange {
     /// A voice began with this sample.
     Began(u64),
     /// The voice stopped before this sample.
@@ -61,7 +59,7 @@ pub enum VoiceChange {
 
 impl VoiceMeter {
     /// Takes the next samples and reports each change, in order.
-    pub fn push(&mut self, samples: &[i16], mut report: impl FnMut(VoiceChange)) {
+    pub(super) fn push(&mut self, samples: &[i16], mut report: impl FnMut(VoiceChange)) {
         for &sample in samples {
             self.window.push(sample);
             if self.window.len() == WINDOW_LEN {
@@ -74,14 +72,14 @@ impl VoiceMeter {
     }
 
     /// The voice was cut off: the silence that follows is no pause in it.
-    pub fn cut(&mut self) -> Option<VoiceChange> {
+    pub(super) fn cut(&mut self) -> Option<VoiceChange> {
         let until = self.voice_until.take()?;
         Some(VoiceChange::Stopped(until * WINDOW_LEN as u64))
     }
 
     /// Somebody is speaking.
     #[must_use]
-    pub fn hears_voice(&self) -> bool {
+    pub(super) fn hears_voice(&self) -> bool {
         self.voice_until.is_some()
     }
 

@@ -8,7 +8,7 @@ use sidetone_core::{sim::PlayoutBuffer, time::CallTime};
 
 use super::{
     audio::{FRAME_LEN, RATE, VoiceChange, VoiceMeter},
-    message::{self, CallIdentity, FromEngine, Writer},
+    message::{self, CallIdentity, FromEngine, MessageError, Writer},
     report::{CallAudio, CallReport, CallerTurn, Ending, duration_of},
     script::{Caller, Cue, Script},
 };
@@ -148,6 +148,11 @@ impl Handset {
             Ok(FromEngine::Clear) => self.clear(now, actions),
             Err(error) => self.refuse(now, error.to_string(), actions),
         }
+    }
+
+    /// Takes a binary message of the engine: there are none in this protocol.
+    pub fn receive_binary(&mut self, now: CallTime, actions: &mut Actions) {
+        self.refuse(now, MessageError::Binary.to_string(), actions);
     }
 
     /// Does what is due at `now`.
@@ -315,8 +320,7 @@ impl Handset {
 
     fn clear(&mut self, now: CallTime, actions: &mut Actions) {
         self.far_end.clear(now);
-        self.far_end
-            .advance(now, &mut self.heard, &mut self.marks);
+        self.far_end.advance(now, &mut self.heard, &mut self.marks);
         let barge_in = match self.report.turns.last_mut() {
             Some(turn) if turn.over_agent && turn.cleared_at.is_none() => {
                 turn.cleared_at = Some(now);

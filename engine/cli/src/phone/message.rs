@@ -37,7 +37,7 @@ impl CallIdentity {
 
 /// Writes Twilio's messages and counts them.
 #[derive(Debug)]
-pub struct Writer {
+pub(super) struct Writer {
     identity: CallIdentity,
     sequence: u64,
     chunk: u64,
@@ -47,7 +47,7 @@ pub struct Writer {
 impl Writer {
     /// For one stream.
     #[must_use]
-    pub fn new(identity: CallIdentity) -> Self {
+    pub(super) fn new(identity: CallIdentity) -> Self {
         Self {
             identity,
             sequence: 0,
@@ -58,12 +58,12 @@ impl Writer {
 
     /// `connected`: the first message, outside the numbering.
     #[must_use]
-    pub fn connected(&self) -> String {
+    pub(super) fn connected(&self) -> String {
         r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#.to_owned()
     }
 
     /// `start`, with what the TwiML's `<Parameter>`s say.
-    pub fn start(&mut self, parameters: &BTreeMap<String, String>) -> String {
+    pub(super) fn start(&mut self, parameters: &BTreeMap<String, String>) -> String {
         let sequence = self.next_sequence();
         let CallIdentity {
             account_sid,
@@ -88,7 +88,7 @@ impl Writer {
 
     /// `media`: what the caller says; `timestamp_ms` is the time of its first sample since the
     /// stream began.
-    pub fn media(&mut self, timestamp_ms: u64, samples: &[i16]) -> String {
+    pub(super) fn media(&mut self, timestamp_ms: u64, samples: &[i16]) -> String {
         let sequence = self.next_sequence();
         self.chunk += 1;
         self.mulaw.clear();
@@ -110,7 +110,7 @@ impl Writer {
     }
 
     /// `mark`: everything before it was played, or flushed.
-    pub fn mark(&mut self, name: &str) -> String {
+    pub(super) fn mark(&mut self, name: &str) -> String {
         let sequence = self.next_sequence();
         json!({
             "event": "mark",
@@ -122,7 +122,7 @@ impl Writer {
     }
 
     /// `stop`: the call has ended.
-    pub fn stop(&mut self) -> String {
+    pub(super) fn stop(&mut self) -> String {
         let sequence = self.next_sequence();
         json!({
             "event": "stop",
@@ -149,7 +149,7 @@ fn push_number(text: &mut String, number: u64) {
 
 /// What an engine sends to Twilio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FromEngine<'a> {
+pub(super) enum FromEngine<'a> {
     /// Play this; μ-law.
     Media(Vec<u8>),
     /// Say when everything before this was played.
@@ -161,7 +161,10 @@ pub enum FromEngine<'a> {
 /// Why Twilio would not act on an engine's message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum MessageError {
+pub(super) enum MessageError {
+    /// Not text.
+    #[error("a binary message: Media Streams are text")]
+    Binary,
     /// Not JSON of the right shape.
     #[error("not a Media Streams message: {0}")]
     Malformed(String),
@@ -189,7 +192,7 @@ pub enum MessageError {
 /// # Errors
 ///
 /// What is wrong with it. Twilio ignores such a message and notes it in its log.
-pub fn read<'a>(text: &'a str, stream_sid: &str) -> Result<FromEngine<'a>, MessageError> {
+pub(super) fn read<'a>(text: &'a str, stream_sid: &str) -> Result<FromEngine<'a>, MessageError> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow)]
@@ -278,11 +281,11 @@ mod tests {
             }),
         );
         assert_json(
-            &writer.media(0, &[0, 0, -1, 32_767]),
+            &writer.media(0, &[0, 0, -32_768, 32_767]),
             json!({
                 "event": "media",
                 "sequenceNumber": "2",
-                "media": {"track": "inbound", "chunk": "1", "timestamp": "0", "payload": "//9/gA=="},
+                "media": {"track": "inbound", "chunk": "1", "timestamp": "0", "payload": "//8AgA=="},
                 "streamSid": "MZ00000000000000000000000000000003"
             }),
         );
