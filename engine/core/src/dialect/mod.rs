@@ -3,6 +3,9 @@
 //! A [`Dialect`] turns a provider's messages into [`LegMessage`]s and [`Outbound`] messages into
 //! the provider's bytes. Each provider is one file here; nothing else knows its wire format.
 
+mod loose;
+pub mod twilio;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +48,18 @@ pub struct LegMessage<'a> {
     pub body: Inbound<'a>,
 }
 
+impl LegMessage<'_> {
+    /// The same message, without what it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> LegMessage<'static> {
+        LegMessage {
+            stream_id: self.stream_id.map(|id| id.into_owned().into()),
+            sequence: self.sequence,
+            body: self.body.into_owned(),
+        }
+    }
+}
+
 /// What a leg says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "snake_case")]
@@ -72,6 +87,29 @@ pub enum Inbound<'a> {
     Stop,
     /// An event this dialect does not know: ignored, and counted.
     Unknown,
+}
+
+impl Inbound<'_> {
+    /// The same, without what it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> Inbound<'static> {
+        match self {
+            Self::Connected => Inbound::Connected,
+            Self::Start(start) => Inbound::Start(start),
+            Self::Media(media) => Inbound::Media(Media {
+                track: media.track,
+                chunk: media.chunk,
+                timestamp_ms: media.timestamp_ms,
+                payload: media.payload.into_owned().into(),
+            }),
+            Self::Dtmf { digit } => Inbound::Dtmf { digit },
+            Self::Mark { name } => Inbound::Mark {
+                name: name.into_owned().into(),
+            },
+            Self::Stop => Inbound::Stop,
+            Self::Unknown => Inbound::Unknown,
+        }
+    }
 }
 
 /// How a stream begins.
