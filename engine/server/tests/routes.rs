@@ -56,7 +56,7 @@ async fn a_signed_webhook_is_connected_to_the_public_address() {
     );
     let again = post(server.addr(), "/twilio/voice", &INCOMING, Some(AUTH_TOKEN)).await;
     assert_ne!(token, again.token());
-    server.shutdown().await;
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_query_is_part_of_what_is_signed() {
     let path = "/twilio/voice?line=2";
     let answer = post(server.addr(), path, &INCOMING, Some(AUTH_TOKEN)).await;
     assert_eq!(answer.status, 200);
-    server.shutdown().await;
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_stream_of_a_foreign_account_is_refused() {
         .closed()
         .await;
     assert_eq!(ended(&mut events).await.0, EndReason::Refused);
-    server.shutdown().await;
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn garbage_is_counted_and_the_call_goes_on() {
     phone.hang_up().await;
     let (reason, counters) = ended(&mut events).await;
     assert_eq!(reason, EndReason::CallerHungUp);
-    assert_eq!(counters.frames_in, 1);
+    assert_eq!(counters.frames_in, 1, "{counters:?}");
     metrics_with(
         server.addr(),
         "sidetone_leg_faults_total{fault=\"malformed\"} 4",
@@ -377,5 +377,5 @@ async fn the_public_address_may_have_a_path() {
     let answer = post(server.addr(), "/twilio/voice", &INCOMING, None).await;
     let stream = "url=\"wss://voice.example.com/phone/twilio/media\"";
     assert!(answer.body.contains(stream), "{}", answer.body);
-    server.shutdown().await;
+    server.stop().await;
 }
