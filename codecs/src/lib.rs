@@ -5,6 +5,8 @@
 //! allocate nothing.
 
 pub mod g711;
+mod resample;
 mod units;
 
+pub use resample::{ResampleError, Resampler};
 pub use units::{SampleCount, SampleRate};
