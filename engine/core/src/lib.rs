@@ -25,6 +25,7 @@ mod ledger;
 mod playout;
 mod reply;
 mod sentence;
+pub mod sim;
 pub mod time;
 pub mod timer;
 mod transcripts;
