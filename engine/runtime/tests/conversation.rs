@@ -99,6 +99,8 @@ async fn barge_in_clears_before_anything_else() {
     let (mut phone, handle) = Phone::call(&engine).await;
     let events = handle.events();
     phone.listen(SECOND).await;
+    // Not at the moment at which the next audio is due to leave.
+    phone.wait(FRAME / 2).await;
     let onset = phone.now();
     phone.speak(Duration::from_millis(600)).await;
     let cleared = phone

@@ -21,11 +21,11 @@ use sidetone_codecs::{SampleRate, g711::mulaw};
 use tokio::time::{Instant, sleep_until};
 
 /// What a phone sends at once.
-pub const FRAME: Duration = Duration::from_millis(20);
+pub(crate) const FRAME: Duration = Duration::from_millis(20);
 const STREAM: &str = "MZ0123456789abcdef0123456789abcdef";
 
 /// Hears speech in whatever is loud.
-pub struct LoudnessVad;
+pub(crate) struct LoudnessVad;
 
 impl Vad for LoudnessVad {
     fn rate(&self) -> SampleRate {
@@ -44,7 +44,7 @@ impl Vad for LoudnessVad {
     fn reset(&mut self) {}
 }
 
-pub fn builder(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> EngineBuilder {
+pub(crate) fn builder(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> EngineBuilder {
     Engine::builder()
         .stt(Arc::new(stt))
         .llm(Arc::new(llm))
@@ -53,7 +53,7 @@ pub fn builder(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> EngineBuilder {
 }
 
 /// An engine whose agent greets with this.
-pub fn greeting(greeting: &str) -> CallConfig {
+pub(crate) fn greeting(greeting: &str) -> CallConfig {
     let mut config = CallConfig::default();
     config.agent.greeting = greeting.into();
     config
@@ -61,21 +61,21 @@ pub fn greeting(greeting: &str) -> CallConfig {
 
 /// What came from the engine, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub(crate) enum Heard {
     Media { length: Duration },
     Mark { name: String },
     Clear,
 }
 
-pub struct Phone {
-    pub peer: MemoryPeer,
-    pub buffer: PlayoutBuffer,
+pub(crate) struct Phone {
+    pub(crate) peer: MemoryPeer,
+    pub(crate) buffer: PlayoutBuffer,
     /// Everything the engine sent.
-    pub log: Vec<(CallTime, Heard)>,
+    pub(crate) log: Vec<(CallTime, Heard)>,
     /// The engine closed the socket.
-    pub closed: bool,
+    pub(crate) closed: bool,
     /// The longest lead of what was sent over what was played.
-    pub longest_lead: Duration,
+    pub(crate) longest_lead: Duration,
     began: Instant,
     sequence: u64,
     chunk: u64,
@@ -83,11 +83,11 @@ pub struct Phone {
 
 impl Phone {
     /// Dials in; the stream has not started.
-    pub fn dial(engine: &Engine, capacity: usize) -> (Self, CallHandle) {
+    pub(crate) fn dial(engine: &Engine, capacity: usize) -> (Self, CallHandle) {
         Self::dial_with(engine, capacity, AcceptOptions::new())
     }
 
-    pub fn dial_with(
+    pub(crate) fn dial_with(
         engine: &Engine,
         capacity: usize,
         options: AcceptOptions,
@@ -108,18 +108,18 @@ impl Phone {
     }
 
     /// Dials in and starts the stream.
-    pub async fn call(engine: &Engine) -> (Self, CallHandle) {
+    pub(crate) async fn call(engine: &Engine) -> (Self, CallHandle) {
         let (mut phone, handle) = Self::dial(engine, 64);
         phone.start().await;
         (phone, handle)
     }
 
-    pub fn now(&self) -> CallTime {
+    pub(crate) fn now(&self) -> CallTime {
         CallTime::from_micros(self.began.elapsed().as_micros() as u64)
     }
 
     /// Starts the stream, with a token among its parameters.
-    pub async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         self.send(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
             .await;
         self.envelope(json!({"event": "start", "start": {
@@ -131,19 +131,19 @@ impl Phone {
     }
 
     /// Says something loud for `length`, at the pace of speech.
-    pub async fn speak(&mut self, length: Duration) {
+    pub(crate) async fn speak(&mut self, length: Duration) {
         self.frames(length, 8_000).await;
     }
 
     /// Is quiet for `length`, and listens.
-    pub async fn listen(&mut self, length: Duration) {
+    pub(crate) async fn listen(&mut self, length: Duration) {
         self.frames(length, 0).await;
     }
 
     /// Is quiet until `until` holds.
     ///
     /// Panics if it has not within a minute.
-    pub async fn listen_until(&mut self, mut until: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn listen_until(&mut self, mut until: impl FnMut(&Self) -> bool) {
         let began = self.now();
         while !until(self) {
             self.frames(FRAME, 0).await;
@@ -168,7 +168,7 @@ impl Phone {
     }
 
     /// Sends one frame.
-    pub async fn media(&mut self, samples: &[i16]) {
+    pub(crate) async fn media(&mut self, samples: &[i16]) {
         let mut codes = Vec::new();
         mulaw::encode_append(samples, &mut codes);
         self.chunk += 1;
@@ -179,18 +179,18 @@ impl Phone {
         .await;
     }
 
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let stop = json!({"event": "stop", "stop": {"accountSid": "AC00", "callSid": "CA00"}});
         self.envelope(stop).await;
     }
 
-    pub async fn press(&mut self, digit: char) {
+    pub(crate) async fn press(&mut self, digit: char) {
         let dtmf = json!({"track": "inbound_track", "digit": digit.to_string()});
         self.envelope(json!({"event": "dtmf", "dtmf": dtmf})).await;
     }
 
     /// Receives and plays, and sends marks back, for `length`; sends nothing else.
-    pub async fn wait(&mut self, length: Duration) {
+    pub(crate) async fn wait(&mut self, length: Duration) {
         let until = Instant::now() + length;
         loop {
             self.play().await;
@@ -258,17 +258,17 @@ impl Phone {
     }
 
     /// Sends a message; to an engine that has closed the socket it goes nowhere.
-    pub async fn send(&mut self, message: Value) {
+    pub(crate) async fn send(&mut self, message: Value) {
         let _ = self.peer.send(WireMessage::text(message.to_string())).await;
     }
 
     /// The agent is to be heard, or will be.
-    pub fn hears_agent(&self) -> bool {
+    pub(crate) fn hears_agent(&self) -> bool {
         !self.buffer.buffered().is_zero()
     }
 
     /// How much audio the engine sent.
-    pub fn audio(&self) -> Duration {
+    pub(crate) fn audio(&self) -> Duration {
         let media = self.log.iter().filter_map(|(_, heard)| match heard {
             Heard::Media { length } => Some(*length),
             _ => None,
@@ -278,7 +278,7 @@ impl Phone {
 }
 
 /// All events of a call, to its end.
-pub async fn all_events(mut events: EventStream) -> Vec<Arc<EventRecord>> {
+pub(crate) async fn all_events(mut events: EventStream) -> Vec<Arc<EventRecord>> {
     let mut all = Vec::new();
     while let Some(record) = events.recv().await {
         all.push(record.unwrap());
@@ -287,7 +287,7 @@ pub async fn all_events(mut events: EventStream) -> Vec<Arc<EventRecord>> {
 }
 
 /// The name of an event as it is written.
-pub fn name(event: &CallEvent) -> String {
+pub(crate) fn name(event: &CallEvent) -> String {
     let value = serde_json::to_value(event).unwrap();
     value["event"].as_str().unwrap().to_owned()
 }
