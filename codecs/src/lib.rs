@@ -4,6 +4,9 @@
 //! asks a clock, opens a socket or starts a thread; after construction the per-frame paths
 //! allocate nothing.
 
+pub mod g711;
+mod resample;
 mod units;
 
+pub use resample::{ResampleError, Resampler};
 pub use units::{SampleCount, SampleRate};

@@ -23,6 +23,9 @@ impl SampleRate {
     /// 48 kHz: Opus and browsers.
     pub const HZ_48000: Self = Self::of(48_000);
 
+    pub(crate) const HZ_4000: Self = Self::of(4_000);
+    pub(crate) const HZ_192000: Self = Self::of(192_000);
+
     const fn of(hz: u32) -> Self {
         match NonZeroU32::new(hz) {
             Some(hz) => Self(hz),
