@@ -38,12 +38,11 @@ fn log_to_stderr() -> Result<(), Box<dyn Error>> {
 
 /// The first signal begins to drain, the second hangs up.
 async fn obey_signals(mut signals: Signals, shutdown: Shutdown) {
-    info!(
-        signal = signals.next().await,
-        "ending; once more hangs up at once"
-    );
+    let signal = signals.next().await;
+    info!(signal, "ending; once more hangs up at once");
     shutdown.drain();
-    info!(signal = signals.next().await, "ending at once");
+    let signal = signals.next().await;
+    info!(signal, "ending at once");
     shutdown.now();
 }
 

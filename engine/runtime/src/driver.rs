@@ -10,7 +10,7 @@ use std::{
 
 use sidetone_core::{
     call::Call,
-    dialect::{Dialect, Inbound},
+    dialect::{Dialect, DialectError, Inbound},
     event::EndReason,
     io::{Command, Input, Output},
     job::JobUpdate,
@@ -205,6 +205,9 @@ fn hear<'a>(
     authorize: &mut Option<Authorize>,
     message: &'a WireMessage,
 ) -> Input<'a> {
+    if !dialect.takes(message.kind) {
+        return Input::LegMalformed(DialectError::Frame { got: message.kind });
+    }
     let message = match dialect.parse(&message.payload) {
         Ok(message) => message,
         Err(error) => return Input::LegMalformed(error),

@@ -182,3 +182,126 @@ impl<W: Write> Writer<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::mpsc as sync_mpsc};
+
+    use serde_json::Value;
+    use sidetone_core::event::CallEvent;
+
+    use super::*;
+    use crate::events::CallId;
+
+    fn record(seq: u64) -> Arc<EventRecord> {
+        Arc::new(EventRecord {
+            call_id: CallId::random(),
+            at_ms: 20 * seq,
+            seq,
+            event: CallEvent::Dtmf { digit: '7' },
+        })
+    }
+
+    #[tokio::test]
+    async fn appends_to_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.ndjson");
+        let records = [record(1), record(2), record(3)];
+        for part in records.chunks(2) {
+            let log = EventLog::ndjson(&path).unwrap();
+            for record in part {
+                log.append(Arc::clone(record));
+            }
+            log.flush().await.unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let read: Vec<EventRecord> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(read, records.map(|record| (*record).clone()));
+    }
+
+    #[test]
+    fn an_unusable_path_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = EventLog::ndjson(dir.path()).unwrap_err();
+        let named = dir.path().display().to_string();
+        assert!(error.to_string().contains(&named), "{error}");
+    }
+
+    /// A file that takes nothing until it is told to.
+    struct Slow {
+        go: sync_mpsc::Receiver<()>,
+        written: sync_mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Once the other end is gone there is nothing to wait for.
+            let _ = self.go.recv();
+            let _ = self.written.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_file_costs_events_and_says_how_many() {
+        let (go, wait) = sync_mpsc::channel();
+        let (written, lines) = sync_mpsc::channel();
+        let slow = Slow { go: wait, written };
+        let log = EventLog::start(slow, 2).unwrap();
+        log.append(record(1));
+        // The thread has taken the first event once both places of the queue are free.
+        while log.queue.capacity() < 2 {
+            tokio::task::yield_now().await;
+        }
+        for seq in 2..=6 {
+            log.append(record(seq));
+        }
+        drop(go);
+        log.flush().await.unwrap();
+        drop(log);
+        let bytes: Vec<u8> = lines.iter().flatten().collect();
+        let read: Vec<Value> = String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let seqs: Vec<_> = read
+            .iter()
+            .filter_map(|line| line["seq"].as_u64())
+            .collect();
+        assert_eq!(seqs, [1, 2, 3]);
+        let missed: u64 = read.iter().filter_map(|line| line["missed"].as_u64()).sum();
+        assert_eq!(missed, 3);
+    }
+
+    /// A full disk.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_to_write_is_told_once() {
+        let log = EventLog::start(Full, 8).unwrap();
+        log.append(record(1));
+        assert!(matches!(
+            log.flush().await,
+            Err(EventLogError::Write { .. })
+        ));
+        assert!(log.flush().await.is_ok());
+    }
+}

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sidetone::{Engine, EventStream};
-use sidetone_speech::secret::Secret;
+use sidetone_speech::Secret;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{

@@ -203,6 +203,8 @@ pub(crate) fn as_telephone(file: &str, audio: wav::Audio) -> Result<Arc<[i16]>, 
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use sidetone_codecs::SampleRate;
 
     use super::*;
@@ -271,7 +273,7 @@ mod tests {
     fn a_recording_of_another_rate_becomes_a_telephones() {
         let audio = wav::Audio {
             rate: SampleRate::HZ_48000,
-            channels: 2,
+            channels: NonZero::new(2).unwrap(),
             samples: vec![500; 2 * 48_000],
         };
         let samples = as_telephone("test", audio).unwrap();

@@ -102,3 +102,58 @@ impl Sink<WireMessage> for MemoryTransport {
 fn gone() -> TransportError {
     TransportError::broken(io::Error::from(io::ErrorKind::BrokenPipe))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_direction_holds_what_it_may() {
+        let (mut transport, mut peer) = memory(1);
+        transport.send(WireMessage::text("out")).await.unwrap();
+        let mut full = transport.send(WireMessage::text("waits"));
+        assert_eq!((&mut full).now_or_never().map(|sent| sent.is_ok()), None);
+        assert_eq!(peer.recv().await, Some(WireMessage::text("out")));
+        full.await.unwrap();
+
+        peer.send(WireMessage::binary(vec![1])).await.unwrap();
+        assert!(
+            peer.send(WireMessage::text("waits"))
+                .now_or_never()
+                .is_none()
+        );
+        let received = transport.next().await.unwrap().unwrap();
+        assert_eq!(received, WireMessage::binary(vec![1]));
+    }
+
+    #[tokio::test]
+    async fn both_ends_learn_of_the_other_one_closing() {
+        let (mut transport, mut peer) = memory(2);
+        transport.send(WireMessage::text("bye")).await.unwrap();
+        transport.close().await.unwrap();
+        assert_eq!(peer.recv().await, Some(WireMessage::text("bye")));
+        assert_eq!(peer.recv().await, None);
+        peer.send(WireMessage::text("bye")).await.unwrap();
+        drop(peer);
+        assert!(transport.next().await.unwrap().is_ok());
+        assert!(transport.next().await.is_none());
+
+        let (transport, peer) = memory(2);
+        drop(transport);
+        assert!(peer.send(WireMessage::text("?")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_reset_arrives_after_what_was_sent() {
+        let (mut transport, peer) = memory(2);
+        peer.send(WireMessage::text("mid-")).await.unwrap();
+        peer.reset(TransportError::TooLong { size: 2, max: 1 })
+            .await;
+        assert!(transport.next().await.unwrap().is_ok());
+        let error = transport.next().await.unwrap().unwrap_err();
+        assert!(matches!(error, TransportError::TooLong { size: 2, max: 1 }));
+        assert!(transport.next().await.is_none());
+    }
+}

@@ -20,7 +20,7 @@ pub use sections::{
     TtsConfig, TwilioConfig, VadSection,
 };
 use sidetone_core::config::Phrases;
-use sidetone_speech::secret::Secret;
+use sidetone_speech::Secret;
 
 use layers::Layers;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
     AgentConfig, CallConfig, EndpointingConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
-use sidetone_speech::{secret::Secret, vad::VadProvider};
+use sidetone_speech::{Secret, vad::VadProvider};
 
 /// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
 /// and [`validate`](super::Config::validate) it.
@@ -294,7 +294,7 @@ impl Config {
 /// A secret as text: an empty one is none; written as a mask.
 mod secret_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
-    use sidetone_speech::secret::Secret;
+    use sidetone_speech::Secret;
 
     pub(super) fn serialize<S: Serializer>(
         secret: &Option<Secret>,

@@ -14,8 +14,11 @@
 //! let tts = FakeTts::new().speaks().breaks_off(Duration::from_millis(300)).hangs();
 //! ```
 
+pub mod conformance;
 mod fakes;
 mod probe;
+mod stand_in;
 
 pub use fakes::{FakeLlm, FakeStt, FakeTts};
 pub use probe::Probe;
+pub use stand_in::{Misbehaviour, OpenAiStandIn, Route, Seen};
