@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sidetone_core::time::CallTime;
 
 use super::script::{Expect, Line};
@@ -18,16 +18,19 @@ pub struct CallReport {
     /// How the call ended.
     pub ending: Option<Ending>,
     /// How long the call lasted.
+    #[serde(rename = "duration_ms", serialize_with = "duration_ms")]
     pub duration: Duration,
     /// How often the caller's ear ran dry between two pieces of one stretch of speech.
     pub underruns: u64,
     /// Audio received and not yet played when the stream ended.
+    #[serde(rename = "unplayed_ms", serialize_with = "duration_ms")]
     pub unplayed: Duration,
     /// Messages of the engine that Twilio would have refused.
     pub refused_messages: u64,
     /// Why the first of them would have been refused.
     pub first_refusal: Option<String>,
     /// When the agent's voice was heard, from and until.
+    #[serde(rename = "agent_speech_ms", serialize_with = "spans_ms")]
     pub agent_speech: Vec<(CallTime, CallTime)>,
     /// The sound of both ends, if it was to be kept.
     #[serde(skip)]
@@ -62,14 +65,18 @@ pub struct CallerTurn {
     /// The words, as the script has them.
     pub text: String,
     /// The first sample of speech.
+    #[serde(rename = "speech_began_ms", serialize_with = "time_ms")]
     pub speech_began: CallTime,
     /// The last sample of speech.
+    #[serde(rename = "speech_ended_ms", serialize_with = "time_ms")]
     pub speech_ended: CallTime,
     /// The agent was audible when the caller began.
     pub over_agent: bool,
     /// When the first `clear` since `speech_began` came.
+    #[serde(rename = "cleared_at_ms", serialize_with = "maybe_time_ms")]
     pub cleared_at: Option<CallTime>,
     /// When the agent's answer began to be heard.
+    #[serde(rename = "answered_at_ms", serialize_with = "maybe_time_ms")]
     pub answered_at: Option<CallTime>,
     #[serde(skip)]
     expect: Expect,
@@ -176,4 +183,28 @@ impl CallReport {
 /// How long this many samples of a telephone's audio last.
 pub(super) fn duration_of(samples: u64) -> Duration {
     sidetone_codecs::SampleCount(samples).duration(super::audio::RATE)
+}
+
+fn millis(time: CallTime) -> f64 {
+    time.as_micros() as f64 / 1e3
+}
+
+fn time_ms<S: Serializer>(time: &CallTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(millis(*time))
+}
+
+fn maybe_time_ms<S: Serializer>(time: &Option<CallTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(millis).serialize(serializer)
+}
+
+fn duration_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
+}
+
+fn spans_ms<S: Serializer>(
+    spans: &[(CallTime, CallTime)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let spans = spans.iter();
+    serializer.collect_seq(spans.map(|&(from, until)| (millis(from), millis(until))))
 }
