@@ -1,5 +1,8 @@
 //! The program's hold on its calls: commands, draining, building an engine.
 
+// A helper's failure is the test's.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,8 @@
 //! The same calls over real sockets: axum and tokio-tungstenite.
 
+// A helper's failure is the test's.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;
