@@ -55,6 +55,7 @@ enum Supply {
 struct PendingMark {
     name: String,
     position: u64,
+    sent_at: CallTime,
 }
 
 /// Whether a returned mark was one of ours.
@@ -158,12 +159,13 @@ impl Playout {
     pub(crate) fn pump(&mut self, now: CallTime, out: &mut Vec<Output>) {
         loop {
             let lead = self.lead(now);
-            let ready = self.queue.len().min(self.chunk_len);
+            let chunk = self.chunk_len - self.since_mark();
+            let ready = self.queue.len().min(chunk);
             if ready > 0 {
                 let full = lead > Duration::ZERO && lead + self.chunk > self.lead;
                 // A short chunk only where waiting for the rest could be heard.
                 let wait_for_more =
-                    ready < self.chunk_len && self.supply == Supply::Open && lead > self.chunk;
+                    ready < chunk && self.supply == Supply::Open && lead > self.chunk;
                 if full || wait_for_more {
                     return;
                 }
@@ -173,14 +175,14 @@ impl Playout {
                 self.sent += ready as u64;
                 self.play_end = self.play_end.max(now) + self.duration(ready as u64);
             }
-            let chunk_since_mark = self.sent - self.marked >= self.chunk_len as u64;
             let all_sent = self.queue.is_empty() && self.supply == Supply::Flushed;
-            if self.sent > self.marked && (chunk_since_mark || all_sent) {
+            if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
                 let name = format!("st-{}-{}", self.epoch, self.sent);
                 out.push(Output::Leg(Outbound::Mark { name: name.clone() }));
                 self.marks.push_back(PendingMark {
                     name,
                     position: self.sent,
+                    sent_at: now,
                 });
                 self.marked = self.sent;
             }
@@ -275,7 +277,8 @@ impl Playout {
     /// When there will be room for the next chunk.
     pub(crate) fn send_deadline(&self) -> Option<CallTime> {
         let ahead = self.lead.saturating_sub(self.chunk);
-        let wait_for_more = self.queue.len() < self.chunk_len && self.supply == Supply::Open;
+        let chunk = self.chunk_len - self.since_mark();
+        let wait_for_more = self.queue.len() < chunk && self.supply == Supply::Open;
         // The chunk that is waited for may be late: send what there is while it still connects.
         let ahead = if wait_for_more {
             ahead.min(self.chunk)
@@ -291,7 +294,7 @@ impl Playout {
         let played = self
             .play_end
             .saturating_sub(self.duration(self.sent - mark.position));
-        Some(played + self.mark_grace)
+        Some(played.max(mark.sent_at) + self.mark_grace)
     }
 
     /// When the last audio will have been played although no mark is pending.
@@ -330,6 +333,11 @@ impl Playout {
         if let Some((_, resampler)) = &mut self.resampler {
             resampler.reset();
         }
+    }
+
+    /// How many samples were sent since the last mark; less than a chunk between pumps.
+    fn since_mark(&self) -> usize {
+        usize::try_from(self.sent - self.marked).expect("at most a chunk")
     }
 
     /// How much was sent and is not played yet.
