@@ -9,7 +9,7 @@ use sidetone_core::{
     job::{JobFailure, Service},
     vad::Vad,
 };
-use sidetone_speech::{Llm, Stt, Tts};
+use sidetone_speech::{Llm, Stt, Tts, vad::EarshotVad};
 use thiserror::Error;
 use tokio::{
     sync::{broadcast, mpsc, watch},
@@ -39,11 +39,13 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
+type MakeVad = Box<dyn Fn() -> Box<dyn Vad> + Send + Sync>;
+
 struct Shared {
     config: Arc<CallConfig>,
     limits: LegLimits,
     services: Services,
-    vad: Box<dyn Fn() -> Box<dyn Vad> + Send + Sync>,
+    vad: MakeVad,
     events: broadcast::Sender<Arc<EventRecord>>,
     log: Option<EventLog>,
     calls: TaskTracker,
@@ -76,7 +78,6 @@ impl Default for LegLimits {
 
 impl Engine {
     /// Begins with nothing but defaults.
-    #[must_use]
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
@@ -203,7 +204,7 @@ pub struct EngineBuilder {
     stt: Option<Arc<dyn Stt>>,
     llm: Option<Arc<dyn Llm>>,
     tts: Option<Arc<dyn Tts>>,
-    vad: Option<Box<dyn Fn() -> Box<dyn Vad> + Send + Sync>>,
+    vad: Option<MakeVad>,
     config: CallConfig,
     limits: LegLimits,
     log: Option<EventLog>,
@@ -228,7 +229,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Makes the voice activity detector of each call.
+    /// Makes the voice activity detector of each call. Default: [`EarshotVad`].
     pub fn vad(mut self, make: impl Fn() -> Box<dyn Vad> + Send + Sync + 'static) -> Self {
         self.vad = Some(Box::new(make));
         self
@@ -268,7 +269,9 @@ impl EngineBuilder {
             config: Arc::new(self.config),
             limits: self.limits,
             services,
-            vad: self.vad.ok_or(BuildError::Missing { part: "vad" })?,
+            vad: self
+                .vad
+                .unwrap_or_else(|| Box::new(|| Box::new(EarshotVad::new()))),
             events: broadcast::channel(ENGINE_EVENTS).0,
             log: self.log,
             calls: TaskTracker::new(),
@@ -293,7 +296,7 @@ impl fmt::Debug for EngineBuilder {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A required part was not given.
+    /// A service was not given.
     #[error("an engine needs `{part}`: call EngineBuilder::{part} before build")]
     Missing {
         /// The name of the builder's method.

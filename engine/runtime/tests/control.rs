@@ -1,5 +1,8 @@
 //! The program's hold on its calls: commands, draining, building an engine.
 
+// A helper's failure is the test's.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};
@@ -153,12 +156,6 @@ fn what_is_missing_or_wrong_is_named() {
         .stt(Arc::new(FakeStt::new()))
         .llm(Arc::new(FakeLlm::new()));
     assert_eq!(missing(builder), "tts");
-    let builder = Engine::builder()
-        .stt(Arc::new(FakeStt::new()))
-        .llm(Arc::new(FakeLlm::new()))
-        .tts(Arc::new(FakeTts::new()));
-    assert_eq!(missing(builder), "vad");
-
     let mut config = CallConfig::default();
     config.endpointing.silence_ms = 7;
     let error = common::builder(FakeStt::new(), FakeLlm::new(), FakeTts::new())

@@ -1,5 +1,8 @@
 //! Events: in order, without gaps, to subscribers and to a file.
 
+// A helper's failure is the test's.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{collections::BTreeMap, fs, time::Duration};

@@ -1,5 +1,8 @@
 //! The same calls over real sockets: axum and tokio-tungstenite.
 
+// A helper's failure is the test's.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;
@@ -104,6 +107,7 @@ async fn each_end_can_end_the_call(url: &str, mut calls: mpsc::Receiver<CallHand
     let mut client = dial(url).await;
     hear_greeting(&mut client).await;
     client.send(Message::Ping(vec![1].into())).await.unwrap();
+    while !client.next().await.unwrap().unwrap().is_pong() {}
     let stop = json!({"event": "stop", "sequenceNumber": "2", "streamSid": "MZ1", "stop": {}});
     client.send(Message::text(stop.to_string())).await.unwrap();
     while receive(&mut client).await.is_some() {}

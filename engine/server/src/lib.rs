@@ -12,7 +12,7 @@ mod state;
 mod twiml;
 
 pub use config::{Config, ConfigError};
-pub use providers::ProviderError;
+pub use providers::{SetupError, check, engine};
 pub use routes::{MEDIA_PATH, STATUS_PATH, VOICE_PATH, router};
 pub use server::{RunningServer, Server, ServerError, Shutdown};
 pub use state::ServerState;

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::{
     config::{Config, ConfigError},
     http,
-    providers::{self, ProviderError},
+    providers::{self, SetupError},
     routes::router,
     state::ServerState,
 };
@@ -43,7 +43,7 @@ pub enum ServerError {
     Config(#[from] ConfigError),
     /// A part that the configuration names cannot be had.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
+    Setup(#[from] SetupError),
     /// The address cannot be listened on.
     #[error("`server.listen` = {addr}: cannot listen there")]
     Listen {

@@ -1,8 +1,8 @@
 //! A caller on a Twilio leg, in simulated time: speaks frames at the pace of a phone, hears
 //! through Twilio's buffer and sends its marks back.
 
-// Every test binary uses its part of this.
-#![allow(dead_code)]
+// Every test binary uses its part of this, and a helper's failure is the test's.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::{sync::Arc, time::Duration};
 

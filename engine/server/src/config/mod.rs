@@ -136,10 +136,10 @@ impl Config {
             "must be 0 to 3600",
         )?;
         require(
-            self.stt.threads <= 256,
+            self.stt.threads <= 64,
             "stt.threads",
             self.stt.threads.to_string(),
-            "must be 0 (by the number of cores) to 256",
+            "must be 0 (by the number of cores) to 64",
         )?;
         let services = [
             (
@@ -178,6 +178,13 @@ impl Config {
             format!("{:?}", self.tts.command),
             "must be the program and its arguments with `tts.provider = \"command\"`, such as \
              [\"espeak-ng\", \"--stdout\"]",
+        )?;
+        let rate = self.tts.pcm_rate_hz;
+        require(
+            rate == 0 || (4_000..=192_000).contains(&rate),
+            "tts.pcm_rate_hz",
+            rate.to_string(),
+            "must be 0 (the program writes a WAV file) or 4000 to 192000",
         )?;
         self.call(Phrases::default()).validate().map_err(|error| {
             ConfigError::value(origin(error.key), error.key, &error.value, error.expected)

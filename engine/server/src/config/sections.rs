@@ -132,7 +132,7 @@ pub struct SttConfig {
     #[serde(with = "secret_text")]
     pub api_key: Option<Secret>,
     /// For `whisper`: how many transcriptions may run at the same time, each on one CPU core,
-    /// 0 to 256. Default: 0, which leaves one core to the calls and takes the others.
+    /// 0 to 64. Default: 0, which is one for each core, at most 4.
     pub threads: usize,
     /// See [`PartialsConfig::interval_ms`].
     pub partial_interval_ms: u32,
@@ -220,10 +220,13 @@ pub struct TtsConfig {
     /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
     #[serde(with = "secret_text")]
     pub api_key: Option<Secret>,
-    /// For `command`: the program and its arguments; it writes a WAV file to its standard output.
+    /// For `command`: the program and its arguments; it writes speech to its standard output.
     /// `{text}`, `{language}` and `{voice}` in an argument are replaced; without `{text}` the text
     /// goes to its standard input. Never run through a shell. Default: empty.
     pub command: Vec<String>,
+    /// For `command`: the sample rate of the raw 16-bit mono PCM that the program writes, in Hz,
+    /// 4000 to 192000; 0: it writes a WAV file. Default: 0.
+    pub pcm_rate_hz: u32,
 }
 
 impl Default for TtsConfig {
@@ -235,6 +238,7 @@ impl Default for TtsConfig {
             base_url: OPENAI_URL.into(),
             api_key: None,
             command: Vec::new(),
+            pcm_rate_hz: 0,
         }
     }
 }

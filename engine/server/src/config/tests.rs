@@ -234,7 +234,7 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ),
         (
             "[stt]\nthreads = 999",
-            "`stt.threads` = 999: must be 0 (by the number of cores) to 256",
+            "`stt.threads` = 999: must be 0 (by the number of cores) to 64",
         ),
         (
             "[endpointing]\nsilence_ms = 5",
@@ -243,6 +243,10 @@ fn a_value_out_of_range_is_named_with_its_range() {
         (
             "[vad]\nspeech_threshold = 2",
             "`vad.speech_threshold` = 2: must be between 0.0 and 1.0",
+        ),
+        (
+            "[tts]\npcm_rate_hz = 100",
+            "`tts.pcm_rate_hz` = 100: must be 0 (the program writes a WAV file) or 4000 to 192000",
         ),
         (
             "[stt]\npartial_interval_ms = 5",
