@@ -4,6 +4,12 @@
 //! asks a clock, opens a socket or starts a thread; after construction the per-frame paths
 //! allocate nothing.
 
+pub mod g711;
+mod opus;
+mod resample;
 mod units;
+pub mod wav;
 
+pub use opus::{OpusDecoder, OpusEncoder, OpusError, OpusSettings};
+pub use resample::{ResampleError, Resampler};
 pub use units::{SampleCount, SampleRate};

@@ -15,6 +15,7 @@ pub mod stt;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tts;
+pub mod vad;
 
 pub use error::ProviderError;
 pub use http::Timeouts;
