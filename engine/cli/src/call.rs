@@ -3,21 +3,20 @@
 use std::{
     collections::BTreeMap,
     error::Error,
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
 use clap::{ArgGroup, Args};
-use sidetone_codecs::wav;
 use sidetone_speech::Secret;
 use thiserror::Error;
 
 use crate::{
-    phone::{self, CallIdentity, CallReport, Entry, Line, RATE, Script, Target, When},
-    timeline::{self, Timeline},
+    phone::{self, CallIdentity, CallReport, Entry, Line, Script, Target, When},
+    saved,
+    timeline::Timeline,
     view::{self, View},
 };
 
@@ -68,7 +67,8 @@ pub struct CallArgs {
     /// Play this scenario: which recordings, when, and what is expected of the agent.
     #[arg(long, value_name = "FILE.toml")]
     scenario: Option<PathBuf>,
-    /// Leave call.wav (left the caller, right the agent), report.json and timeline.svg there.
+    /// Leave call.wav (left the caller, right the agent), report.json, session.ndjson (every
+    /// message) and timeline.svg there.
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
     /// Show each mark that is returned.
@@ -161,18 +161,19 @@ pub async fn run(args: CallArgs) -> Result<(), Box<dyn Error>> {
     let identity = CallIdentity::random(args.account_sid.as_deref());
     anstream::println!("calling as {}\n", identity.call_sid);
     let view = View::new(&script, args.marks);
-    let keep_audio = args.save.is_some();
+    let keep = args.save.is_some();
     let report = phone::call(
         &target,
         Arc::clone(&script),
         identity,
-        keep_audio,
+        keep,
         |at, sight| view.sight(at, sight),
     )
     .await?;
     view::summary(&report);
     if let Some(folder) = &args.save {
-        save(folder, &report)?;
+        saved::save(folder, &report, &Timeline::of("sidetone call", &report))?;
+        anstream::println!("\nsaved in {}", folder.display());
     }
     Ok(CallFailed::check(&report)?)
 }
@@ -208,20 +209,6 @@ fn script(args: &CallArgs) -> Result<Script, Box<dyn Error>> {
         max_wait: Duration::from_millis(u64::from(args.max_wait)),
         ..Script::new(lines)
     })
-}
-
-fn save(folder: &Path, report: &CallReport) -> Result<(), Box<dyn Error>> {
-    let failed = |error| format!("cannot save to {}: {error}", folder.display());
-    fs::create_dir_all(folder).map_err(failed)?;
-    if let Some(audio) = &report.audio {
-        wav::write_stereo(folder.join("call.wav"), RATE, &audio.caller, &audio.agent)?;
-    }
-    let json = serde_json::to_string_pretty(report)?;
-    fs::write(folder.join("report.json"), json + "\n").map_err(failed)?;
-    let picture = timeline::draw(&Timeline::of("sidetone call", report));
-    fs::write(folder.join("timeline.svg"), picture).map_err(failed)?;
-    anstream::println!("\nsaved in {}", folder.display());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use sidetone_core::time::CallTime;
 
 use super::script::{Expect, Line};
@@ -35,6 +36,30 @@ pub struct CallReport {
     /// The sound of both ends, if it was to be kept.
     #[serde(skip)]
     pub audio: Option<CallAudio>,
+    /// Every message of the stream in both directions, if the sound was to be kept.
+    #[serde(skip)]
+    pub messages: Vec<StreamMessage>,
+}
+
+/// A message of the stream, as it was on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamMessage {
+    /// When it was sent or received by the phone.
+    pub at: CallTime,
+    /// Who sent it.
+    pub from: Sender,
+    /// The message.
+    pub text: String,
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sender {
+    /// Twilio, which is the phone here.
+    Twilio,
+    /// The server.
+    Engine,
 }
 
 /// The sound of a call: mono 16-bit PCM at 8 kHz, both sides from [`CallTime::ZERO`] on.
@@ -79,6 +104,8 @@ pub struct CallerTurn {
     #[serde(rename = "answered_at_ms", serialize_with = "maybe_time_ms")]
     pub answered_at: Option<CallTime>,
     #[serde(skip)]
+    interrupts: bool,
+    #[serde(skip)]
     expect: Expect,
     #[serde(skip)]
     within: Option<Duration>,
@@ -99,6 +126,8 @@ pub enum TurnFailure {
     },
     /// The agent was spoken over and did not stop.
     NotInterrupted,
+    /// The agent was to be interrupted and did not speak any more.
+    NothingToInterrupt,
     /// The agent stopped for, or answered, what it should have ignored.
     NotIgnored,
 }
@@ -113,6 +142,7 @@ impl CallerTurn {
             over_agent,
             cleared_at: None,
             answered_at: None,
+            interrupts: matches!(line.when, When::InterruptAfterMs(_)),
             expect: line.expect,
             within: line.within,
         }
@@ -141,6 +171,9 @@ impl CallerTurn {
             Expect::Answer if self.over_agent && self.cleared_at.is_none() => {
                 Some(TurnFailure::NotInterrupted)
             }
+            Expect::Answer if self.interrupts && !self.over_agent => {
+                Some(TurnFailure::NothingToInterrupt)
+            }
             Expect::Answer => match (self.response(), self.within) {
                 (None, _) => Some(TurnFailure::Unanswered),
                 (Some(took), Some(within)) if took > within => {
@@ -166,6 +199,9 @@ impl std::fmt::Display for TurnFailure {
                 took.as_millis(),
                 within.as_millis()
             ),
+            Self::NothingToInterrupt => {
+                f.write_str("the agent had finished before it could be interrupted")
+            }
             Self::NotInterrupted => f.write_str("the agent did not stop for it"),
             Self::NotIgnored => f.write_str("the agent should have ignored it"),
         }
@@ -178,6 +214,20 @@ impl CallReport {
         let numbered = self.turns.iter().enumerate();
         numbered.filter_map(|(n, turn)| Some((n + 1, turn, turn.failure()?)))
     }
+}
+
+/// A recorded session: a line of JSON for each message.
+#[must_use]
+pub fn session_ndjson(messages: &[StreamMessage]) -> String {
+    let mut lines = String::new();
+    for StreamMessage { at, from, text } in messages {
+        // What is no JSON stands there as text.
+        let message = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+        let line = json!({"at_ms": millis(*at), "from": from, "message": message});
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    lines
 }
 
 /// How long this many samples of a telephone's audio last.

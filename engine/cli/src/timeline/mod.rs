@@ -47,10 +47,22 @@ pub struct Caption {
     pub lane: Lane,
     /// When they began.
     pub from: CallTime,
-    /// What was said and heard.
+    /// What was said.
     pub said: String,
-    /// What was to be said after that and was not heard.
-    pub unheard: String,
+    /// What else there is to say about it.
+    pub note: Note,
+}
+
+/// Something under the words of a [`Caption`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Note {
+    /// Nothing.
+    #[default]
+    None,
+    /// What was to be said after that and was cut off.
+    CutOff(String),
+    /// What the other side made of it.
+    HeardAs(String),
 }
 
 /// The wait for an answer.
@@ -95,7 +107,7 @@ impl Timeline {
             lane: Lane::Caller,
             from: turn.speech_began,
             said: turn.text.clone(),
-            unheard: String::new(),
+            note: Note::None,
         });
         let answer = |turn: &CallerTurn| {
             Some(Answer {

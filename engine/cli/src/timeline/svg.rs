@@ -5,7 +5,7 @@ use std::{fmt::Write as _, ops::Range, time::Duration};
 use sidetone_core::time::CallTime;
 
 use super::{
-    Answer, Caption, Lane, Part, Timeline,
+    Answer, Caption, Lane, Note, Part, Timeline,
     rows::{RATE, ROW_SECONDS, rows, wrap},
 };
 
@@ -122,7 +122,17 @@ struct Row<'a> {
 struct Placed<'a> {
     caption: &'a Caption,
     x: f64,
-    lines: Vec<(String, bool)>,
+    /// The words, then the note's.
+    lines: Vec<(String, Words)>,
+}
+
+/// How words are drawn.
+#[derive(Clone, Copy)]
+enum Words {
+    Said,
+    CutOff,
+    HeardRight,
+    HeardWrong,
 }
 
 impl Row<'_> {
@@ -292,10 +302,19 @@ impl Row<'_> {
             // At the end of the words' own sound, if there is room for that.
             let width = (end - x).max(NARROWEST);
             let characters = (width * CHARACTERS / 100.0) as usize;
-            let said = wrap(&caption.said, characters);
-            let unheard = wrap(&caption.unheard, characters);
-            let lines = said.into_iter().map(|line| (line, true));
-            let lines = lines.chain(unheard.into_iter().map(|line| (line, false)));
+            let (note, style) = match &caption.note {
+                Note::None => (String::new(), Words::Said),
+                Note::CutOff(text) => (text.clone(), Words::CutOff),
+                Note::HeardAs(text) if *text == caption.said => {
+                    (format!("✓ {text}"), Words::HeardRight)
+                }
+                Note::HeardAs(text) => (format!("✗ {text}"), Words::HeardWrong),
+            };
+            let said = wrap(&caption.said, characters).into_iter();
+            let note = wrap(&note, characters).into_iter();
+            let lines = said
+                .map(|line| (line, Words::Said))
+                .chain(note.map(|line| (line, style)));
             placed.push(Placed {
                 caption,
                 x,
@@ -308,12 +327,14 @@ impl Row<'_> {
 
 fn words(out: &mut String, placed: &[Placed<'_>], top: f64) {
     for Placed { caption, x, lines } in placed {
-        for (n, (words, heard)) in lines.iter().enumerate() {
+        for (n, (words, style)) in lines.iter().enumerate() {
             let y = top + LINE * (n as f64 + 0.8);
-            let style = match (heard, caption.lane) {
-                (true, Lane::Caller) => format!("fill:{CALLER}"),
-                (true, Lane::Agent) => format!("fill:{INK}"),
-                (false, _) => format!("fill:{FAINT};text-decoration:line-through"),
+            let style = match (style, caption.lane) {
+                (Words::Said, Lane::Caller) => format!("fill:{CALLER}"),
+                (Words::Said, Lane::Agent) => format!("fill:{INK}"),
+                (Words::CutOff, _) => format!("fill:{FAINT};text-decoration:line-through"),
+                (Words::HeardRight, _) => format!("fill:{FAINT}"),
+                (Words::HeardWrong, _) => format!("fill:{ALARM}"),
             };
             let _ = writeln!(
                 out,
@@ -403,13 +424,13 @@ mod tests {
                     lane: Lane::Caller,
                     from: at(1_000),
                     said: "who's <there>?".into(),
-                    unheard: String::new(),
+                    note: Note::HeardAs("who is there".into()),
                 },
                 Caption {
                     lane: Lane::Agent,
                     from: at(2_400),
                     said: "I am".into(),
-                    unheard: "the agent".into(),
+                    note: Note::CutOff("the agent".into()),
                 },
             ],
             answers: vec![Answer {
@@ -434,6 +455,7 @@ mod tests {
             "who's <there>?",
             "I am",
             "the agent",
+            "✗ who is there",
             "400 ms",
             "barge-in 164 ms",
             "stt",
