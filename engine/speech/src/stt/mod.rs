@@ -1,5 +1,7 @@
 //! Speech recognition.
 
+pub mod whisper;
+
 use sidetone_core::job::{JobFailure, SttEvent, SttJob};
 
 use crate::job::{JobHandle, Sink};
