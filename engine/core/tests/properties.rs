@@ -1,5 +1,6 @@
 //! What holds for a call under any sequence of operations.
 
+#[path = "../fuzz/harness/call_operations.rs"]
 mod operations;
 
 use proptest::prelude::*;

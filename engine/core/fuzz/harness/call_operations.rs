@@ -115,7 +115,7 @@ impl Driver {
             ),
             1..=4 => {
                 // Up to 640 ms of speech or silence, in frames of 20 ms.
-                let payload = if code % 2 == 0 { 0xFF } else { 0x8A };
+                let payload = if code.is_multiple_of(2) { 0xFF } else { 0x8A };
                 for _ in 0..value % 33 {
                     self.wait(Duration::from_millis(20));
                     self.leg(
