@@ -1,12 +1,14 @@
 //! Language models.
 
 mod openai;
+mod script;
 
 use sidetone_core::job::{JobFailure, LlmEvent, LlmJob};
 
 use crate::job::{JobHandle, Sink};
 
 pub use openai::{OpenAiLlm, OpenAiLlmConfig};
+pub use script::{Script, ScriptError, ScriptLlm};
 
 /// Continues conversations. One instance serves all calls.
 pub trait Llm: Send + Sync {
