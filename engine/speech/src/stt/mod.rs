@@ -1,6 +1,7 @@
 //! Speech recognition.
 
 mod openai;
+pub mod whisper;
 
 use sidetone_core::job::{JobFailure, SttEvent, SttJob};
 
