@@ -1,1 +1,3 @@
 //! The sidetone program.
+
+pub mod phone;

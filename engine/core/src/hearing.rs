@@ -7,9 +7,6 @@ use sidetone_codecs::{Resampler, SampleCount, SampleRate};
 
 use crate::vad::Vad;
 
-/// A turn's buffer keeps this much room between turns; longer turns give the rest back.
-const KEPT: Duration = Duration::from_secs(4);
-
 /// Runs the detector over the leg's audio, and records what belongs to a turn.
 pub(crate) struct Hearing {
     vad: Box<dyn Vad>,
@@ -22,8 +19,10 @@ pub(crate) struct Hearing {
     /// What came before the turn, at the leg's rate.
     pre_roll: VecDeque<i16>,
     pre_roll_len: usize,
-    /// The turn so far, at the leg's rate.
+    /// The turn so far, at the leg's rate. Room for the longest is reserved when a turn begins and
+    /// given back when it ends: no frame waits for it, and a call that listens does not hold it.
     utterance: Vec<i16>,
+    utterance_len: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +33,14 @@ enum Recording {
 
 impl Hearing {
     /// Listens to a leg of `rate`; `pre_roll` is how much audio before the detector's decision
-    /// belongs to a turn. `None` if the leg's rate cannot be resampled to the detector's.
-    pub(crate) fn new(vad: Box<dyn Vad>, rate: SampleRate, pre_roll: Duration) -> Option<Self> {
+    /// belongs to a turn, `max_turn` how much may follow. `None` if the leg's rate cannot be
+    /// resampled to the detector's.
+    pub(crate) fn new(
+        vad: Box<dyn Vad>,
+        rate: SampleRate,
+        pre_roll: Duration,
+        max_turn: Duration,
+    ) -> Option<Self> {
         let resampler = Resampler::new(rate, vad.rate()).ok()?;
         let frame_len = vad.frame_len();
         let frame = SampleCount(frame_len as u64).duration(vad.rate());
@@ -52,7 +57,8 @@ impl Hearing {
             recording: Recording::PreRoll,
             pre_roll: VecDeque::with_capacity(pre_roll_len),
             pre_roll_len,
-            utterance: Vec::with_capacity(len(rate.samples_in(KEPT))),
+            utterance: Vec::new(),
+            utterance_len: pre_roll_len + len(rate.samples_in(max_turn + Duration::from_secs(2))),
         })
     }
 
@@ -86,7 +92,7 @@ impl Hearing {
     /// A turn began: what was heard just before belongs to it.
     pub(crate) fn begin_utterance(&mut self) {
         let (older, newer) = self.pre_roll.as_slices();
-        self.utterance.clear();
+        self.utterance = Vec::with_capacity(self.utterance_len);
         self.utterance.extend_from_slice(older);
         self.utterance.extend_from_slice(newer);
         self.pre_roll.clear();
@@ -100,11 +106,8 @@ impl Hearing {
 
     /// The turn ended: all of it, pre-roll and silence at the end included.
     pub(crate) fn end_utterance(&mut self) -> Arc<[i16]> {
-        let audio = self.utterance();
-        self.utterance.clear();
-        self.utterance.shrink_to(len(self.rate.samples_in(KEPT)));
         self.recording = Recording::PreRoll;
-        audio
+        Arc::from(std::mem::take(&mut self.utterance))
     }
 
     /// The rate of the utterances.

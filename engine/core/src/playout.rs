@@ -55,6 +55,7 @@ enum Supply {
 struct PendingMark {
     name: String,
     position: u64,
+    sent_at: CallTime,
 }
 
 /// Whether a returned mark was one of ours.
@@ -158,12 +159,13 @@ impl Playout {
     pub(crate) fn pump(&mut self, now: CallTime, out: &mut Vec<Output>) {
         loop {
             let lead = self.lead(now);
-            let ready = self.queue.len().min(self.chunk_len);
+            let chunk = self.chunk_len - self.since_mark();
+            let ready = self.queue.len().min(chunk);
             if ready > 0 {
                 let full = lead > Duration::ZERO && lead + self.chunk > self.lead;
                 // A short chunk only where waiting for the rest could be heard.
                 let wait_for_more =
-                    ready < self.chunk_len && self.supply == Supply::Open && lead > self.chunk;
+                    ready < chunk && self.supply == Supply::Open && lead > self.chunk;
                 if full || wait_for_more {
                     return;
                 }
@@ -173,14 +175,14 @@ impl Playout {
                 self.sent += ready as u64;
                 self.play_end = self.play_end.max(now) + self.duration(ready as u64);
             }
-            let chunk_since_mark = self.sent - self.marked >= self.chunk_len as u64;
             let all_sent = self.queue.is_empty() && self.supply == Supply::Flushed;
-            if self.sent > self.marked && (chunk_since_mark || all_sent) {
+            if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
                 let name = format!("st-{}-{}", self.epoch, self.sent);
                 out.push(Output::Leg(Outbound::Mark { name: name.clone() }));
                 self.marks.push_back(PendingMark {
                     name,
                     position: self.sent,
+                    sent_at: now,
                 });
                 self.marked = self.sent;
             }
@@ -275,7 +277,8 @@ impl Playout {
     /// When there will be room for the next chunk.
     pub(crate) fn send_deadline(&self) -> Option<CallTime> {
         let ahead = self.lead.saturating_sub(self.chunk);
-        let wait_for_more = self.queue.len() < self.chunk_len && self.supply == Supply::Open;
+        let chunk = self.chunk_len - self.since_mark();
+        let wait_for_more = self.queue.len() < chunk && self.supply == Supply::Open;
         // The chunk that is waited for may be late: send what there is while it still connects.
         let ahead = if wait_for_more {
             ahead.min(self.chunk)
@@ -291,7 +294,7 @@ impl Playout {
         let played = self
             .play_end
             .saturating_sub(self.duration(self.sent - mark.position));
-        Some(played + self.mark_grace)
+        Some(played.max(mark.sent_at) + self.mark_grace)
     }
 
     /// When the last audio will have been played although no mark is pending.
@@ -332,6 +335,11 @@ impl Playout {
         }
     }
 
+    /// How many samples were sent since the last mark; less than a chunk between pumps.
+    fn since_mark(&self) -> usize {
+        usize::try_from(self.sent - self.marked).expect("at most a chunk")
+    }
+
     /// How much was sent and is not played yet.
     fn lead(&self, now: CallTime) -> Duration {
         self.play_end.since(now)
@@ -359,4 +367,159 @@ impl Playout {
 fn parse_mark(name: &str) -> Option<(u32, u64)> {
     let (epoch, position) = name.strip_prefix("st-")?.split_once('-')?;
     Some((epoch.parse().ok()?, position.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: SampleRate = SampleRate::HZ_8000;
+    const GRACE: Duration = Duration::from_secs(1);
+
+    fn playout() -> Playout {
+        Playout::new(LegFormat::MULAW_8000, &PlayoutConfig::default(), GRACE)
+    }
+
+    fn at(ms: u64) -> CallTime {
+        CallTime::from_millis(ms)
+    }
+
+    fn audio(ms: usize) -> Vec<i16> {
+        vec![1_000; ms * 8]
+    }
+
+    /// Sends what may be sent; the lengths of the audio messages in ms, and the marks' names.
+    fn pump(playout: &mut Playout, now_ms: u64) -> (Vec<usize>, Vec<String>) {
+        let mut out = Vec::new();
+        playout.pump(at(now_ms), &mut out);
+        let (mut media, mut marks) = (Vec::new(), Vec::new());
+        for output in out {
+            match output {
+                Output::Leg(Outbound::Media { payload }) => media.push(payload.len() / 8),
+                Output::Leg(Outbound::Mark { name }) => marks.push(name),
+                other => panic!("{other:?} is neither audio nor a mark"),
+            }
+        }
+        (media, marks)
+    }
+
+    #[test]
+    fn sends_up_to_the_lead_and_goes_on_when_there_is_room() {
+        let mut playout = playout();
+        playout.play("long", &audio(5_000), Words::Said);
+        let (media, marks) = pump(&mut playout, 0);
+        assert_eq!((media, marks.len()), (vec![200; 10], 10));
+        assert_eq!(playout.send_deadline(), Some(at(200)));
+        assert_eq!(pump(&mut playout, 199).0, [0; 0]);
+        assert_eq!(pump(&mut playout, 200).0, [200]);
+    }
+
+    #[test]
+    fn the_first_audio_does_not_wait_for_a_whole_chunk() {
+        let mut playout = playout();
+        playout.begin("first".into(), Words::Said);
+        playout.push(&audio(20), RATE).unwrap();
+        assert_eq!(pump(&mut playout, 0), (vec![20], vec![]));
+        playout.push(&audio(500), RATE).unwrap();
+        let (media, marks) = pump(&mut playout, 5);
+        assert_eq!(media, [180, 200], "up to the mark, and a chunk");
+        assert_eq!(marks.len(), 2);
+    }
+
+    #[test]
+    fn a_rest_waits_for_more_while_it_cannot_be_missed() {
+        let mut playout = playout();
+        playout.begin("first".into(), Words::Said);
+        playout.push(&audio(1_000), RATE).unwrap();
+        pump(&mut playout, 0);
+        playout.push(&audio(50), RATE).unwrap();
+        assert_eq!(
+            pump(&mut playout, 100).0,
+            [0; 0],
+            "900 ms are still to be played"
+        );
+        assert_eq!(playout.send_deadline(), Some(at(800)));
+        assert_eq!(pump(&mut playout, 800).0, [50]);
+    }
+
+    #[test]
+    fn a_mark_says_how_far_the_leg_got() {
+        let mut playout = playout();
+        playout.play("two words", &audio(1_800), Words::Said);
+        let (_, marks) = pump(&mut playout, 0);
+        // The leg began to play 300 ms late: its first mark comes at 500 ms.
+        assert_eq!(playout.mark_returned(at(500), &marks[0]), MarkReturn::Heard);
+        assert_eq!(playout.play_end(), at(2_100));
+        let cut = playout.clear(at(550), &mut Vec::new());
+        assert_eq!(cut.heard, "");
+    }
+
+    #[test]
+    fn what_the_clock_says_never_passes_a_mark_that_is_still_out() {
+        let mut playout = playout();
+        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        pump(&mut playout, 0);
+        let cut = playout.clear(at(1_500), &mut Vec::new());
+        assert_eq!(cut.heard, "", "not even the mark at 200 ms came back");
+    }
+
+    #[test]
+    fn a_lost_mark_is_given_up_and_the_clock_counts() {
+        let mut playout = playout();
+        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        pump(&mut playout, 0);
+        assert_eq!(playout.mark_deadline(), Some(at(1_200)));
+        for ms in [1_200, 1_400, 1_500] {
+            playout.give_up_marks(at(ms));
+        }
+        let cut = playout.clear(at(1_500), &mut Vec::new());
+        assert_eq!(
+            cut.heard, "one",
+            "as far as the first mark that may still come"
+        );
+    }
+
+    #[test]
+    fn after_a_clear_marks_are_stale_and_positions_begin_anew() {
+        let mut playout = playout();
+        playout.play("one two three", &audio(1_300), Words::Said);
+        let (_, marks) = pump(&mut playout, 0);
+        let mut out = Vec::new();
+        let cut = playout.clear(at(100), &mut out);
+        assert_eq!(out, [Output::Leg(Outbound::Clear)]);
+        assert_eq!(cut.unheard, ["one two three"]);
+        for mark in &marks {
+            assert_eq!(playout.mark_returned(at(150), mark), MarkReturn::Stale);
+        }
+        assert_eq!(
+            playout.mark_returned(at(150), "st-7-160"),
+            MarkReturn::Foreign
+        );
+        assert_eq!(playout.mark_returned(at(150), "hello"), MarkReturn::Foreign);
+        assert!(playout.is_drained(at(150)));
+        playout.play("again", &audio(200), Words::Said);
+        let (media, again) = pump(&mut playout, 200);
+        assert_eq!(media, [200]);
+        assert!(!marks.contains(&again[0]));
+    }
+
+    #[test]
+    fn nothing_is_cleared_where_nothing_can_be_heard() {
+        let mut playout = playout();
+        playout.play("prepared", &audio(400), Words::Said);
+        let mut out = Vec::new();
+        playout.clear(at(10), &mut out);
+        assert_eq!(out, []);
+    }
+
+    #[test]
+    fn filler_goes_in_front_of_a_sentence_that_has_no_audio_yet() {
+        let mut playout = playout();
+        playout.begin("the answer".into(), Words::Said);
+        playout.interject("one moment", &audio(200));
+        playout.push(&audio(400), RATE).unwrap();
+        playout.complete();
+        assert_eq!(pump(&mut playout, 0).0, [200, 200, 200]);
+        assert_eq!(playout.finish(), "the answer");
+    }
 }

@@ -208,6 +208,7 @@ impl Reply {
         self.sentences.clear();
         self.text = Text::Written;
         self.voice = Voice::Idle;
+        self.latency = None;
     }
 
     /// The jobs that work on it.

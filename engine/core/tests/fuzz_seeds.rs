@@ -5,6 +5,9 @@ use std::{fs, path::Path};
 #[path = "../fuzz/harness/dialect_twilio.rs"]
 mod dialect_twilio;
 
+#[path = "../fuzz/harness/call_operations.rs"]
+mod call_operations;
+
 #[allow(
     clippy::print_stdout,
     reason = "shown with a failure: which seed it was"
@@ -28,4 +31,9 @@ fn replay(target: &str, run: fn(&[u8])) {
 #[test]
 fn dialect_twilio() {
     replay("dialect_twilio", dialect_twilio::run);
+}
+
+#[test]
+fn call_operations() {
+    replay("call_operations", call_operations::run);
 }

@@ -26,7 +26,6 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        self.counters.frames_in += 1;
         talk.latest_audio = self.now;
         let audible = talk.playout.is_audible(self.now);
         let frame = talk.hearing.frame();

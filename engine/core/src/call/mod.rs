@@ -217,7 +217,8 @@ impl Call {
         // What the detector took to decide lies before the decision, too.
         let deciding = config.vad.min_speech_ms.max(config.vad.barge_in_ms);
         let pre_roll = ms(config.vad.pre_roll_ms + deciding);
-        let hearing = Hearing::new(vad, start.format.rate, pre_roll)
+        let max_turn = ms(config.endpointing.max_turn_ms);
+        let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
         self.phase = Phase::Talking(Box::new(Talk {
             hearing,

@@ -6,7 +6,7 @@
 mod loose;
 pub mod twilio;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use sidetone_codecs::SampleRate;
@@ -22,17 +22,33 @@ pub trait Dialect: Send {
     /// Says what is wrong with the message. The leg stays usable: the next message is independent.
     fn parse<'a>(&'a mut self, message: &'a [u8]) -> Result<LegMessage<'a>, DialectError>;
 
+    /// Whether the leg may frame its messages so. One framed otherwise is not parsed: it is a
+    /// [`DialectError::Frame`]. By default only text is taken.
+    fn takes(&self, kind: FrameKind) -> bool {
+        kind == FrameKind::Text
+    }
+
     /// Appends `message` in the provider's format to `out` and says how it must be framed.
     fn write(&mut self, message: &Outbound, out: &mut Vec<u8>) -> FrameKind;
 }
 
 /// How a message travels on a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FrameKind {
     /// As a text message; the bytes are UTF-8.
     Text,
     /// As a binary message.
     Binary,
+}
+
+impl fmt::Display for FrameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Binary => "binary",
+        })
+    }
 }
 
 /// One message from a leg, with what its envelope says.
@@ -238,12 +254,10 @@ pub enum DialectError {
         format: String,
     },
     /// A binary message on a leg whose dialect is text, or the reverse.
-    #[error("a {got} message on a leg that speaks {expected}")]
+    #[error("a {got} message, which this leg's dialect does not take")]
     Frame {
         /// What came.
-        got: String,
-        /// What the dialect speaks.
-        expected: String,
+        got: FrameKind,
     },
 }
 

@@ -1,8 +1,12 @@
 //! Language models.
 
+mod openai;
+
 use sidetone_core::job::{JobFailure, LlmEvent, LlmJob};
 
 use crate::job::{JobHandle, Sink};
+
+pub use openai::{OpenAiLlm, OpenAiLlmConfig};
 
 /// Continues conversations. One instance serves all calls.
 pub trait Llm: Send + Sync {

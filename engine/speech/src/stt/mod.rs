@@ -1,8 +1,12 @@
 //! Speech recognition.
 
+mod openai;
+
 use sidetone_core::job::{JobFailure, SttEvent, SttJob};
 
 use crate::job::{JobHandle, Sink};
+
+pub use openai::{OpenAiStt, OpenAiSttConfig};
 
 /// Recognises speech. One instance serves all calls.
 pub trait Stt: Send + Sync {

@@ -1,8 +1,16 @@
 //! Speech synthesis.
 
+mod command;
+mod decode;
+mod openai;
+mod telling;
+
 use sidetone_core::job::{JobFailure, TtsEvent, TtsJob};
 
 use crate::job::{JobHandle, Sink};
+
+pub use command::{AudioFormat, CommandTts, CommandTtsConfig, TextOn};
+pub use openai::{OpenAiTts, OpenAiTtsConfig};
 
 /// Speaks sentences. One instance serves all calls.
 pub trait Tts: Send + Sync {

@@ -1,0 +1,4 @@
+//! The providers over real sockets and processes.
+
+mod common;
+mod conformance;

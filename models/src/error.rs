@@ -1,0 +1,81 @@
+//! What can go wrong between a model's name and its weights.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Sha256Digest;
+
+/// Why a model could not be resolved, loaded or verified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A model of the manifest is not in the models directory.
+    #[error("the model `{name}` is not here: looked for {}\nfetch it with:\n  {fetch_command}", .path.display())]
+    NotFetched {
+        /// The model's name in the manifest.
+        name: String,
+        /// The file looked for.
+        path: PathBuf,
+        /// A shell command that puts the model there.
+        fetch_command: String,
+    },
+    /// Neither a name of the manifest nor a file.
+    #[error("unknown model `{name}`: neither a file nor one of the known models {}", .known.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Every name there is, the most similar first.
+        known: Vec<String>,
+    },
+    /// The path names something that is not a file, such as a directory.
+    #[error("the model {} is not a file", .path.display())]
+    NotAFile {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// The file has not the size that the manifest states: most often a fetch that was cut short.
+    #[error(
+        "the model file {} has {actual_bytes} bytes, expected {expected_bytes}: remove it and fetch it again with:\n  {fetch_command}",
+        .path.display()
+    )]
+    WrongSize {
+        /// The file.
+        path: PathBuf,
+        /// The size that the manifest states.
+        expected_bytes: u64,
+        /// The size of the file.
+        actual_bytes: u64,
+        /// A shell command that fetches the model anew.
+        fetch_command: String,
+    },
+    /// The file's content is not what the manifest states.
+    #[error("the model file {} has the SHA-256 {actual}, expected {expected}: remove it and fetch it again", .path.display())]
+    WrongDigest {
+        /// The file.
+        path: PathBuf,
+        /// The digest that the manifest states.
+        expected: Sha256Digest,
+        /// The digest of the file.
+        actual: Sha256Digest,
+    },
+    /// The bundled model did not unpack to what was packed: the program file itself is damaged.
+    #[error("the bundled demo model is damaged ({reason}): install the program again")]
+    DamagedBundle {
+        /// What was wrong.
+        reason: String,
+    },
+    /// The operating system would not read the file.
+    #[error("cannot read the model file {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// There is no home directory to derive the models directory from.
+    #[error("no models directory: set SIDETONE_MODELS_DIR")]
+    NoModelsDir {
+        /// Why the home directory is not known.
+        source: etcetera::HomeDirError,
+    },
+}
