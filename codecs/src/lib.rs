@@ -5,8 +5,11 @@
 //! allocate nothing.
 
 pub mod g711;
+mod opus;
 mod resample;
 mod units;
+pub mod wav;
 
+pub use opus::{OpusDecoder, OpusEncoder, OpusError, OpusSettings};
 pub use resample::{ResampleError, Resampler};
 pub use units::{SampleCount, SampleRate};

@@ -1,4 +1,40 @@
 //! Sample rates and sample counts as types, so that a mix-up does not compile.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sidetone_codecs::{SampleCount, SampleRate};
+//!
+//! fn lead(sent: SampleCount, played: SampleCount, rate: SampleRate) -> Duration {
+//!     sent.saturating_sub(played).duration(rate)
+//! }
+//!
+//! let (sent, played) = (SampleCount(16_000), SampleCount(8_000));
+//! assert_eq!(lead(sent, played, SampleRate::HZ_8000), Duration::from_secs(1));
+//! ```
+//!
+//! The same with a rate where a count belongs:
+//!
+//! ```compile_fail
+//! # use std::time::Duration;
+//! # use sidetone_codecs::{SampleCount, SampleRate};
+//! # fn lead(sent: SampleCount, played: SampleCount, rate: SampleRate) -> Duration {
+//! #     sent.saturating_sub(played).duration(rate)
+//! # }
+//! # let (sent, played) = (SampleCount(16_000), SampleCount(8_000));
+//! assert_eq!(lead(SampleRate::HZ_8000, played, sent), Duration::from_secs(1));
+//! ```
+//!
+//! or with a bare number, which does not say what it counts:
+//!
+//! ```compile_fail
+//! # use std::time::Duration;
+//! # use sidetone_codecs::{SampleCount, SampleRate};
+//! # fn lead(sent: SampleCount, played: SampleCount, rate: SampleRate) -> Duration {
+//! #     sent.saturating_sub(played).duration(rate)
+//! # }
+//! # let (sent, played) = (SampleCount(16_000), SampleCount(8_000));
+//! assert_eq!(lead(sent, played, 8_000), Duration::from_secs(1));
+//! ```
 
 use std::{fmt, num::NonZeroU32, ops, time::Duration};
 
@@ -106,5 +142,57 @@ impl ops::Add for SampleCount {
 impl ops::AddAssign for SampleCount {
     fn add_assign(&mut self, other: Self) {
         self.0 += other.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_never_zero() {
+        assert_eq!(SampleRate::new(0), None);
+        assert_eq!(SampleRate::new(8_000), Some(SampleRate::HZ_8000));
+        assert_eq!(SampleRate::HZ_22050.hz(), 22_050);
+        assert_eq!(SampleRate::HZ_44100.to_string(), "44100 Hz");
+    }
+
+    #[test]
+    fn time_becomes_whole_samples_rounded_down() {
+        let rate = SampleRate::HZ_22050;
+        assert_eq!(rate.samples_in(Duration::from_millis(20)), SampleCount(441));
+        assert_eq!(rate.samples_in(Duration::from_millis(5)), SampleCount(110));
+        assert_eq!(rate.samples_in(Duration::ZERO), SampleCount::ZERO);
+        let endless = SampleRate::new(u32::MAX)
+            .expect("not zero")
+            .samples_in(Duration::MAX);
+        assert_eq!(endless, SampleCount(u64::MAX), "saturates");
+    }
+
+    #[test]
+    fn samples_become_time() {
+        let second = |count| SampleCount(count).duration(SampleRate::HZ_8000);
+        assert_eq!(second(160), Duration::from_millis(20));
+        assert_eq!(second(1), Duration::from_micros(125));
+        assert_eq!(
+            SampleCount(1).duration(SampleRate::HZ_48000),
+            Duration::from_nanos(20_833)
+        );
+        // No overflow on the way.
+        assert_eq!(
+            SampleCount(u64::MAX)
+                .duration(SampleRate::HZ_8000)
+                .as_secs(),
+            u64::MAX / 8_000
+        );
+    }
+
+    #[test]
+    fn counts_add_up() {
+        let mut count = SampleCount::of(&[0; 160]);
+        count += SampleCount(40);
+        assert_eq!(count + SampleCount(1), SampleCount(201));
+        assert_eq!(count.saturating_sub(SampleCount(150)), SampleCount(50));
+        assert_eq!(SampleCount(1).saturating_sub(count), SampleCount::ZERO);
     }
 }

@@ -32,7 +32,7 @@ const MATRIX: [(SampleRate, SampleRate); 14] = [
 const AMPLITUDE: f64 = 20_000.0;
 
 fn resampler(from: SampleRate, to: SampleRate) -> Resampler {
-    Resampler::new(from, to).unwrap()
+    Resampler::new(from, to).expect("the matrix is supported")
 }
 
 fn tone(hz: f64, rate: SampleRate, len: usize) -> Vec<i16> {
@@ -235,7 +235,7 @@ fn full_scale_saturates_and_does_not_wrap() {
         let half_wave = from.hz() as usize / 200;
         let square: Vec<i16> = (0..from.hz() as usize / 2)
             .map(|n| {
-                if n / half_wave % 2 == 0 {
+                if (n / half_wave).is_multiple_of(2) {
                     i16::MAX
                 } else {
                     i16::MIN
@@ -248,7 +248,7 @@ fn full_scale_saturates_and_does_not_wrap() {
         for (n, &sample) in out.iter().enumerate() {
             let at = n as f64 * f64::from(from.hz()) / f64::from(to.hz()) / half_wave as f64;
             if (0.3..0.7).contains(&at.fract()) {
-                let expected = if at as usize % 2 == 0 {
+                let expected = if (at as usize).is_multiple_of(2) {
                     i16::MAX
                 } else {
                     i16::MIN
@@ -313,8 +313,20 @@ fn a_resampler_is_small() {
 }
 
 #[test]
+fn every_pair_of_usual_rates_is_supported() {
+    let usual = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+    for (from, to) in usual
+        .into_iter()
+        .flat_map(|from| usual.map(|to| (from, to)))
+    {
+        let [from, to] = [from, to].map(|hz| SampleRate::new(hz).expect("not zero"));
+        assert!(Resampler::new(from, to).is_ok(), "{from} to {to}");
+    }
+}
+
+#[test]
 fn rates_that_make_no_sense_are_refused_with_a_reason() {
-    let rate = |hz| SampleRate::new(hz).unwrap();
+    let rate = |hz| SampleRate::new(hz).expect("not zero");
     let error = Resampler::new(rate(1), HZ_8000).unwrap_err();
     assert!(matches!(error, ResampleError::Rate { .. }));
     assert_eq!(

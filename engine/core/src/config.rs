@@ -82,7 +82,8 @@ impl Default for VadConfig {
 pub struct EndpointingConfig {
     /// This much silence ends a turn, in ms, 100 to 5000. Default: 300.
     pub silence_ms: u32,
-    /// A turn longer than this is cut and answered, in ms, 1000 to 120000. Default: 30000.
+    /// A turn longer than this is cut: its words are recognised, and what follows is a turn of its
+    /// own, in ms, 1000 to 120000. Default: 30000.
     pub max_turn_ms: u32,
 }
 
@@ -288,5 +289,60 @@ impl CallConfig {
             format!("{language:?}"),
             "must be an ISO 639-1 code such as \"en\", \"es\" or \"pt\"",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(CallConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn an_error_names_the_key_the_value_and_what_is_allowed() {
+        type Change = fn(&mut CallConfig);
+        let changes: [(Change, &str); 8] = [
+            (
+                |c| c.vad.speech_threshold = 1.5,
+                "`vad.speech_threshold` = 1.5: must be between",
+            ),
+            (
+                |c| c.vad.speech_threshold = f32::NAN,
+                "`vad.speech_threshold` = NaN",
+            ),
+            (
+                |c| c.vad.silence_threshold = 0.9,
+                "`vad.silence_threshold` = 0.9",
+            ),
+            (
+                |c| c.vad.pre_roll_ms = 2_000,
+                "`vad.pre_roll_ms` = 2000: must be 0 to 1000",
+            ),
+            (
+                |c| c.endpointing.silence_ms = 0,
+                "`endpointing.silence_ms` = 0: must be 100 to",
+            ),
+            (
+                |c| c.playout.chunk_ms = 500,
+                "`playout.chunk_ms` = 500: must be 20 to 200",
+            ),
+            (
+                |c| c.partials.interval_ms = 5,
+                "`stt.partial_interval_ms` = 5: must be 0 (off)",
+            ),
+            (
+                |c| c.agent.language = "English".into(),
+                "`agent.language` = \"English\"",
+            ),
+        ];
+        for (change, expected) in changes {
+            let mut config = CallConfig::default();
+            change(&mut config);
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 }

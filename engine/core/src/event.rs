@@ -232,4 +232,6 @@ pub enum EndReason {
     LegAbusive,
     /// The leg may not start this stream.
     Refused,
+    /// The engine, or a part plugged into it, crashed. Other calls are not affected.
+    InternalError,
 }

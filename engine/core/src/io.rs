@@ -29,6 +29,9 @@ pub enum Input<'a> {
     Deadline,
     /// The program around the engine wants something.
     Command(Command),
+    /// The leg broke a rule that only the driver sees: it stalls, sends too long a message, or
+    /// may not start its stream. The call ends for this reason in the same step.
+    End(EndReason),
 }
 
 /// What the program around the engine may ask of a call.

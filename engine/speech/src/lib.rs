@@ -6,13 +6,23 @@
 //! Providers share their models and connections between all calls. They know nothing of sockets,
 //! turns or playout.
 
+mod error;
+mod http;
 pub mod job;
 pub mod llm;
+mod phrases;
+mod secret;
 pub mod stt;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tts;
 pub mod vad;
 
+pub use error::ProviderError;
+pub use http::Timeouts;
 pub use job::{JobHandle, Sink, SinkClosed};
 pub use llm::Llm;
+pub use phrases::phrases;
+pub use secret::Secret;
 pub use stt::Stt;
 pub use tts::Tts;

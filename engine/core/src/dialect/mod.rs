@@ -3,7 +3,10 @@
 //! A [`Dialect`] turns a provider's messages into [`LegMessage`]s and [`Outbound`] messages into
 //! the provider's bytes. Each provider is one file here; nothing else knows its wire format.
 
-use std::{borrow::Cow, collections::BTreeMap};
+mod loose;
+pub mod twilio;
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use sidetone_codecs::SampleRate;
@@ -19,17 +22,33 @@ pub trait Dialect: Send {
     /// Says what is wrong with the message. The leg stays usable: the next message is independent.
     fn parse<'a>(&'a mut self, message: &'a [u8]) -> Result<LegMessage<'a>, DialectError>;
 
+    /// Whether the leg may frame its messages so. One framed otherwise is not parsed: it is a
+    /// [`DialectError::Frame`]. By default only text is taken.
+    fn takes(&self, kind: FrameKind) -> bool {
+        kind == FrameKind::Text
+    }
+
     /// Appends `message` in the provider's format to `out` and says how it must be framed.
     fn write(&mut self, message: &Outbound, out: &mut Vec<u8>) -> FrameKind;
 }
 
 /// How a message travels on a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FrameKind {
     /// As a text message; the bytes are UTF-8.
     Text,
     /// As a binary message.
     Binary,
+}
+
+impl fmt::Display for FrameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Binary => "binary",
+        })
+    }
 }
 
 /// One message from a leg, with what its envelope says.
@@ -43,6 +62,18 @@ pub struct LegMessage<'a> {
     /// What it says.
     #[serde(borrow)]
     pub body: Inbound<'a>,
+}
+
+impl LegMessage<'_> {
+    /// The same message, without what it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> LegMessage<'static> {
+        LegMessage {
+            stream_id: self.stream_id.map(|id| id.into_owned().into()),
+            sequence: self.sequence,
+            body: self.body.into_owned(),
+        }
+    }
 }
 
 /// What a leg says.
@@ -72,6 +103,29 @@ pub enum Inbound<'a> {
     Stop,
     /// An event this dialect does not know: ignored, and counted.
     Unknown,
+}
+
+impl Inbound<'_> {
+    /// The same, without what it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> Inbound<'static> {
+        match self {
+            Self::Connected => Inbound::Connected,
+            Self::Start(start) => Inbound::Start(start),
+            Self::Media(media) => Inbound::Media(Media {
+                track: media.track,
+                chunk: media.chunk,
+                timestamp_ms: media.timestamp_ms,
+                payload: media.payload.into_owned().into(),
+            }),
+            Self::Dtmf { digit } => Inbound::Dtmf { digit },
+            Self::Mark { name } => Inbound::Mark {
+                name: name.into_owned().into(),
+            },
+            Self::Stop => Inbound::Stop,
+            Self::Unknown => Inbound::Unknown,
+        }
+    }
 }
 
 /// How a stream begins.
@@ -200,12 +254,10 @@ pub enum DialectError {
         format: String,
     },
     /// A binary message on a leg whose dialect is text, or the reverse.
-    #[error("a {got} message on a leg that speaks {expected}")]
+    #[error("a {got} message, which this leg's dialect does not take")]
     Frame {
         /// What came.
-        got: String,
-        /// What the dialect speaks.
-        expected: String,
+        got: FrameKind,
     },
 }
 

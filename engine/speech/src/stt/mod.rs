@@ -1,10 +1,13 @@
 //! Speech recognition.
 
+mod openai;
 pub mod whisper;
 
 use sidetone_core::job::{JobFailure, SttEvent, SttJob};
 
 use crate::job::{JobHandle, Sink};
+
+pub use openai::{OpenAiStt, OpenAiSttConfig};
 
 /// Recognises speech. One instance serves all calls.
 pub trait Stt: Send + Sync {
@@ -27,7 +30,7 @@ pub trait Stt: Send + Sync {
 }
 
 /// What a speech recogniser can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SttCapabilities {
     /// It can tell the language by itself.

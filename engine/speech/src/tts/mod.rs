@@ -1,8 +1,16 @@
 //! Speech synthesis.
 
+mod command;
+mod decode;
+mod openai;
+mod telling;
+
 use sidetone_core::job::{JobFailure, TtsEvent, TtsJob};
 
 use crate::job::{JobHandle, Sink};
+
+pub use command::{AudioFormat, CommandTts, CommandTtsConfig, TextOn};
+pub use openai::{OpenAiTts, OpenAiTtsConfig};
 
 /// Speaks sentences. One instance serves all calls.
 pub trait Tts: Send + Sync {
@@ -25,7 +33,7 @@ pub trait Tts: Send + Sync {
 }
 
 /// What a speech synthesiser can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TtsCapabilities {
     /// Audio arrives while the rest of the sentence is still being synthesised.

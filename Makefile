@@ -1,0 +1,32 @@
+# The commands of the README.
+
+CARGO_FLAGS := --locked
+
+.PHONY: demo test bench lint needs
+
+# A conversation with the real server: both sides are printed as they speak.
+demo: needs
+	@test -x target/release/sidetone || echo "Building the engine and whisper.cpp." \
+	    "The first time this takes about 7 minutes on two cores, later a few seconds."
+	cargo build $(CARGO_FLAGS) --release --bin sidetone
+	cargo run $(CARGO_FLAGS) --release --quiet --bin sidetone -- demo
+
+# Every test of every crate.
+test: needs
+	@test -d target/debug || echo "Building the engine and whisper.cpp for the tests." \
+	    "The first time this takes about 5 minutes on two cores."
+	cargo test $(CARGO_FLAGS) --workspace
+
+# Every stage, a whole call's step, and the budgets beside the figures.
+bench: needs
+	cargo bench $(CARGO_FLAGS) --package sidetone-bench
+
+# Form, lints, documentation and dependencies.
+lint: needs
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+	.ci/deny
+
+needs:
+	@.ci/needs

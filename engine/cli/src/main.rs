@@ -1,0 +1,63 @@
+//! The `sidetone` program.
+
+mod check;
+mod serve;
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+/// A real-time voice engine for phone calls.
+#[derive(Debug, Parser)]
+#[command(name = "sidetone", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer the calls that Twilio connects.
+    ///
+    /// SIGTERM or Ctrl-C ends it: no new calls come in, running calls have
+    /// `server.drain_seconds` to finish. A second one hangs up at once.
+    Serve(ConfigArgs),
+    /// Check the configuration and print it as it takes effect, secrets masked.
+    ///
+    /// Loads no model and connects to nothing, but looks whether files and programs are there.
+    Check(ConfigArgs),
+}
+
+#[derive(Args, Debug)]
+struct ConfigArgs {
+    /// The configuration, a TOML file. Without one, defaults and the environment decide.
+    #[arg(long, short, value_name = "FILE", env = "SIDETONE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args.config.as_deref()).await,
+        Command::Check(args) => check::run(args.config.as_deref()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {}", in_full(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes, on one line where they are one line each.
+fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

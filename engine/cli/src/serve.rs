@@ -1,0 +1,88 @@
+//! `sidetone serve`: answers calls until it is told to stop.
+
+use std::{env, error::Error, io, path::Path};
+
+use sidetone_server::{Config, Server, Shutdown};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged; `RUST_LOG` is understood too.
+const LOG_VARIABLE: &str = "SIDETONE_LOG";
+
+pub(crate) async fn run(config: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(config)?;
+    log_to_stderr()?;
+    let server = Server::bind(&config).await?;
+    let shutdown = Shutdown::new();
+    tokio::spawn(obey_signals(signals()?, shutdown.clone()));
+    server.run(shutdown).await;
+    Ok(())
+}
+
+fn log_to_stderr() -> Result<(), Box<dyn Error>> {
+    let rules = [LOG_VARIABLE, EnvFilter::DEFAULT_ENV]
+        .into_iter()
+        .find_map(|name| Some((name, env::var(name).ok().filter(|rules| !rules.is_empty())?)));
+    let filter = match rules {
+        Some((name, rules)) => EnvFilter::try_new(&rules)
+            .map_err(|error| format!("environment variable {name} = {rules:?}: {error}"))?,
+        None => EnvFilter::new("info"),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .init();
+    Ok(())
+}
+
+/// The first signal begins to drain, the second hangs up.
+async fn obey_signals(mut signals: Signals, shutdown: Shutdown) {
+    let signal = signals.next().await;
+    info!(signal, "ending; once more hangs up at once");
+    shutdown.drain();
+    let signal = signals.next().await;
+    info!(signal, "ending at once");
+    shutdown.now();
+}
+
+/// The signals that end a program.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+fn signals() -> io::Result<Signals> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Ok(Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    })
+}
+
+#[cfg(not(unix))]
+fn signals() -> io::Result<Signals> {
+    Ok(Signals {})
+}
+
+impl Signals {
+    #[cfg(unix)]
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> &'static str {
+        // Where Ctrl-C cannot be heard, nothing ends the program but its end.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        "Ctrl-C"
+    }
+}

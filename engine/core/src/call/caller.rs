@@ -1,0 +1,325 @@
+//! The caller's side: audio to turns, turns to words, keys to words.
+
+use std::time::Duration;
+
+use super::{Call, Partial, Phase, Talk};
+use crate::{
+    conversation::{Message, Role},
+    event::{CallEvent, TurnId},
+    io::Output,
+    job::{
+        FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
+        SttPurpose, TtsEvent,
+    },
+    latency::Latency,
+    ledger::join,
+    transcripts::Outcome,
+    turn::TurnChange,
+};
+
+/// A turn in which no audio arrives for this long has ended: the leg is stuck.
+pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
+
+impl Call {
+    /// The caller's next audio, at the leg's rate.
+    pub(super) fn audio(&mut self, pcm: &[i16], out: &mut Vec<Output>) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.latest_audio = self.now;
+        let audible = talk.playout.is_audible(self.now);
+        let frame = talk.hearing.frame();
+        let next = TurnId(self.turns + 1);
+        // A message holds a few frames; the last change is the one that stands, except that a
+        // turn which ends and begins in the same message does both.
+        let (turn, mut changes) = (&mut talk.turn, [None; 2]);
+        talk.hearing.push(pcm, |probability| {
+            if let Some(change) = turn.frame(probability, frame, audible, next) {
+                let slot = usize::from(changes[0].is_some());
+                changes[slot] = Some(change);
+            }
+        });
+        for change in changes.into_iter().flatten() {
+            match change {
+                TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
+                TurnChange::Ended {
+                    turn,
+                    speech,
+                    silent,
+                } => {
+                    self.turn_ended(turn, speech, silent, out);
+                }
+            }
+        }
+    }
+
+    /// No audio comes any more in the middle of a turn.
+    pub(super) fn audio_stalled(&mut self, out: &mut Vec<Output>) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        if let Some(TurnChange::Ended {
+            turn,
+            speech,
+            silent,
+        }) = talk.turn.end()
+        {
+            self.turn_ended(turn, speech, silent + AUDIO_STALLED, out);
+        }
+    }
+
+    fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
+        let turn = self.next_turn();
+        self.yield_floor(since_onset, out);
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.hearing.begin_utterance();
+        let interval = self.config.partials.interval_ms;
+        if interval > 0 {
+            talk.partial = Partial::Due {
+                at: self.now + ms(interval),
+            };
+        }
+        out.push(Output::Event(CallEvent::TurnStarted { turn }));
+    }
+
+    fn turn_ended(
+        &mut self,
+        turn: TurnId,
+        speech: Duration,
+        silent: Duration,
+        out: &mut Vec<Output>,
+    ) {
+        let job = self.next_job();
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.stop_partial(out);
+        let audio = talk.hearing.end_utterance();
+        let speech_ms = u64::try_from(speech.as_millis()).unwrap_or(u64::MAX);
+        out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
+        let speech_end = now.saturating_sub(silent);
+        talk.quiet_since = speech_end;
+        if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
+            return;
+        }
+        talk.transcripts
+            .ask(job, turn, now, Latency::new(turn, speech_end, now));
+        Self::start_job(
+            Job::Stt(SttJob {
+                id: job,
+                purpose: SttPurpose::Final,
+                audio,
+                rate: talk.hearing.rate(),
+                language: Some(self.config.agent.language.clone()),
+            }),
+            out,
+        );
+    }
+
+    /// The partial transcript is due, or the last one never came.
+    pub(super) fn ask_partial(&mut self, out: &mut Vec<Output>) {
+        let id = self.next_job();
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.stop_partial(out);
+        let Some(turn) = talk.turn.current() else {
+            return;
+        };
+        talk.partial = Partial::Asked {
+            job: id,
+            turn,
+            asked: now,
+        };
+        Self::start_job(
+            Job::Stt(SttJob {
+                id,
+                purpose: SttPurpose::Partial,
+                audio: talk.hearing.utterance(),
+                rate: talk.hearing.rate(),
+                language: Some(self.config.agent.language.clone()),
+            }),
+            out,
+        );
+    }
+
+    /// The caller pressed a key.
+    pub(super) fn key(&mut self, digit: char, out: &mut Vec<Output>) {
+        out.push(Output::Event(CallEvent::Dtmf { digit }));
+        let next = TurnId(self.turns + 1);
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let (turn, began) = talk.keypad.press(self.now, digit, next);
+        if began {
+            self.turns = turn.0;
+            self.yield_floor(Duration::ZERO, out);
+            out.push(Output::Event(CallEvent::TurnStarted { turn }));
+        }
+        self.keys_finished(out);
+    }
+
+    /// Takes the keys as the caller's words, if the caller has finished.
+    pub(super) fn keys_finished(&mut self, out: &mut Vec<Output>) {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let Some((turn, keys)) = talk.keypad.finished(now) else {
+            return;
+        };
+        talk.quiet_since = now;
+        out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms: 0 }));
+        out.push(Output::Event(CallEvent::TranscriptFinal {
+            turn,
+            text: keys.clone(),
+        }));
+        self.heard(&keys, Latency::new(turn, now, now), out);
+    }
+
+    /// News of a job.
+    pub(super) fn job(&mut self, update: JobUpdate, out: &mut Vec<Output>) {
+        match update.event {
+            JobEvent::Stt(event) => {
+                let outcome = match event {
+                    SttEvent::Transcript(transcript) => Ok(transcript.text.trim().to_owned()),
+                    SttEvent::Failed(failure) => Err(failure),
+                };
+                self.transcript(update.id, outcome, out);
+            }
+            JobEvent::Llm(event) => match event {
+                LlmEvent::Delta { text } => self.llm_delta(update.id, &text, out),
+                LlmEvent::Done { hang_up } => self.llm_done(update.id, hang_up, out),
+                LlmEvent::Failed(failure) => self.llm_failed(update.id, failure, out),
+            },
+            JobEvent::Tts(event) => match event {
+                TtsEvent::Audio { samples, rate } => {
+                    self.tts_audio(update.id, &samples, rate, out);
+                }
+                TtsEvent::Done => self.tts_done(update.id, out),
+                TtsEvent::Failed(failure) => self.tts_failed(update.id, failure, out),
+            },
+        }
+    }
+
+    fn transcript(
+        &mut self,
+        job: crate::job::JobId,
+        outcome: Result<String, JobFailure>,
+        out: &mut Vec<Output>,
+    ) {
+        let now = self.now;
+        let interval = self.config.partials.interval_ms;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        match talk.partial {
+            Partial::Asked {
+                job: asked, turn, ..
+            } if asked == job => {
+                talk.partial = Partial::Due {
+                    at: now + ms(interval),
+                };
+                // A failed partial costs nothing: the final will tell.
+                if let Ok(text) = outcome
+                    && !text.is_empty()
+                {
+                    out.push(Output::Event(CallEvent::TranscriptPartial { turn, text }));
+                }
+                return;
+            }
+            _ => {}
+        }
+        match outcome {
+            Ok(text) => {
+                talk.transcripts.answer(now, job, Outcome::Words(text));
+            }
+            Err(failure) => {
+                if talk.transcripts.answer(now, job, Outcome::Lost) {
+                    self.report_failure(Service::Stt, failure, out);
+                }
+            }
+        }
+    }
+
+    /// Speech recognition has not answered in time.
+    pub(super) fn stt_timed_out(&mut self, out: &mut Vec<Output>) {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let Some((job, _)) = talk.transcripts.oldest_unanswered() else {
+            return;
+        };
+        talk.transcripts.answer(now, job, Outcome::Lost);
+        out.push(Output::Cancel(job));
+        let failure = timed_out("speech recognition", self.config.patience.service);
+        self.report_failure(Service::Stt, failure, out);
+    }
+
+    /// Moves the transcripts whose turn it is into the conversation.
+    pub(super) fn take_words(&mut self, out: &mut Vec<Output>) {
+        loop {
+            let Phase::Talking(talk) = &mut self.phase else {
+                return;
+            };
+            let Some((turn, outcome, latency)) = talk.transcripts.next_ready() else {
+                return;
+            };
+            match outcome {
+                Outcome::Words(text) => {
+                    let event = CallEvent::TranscriptFinal {
+                        turn,
+                        text: text.clone(),
+                    };
+                    out.push(Output::Event(event));
+                    if !text.is_empty() {
+                        self.heard(&text, latency, out);
+                    }
+                }
+                Outcome::Lost => {
+                    self.abandon_held_reply(out);
+                    self.apologise(out);
+                }
+            }
+        }
+    }
+
+    /// The caller's words become part of the conversation, and a reply is owed.
+    fn heard(&mut self, words: &str, latency: Latency, out: &mut Vec<Output>) {
+        self.abandon_held_reply(out);
+        self.counters.turns += 1;
+        // Words that go on where the caller was not answered yet belong to the same message.
+        match self.conversation.last_mut() {
+            Some(last) if last.role == Role::Caller => join(&mut last.text, words),
+            _ => self.conversation.push(Message {
+                role: Role::Caller,
+                text: words.to_owned(),
+            }),
+        }
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.owed = Some(latency);
+        }
+    }
+}
+
+impl Talk {
+    fn stop_partial(&mut self, out: &mut Vec<Output>) {
+        if let Partial::Asked { job, .. } = std::mem::replace(&mut self.partial, Partial::Off) {
+            out.push(Output::Cancel(job));
+        }
+    }
+}
+
+pub(super) fn timed_out(what: &str, patience: Duration) -> JobFailure {
+    let detail = format!("{what} did not go on within {patience:?}");
+    JobFailure::new(FailureKind::TimedOut, detail)
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}

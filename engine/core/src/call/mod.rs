@@ -1,0 +1,439 @@
+//! The call: wires the sub-machines together.
+//!
+//! - [`mod@self`] takes inputs, owns the timers and ends the call;
+//! - `caller` follows the caller: audio to turns, turns to words, keys to words;
+//! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
+//!
+//! Both sides meet in [`Call::settle`], which runs at the end of every step and does whatever the
+//! state now calls for. That makes the order in which results arrive irrelevant.
+
+mod agent;
+mod caller;
+
+use std::sync::Arc;
+
+use crate::{
+    config::CallConfig,
+    conversation::{Message, Role},
+    dialect::{LegMessage, Start},
+    event::{CallError, CallEvent, Counters, EndReason, LegFault, TurnId},
+    hearing::Hearing,
+    ingress::{Accepted, Ingress},
+    io::{Command, Input, Output},
+    job::{Job, JobId},
+    keypad::Keypad,
+    latency::Latency,
+    playout::{MarkReturn, Playout},
+    reply::{Delivery, Ending, Reply, Text, Voice},
+    time::CallTime,
+    timer::{Earliest, Timer},
+    transcripts::Transcripts,
+    turn::Turn,
+    vad::Vad,
+};
+
+/// A leg that sends this many messages in a row that cannot be understood is not a leg.
+const MAX_MALFORMED: u32 = 100;
+
+/// One phone call.
+pub struct Call {
+    config: Arc<CallConfig>,
+    now: CallTime,
+    phase: Phase,
+    ingress: Ingress,
+    counters: Counters,
+    malformed_in_a_row: u32,
+    latest_from_leg: CallTime,
+    turns: u32,
+    jobs: u64,
+    conversation: Vec<Message>,
+    pcm: Vec<i16>,
+}
+
+/// How far the call is.
+enum Phase {
+    /// The socket is open; the stream has not started.
+    Connecting {
+        /// For the stream's first audio.
+        vad: Box<dyn Vad>,
+    },
+    /// The stream runs.
+    Talking(Box<Talk>),
+    /// The call is over.
+    Ended,
+}
+
+/// Both sides of a running stream.
+struct Talk {
+    hearing: Hearing,
+    turn: Turn,
+    keypad: Keypad,
+    transcripts: Transcripts,
+    partial: Partial,
+    latest_audio: CallTime,
+    playout: Playout,
+    reply: Option<Reply>,
+    /// Words of the caller that no reply was begun for, and when they were said.
+    owed: Option<Latency>,
+    /// Since when the caller has heard nothing, not even themselves.
+    quiet_since: CallTime,
+    /// Services that failed since one last worked to the end.
+    failures_in_a_row: u32,
+}
+
+/// The partial transcript of the turn that is going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Partial {
+    /// Nobody speaks, or partials are off.
+    Off,
+    /// The next one will be asked for.
+    Due { at: CallTime },
+    /// One was asked for.
+    Asked {
+        job: JobId,
+        turn: TurnId,
+        asked: CallTime,
+    },
+}
+
+impl Call {
+    /// A call whose leg has just connected, at [`CallTime::ZERO`]. `config` must have been
+    /// [validated](CallConfig::validate).
+    #[must_use]
+    pub fn new(config: Arc<CallConfig>, vad: Box<dyn Vad>) -> Self {
+        let instructions = &config.agent.instructions;
+        let conversation = if instructions.is_empty() {
+            Vec::new()
+        } else {
+            vec![Message {
+                role: Role::System,
+                text: instructions.clone(),
+            }]
+        };
+        Self {
+            config,
+            now: CallTime::ZERO,
+            phase: Phase::Connecting { vad },
+            ingress: Ingress::new(),
+            counters: Counters::default(),
+            malformed_in_a_row: 0,
+            latest_from_leg: CallTime::ZERO,
+            turns: 0,
+            jobs: 0,
+            conversation,
+            pcm: Vec::new(),
+        }
+    }
+
+    /// Takes one input at `now`, appends everything that follows from it to `out`, and returns
+    /// when to call again with [`Input::Deadline`] if nothing else happens before.
+    ///
+    /// A `now` before that of the last step counts as that one. After [`Output::HangUp`] inputs
+    /// are ignored and `None` is returned.
+    pub fn step(
+        &mut self,
+        now: CallTime,
+        input: Input<'_>,
+        out: &mut Vec<Output>,
+    ) -> Option<CallTime> {
+        self.now = self.now.max(now);
+        if let Phase::Ended = self.phase {
+            return None;
+        }
+        match input {
+            Input::Leg(message) => self.leg(message, out),
+            Input::LegMalformed(error) => self.malformed(error.to_string(), out),
+            Input::LegClosed => self.end(EndReason::LegLost, out),
+            Input::Job(update) => self.job(update, out),
+            Input::Deadline => {}
+            Input::Command(command) => self.command(command, out),
+            Input::End(reason) => self.end(reason, out),
+        }
+        self.expire(out);
+        self.settle(out);
+        self.next_wake().map(|(at, _)| at)
+    }
+
+    /// When and why the call wants to be woken.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<(CallTime, Timer)> {
+        let patience = &self.config.patience;
+        let mut earliest = Earliest::default();
+        match &self.phase {
+            Phase::Ended => {}
+            Phase::Connecting { .. } => {
+                earliest.consider(Timer::Start, Some(CallTime::ZERO + patience.start));
+            }
+            Phase::Talking(talk) => {
+                earliest.consider(Timer::Idle, Some(self.latest_from_leg + patience.idle));
+                talk.timers(self.now, patience, &mut earliest);
+            }
+        }
+        earliest.get()
+    }
+
+    /// What was said so far, as the language model is told it.
+    #[must_use]
+    pub fn conversation(&self) -> &[Message] {
+        &self.conversation
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn leg(&mut self, message: LegMessage<'_>, out: &mut Vec<Output>) {
+        self.latest_from_leg = self.now;
+        self.malformed_in_a_row = 0;
+        let mut pcm = std::mem::take(&mut self.pcm);
+        let mut fault = None;
+        let accepted = self
+            .ingress
+            .accept(message, &mut pcm, &mut self.counters, &mut fault);
+        if let Some((fault, detail)) = fault {
+            out.push(Output::Event(CallEvent::Error {
+                error: CallError::Leg { fault, detail },
+            }));
+        }
+        match accepted {
+            Accepted::Nothing => {}
+            Accepted::Started(start) => self.start(start, out),
+            Accepted::Audio => self.audio(&pcm, out),
+            Accepted::Dtmf { digit } => self.key(digit, out),
+            Accepted::Mark { name } => self.mark(&name, out),
+            Accepted::Stopped => self.end(EndReason::CallerHungUp, out),
+        }
+        self.pcm = pcm;
+    }
+
+    fn start(&mut self, start: Start, out: &mut Vec<Output>) {
+        let Phase::Connecting { vad } = std::mem::replace(&mut self.phase, Phase::Ended) else {
+            unreachable!("the ingress accepts one start");
+        };
+        let ms = |ms: u32| std::time::Duration::from_millis(ms.into());
+        let config = &self.config;
+        // What the detector took to decide lies before the decision, too.
+        let deciding = config.vad.min_speech_ms.max(config.vad.barge_in_ms);
+        let pre_roll = ms(config.vad.pre_roll_ms + deciding);
+        let max_turn = ms(config.endpointing.max_turn_ms);
+        let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
+            .expect("dialects accept only rates that every detector can be given");
+        self.phase = Phase::Talking(Box::new(Talk {
+            hearing,
+            turn: Turn::new(&config.vad, &config.endpointing),
+            keypad: Keypad::default(),
+            transcripts: Transcripts::default(),
+            partial: Partial::Off,
+            latest_audio: self.now,
+            playout: Playout::new(start.format, &config.playout, config.patience.mark_grace),
+            reply: None,
+            owed: None,
+            quiet_since: self.now,
+            failures_in_a_row: 0,
+        }));
+        out.push(Output::Event(CallEvent::CallStarted {
+            stream_id: start.stream_id,
+            provider_call_id: start.call_id,
+        }));
+        let greeting = self.config.agent.greeting.clone();
+        self.say(&greeting);
+    }
+
+    fn mark(&mut self, name: &str, out: &mut Vec<Output>) {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        if talk.playout.mark_returned(now, name) == MarkReturn::Foreign {
+            let fault = LegFault::ForeignMark;
+            let count = self.counters.leg_faults.entry(fault).or_default();
+            *count += 1;
+            if *count == 1 {
+                let detail = "the leg returned a mark that was never sent".to_owned();
+                let error = CallError::Leg { fault, detail };
+                out.push(Output::Event(CallEvent::Error { error }));
+            }
+        }
+    }
+
+    fn malformed(&mut self, detail: String, out: &mut Vec<Output>) {
+        self.latest_from_leg = self.now;
+        self.malformed_in_a_row += 1;
+        let fault = LegFault::Malformed;
+        let count = self.counters.leg_faults.entry(fault).or_default();
+        *count += 1;
+        if *count == 1 {
+            let error = CallError::Leg { fault, detail };
+            out.push(Output::Event(CallEvent::Error { error }));
+        }
+        if self.malformed_in_a_row >= MAX_MALFORMED {
+            self.end(EndReason::LegAbusive, out);
+        }
+    }
+
+    fn command(&mut self, command: Command, out: &mut Vec<Output>) {
+        match command {
+            Command::Say { text } => self.say(&text),
+            Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
+            Command::HangUp {
+                farewell: Some(text),
+            } => self.say_goodbye(&text, out),
+        }
+    }
+
+    /// Acts on the timers that are due.
+    fn expire(&mut self, out: &mut Vec<Output>) {
+        // Every timer that fires moves or removes itself; the bound is for the reader.
+        for _ in 0..32 {
+            let Some((at, timer)) = self.next_wake() else {
+                return;
+            };
+            if at > self.now {
+                return;
+            }
+            match timer {
+                Timer::Start => self.end(EndReason::NoStart, out),
+                Timer::Idle => self.end(EndReason::LegSilent, out),
+                Timer::AudioStalled => self.audio_stalled(out),
+                Timer::Partial => self.ask_partial(out),
+                Timer::Keypad => self.keys_finished(out),
+                Timer::Hold => self.hold(out),
+                Timer::Stt => self.stt_timed_out(out),
+                Timer::Llm => self.llm_timed_out(out),
+                Timer::Tts => self.tts_timed_out(out),
+                Timer::Playout => self.speak(out),
+                Timer::Mark => {
+                    if let Phase::Talking(talk) = &mut self.phase {
+                        talk.playout.give_up_marks(self.now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what the state calls for, whatever led to it.
+    fn settle(&mut self, out: &mut Vec<Output>) {
+        self.take_words(out);
+        self.begin_or_release_reply(out);
+        self.speak(out);
+        self.finish_reply(out);
+    }
+
+    /// The call is over: stops everything, and says why.
+    fn end(&mut self, reason: EndReason, out: &mut Vec<Output>) {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Ended => return,
+            Phase::Connecting { .. } => {}
+            Phase::Talking(mut talk) => {
+                self.counters.media_out = talk.playout.media_sent();
+                let partial = match talk.partial {
+                    Partial::Asked { job, .. } => Some(job),
+                    Partial::Off | Partial::Due { .. } => None,
+                };
+                let reply = talk.reply.iter().flat_map(Reply::jobs);
+                let running = talk.transcripts.abandon().chain(partial).chain(reply);
+                out.extend(running.map(Output::Cancel));
+            }
+        }
+        let counters = self.counters.clone();
+        out.push(Output::Event(CallEvent::CallEnded { reason, counters }));
+        out.push(Output::HangUp(reason));
+    }
+
+    fn next_turn(&mut self) -> TurnId {
+        self.turns += 1;
+        TurnId(self.turns)
+    }
+
+    fn next_job(&mut self) -> JobId {
+        self.jobs += 1;
+        JobId(self.jobs)
+    }
+
+    fn start_job(job: Job, out: &mut Vec<Output>) {
+        out.push(Output::Start(job));
+    }
+}
+
+impl Talk {
+    fn timers(
+        &self,
+        now: CallTime,
+        patience: &crate::config::PatienceConfig,
+        earliest: &mut Earliest,
+    ) {
+        let service = |since: CallTime| since + patience.service;
+        let speaking = self.turn.current().is_some();
+        let stalled = speaking.then(|| self.latest_audio + caller::AUDIO_STALLED);
+        earliest.consider(Timer::AudioStalled, stalled);
+        earliest.consider(
+            Timer::Partial,
+            match self.partial {
+                Partial::Off => None,
+                Partial::Due { at } => Some(at),
+                // A partial that never comes blocks only the next one.
+                Partial::Asked { asked, .. } => Some(service(asked)),
+            },
+        );
+        earliest.consider(Timer::Keypad, self.keypad.deadline());
+        let waited = self
+            .waits(now)
+            .then(|| self.quiet_since.max(self.playout.play_end()) + patience.hold);
+        earliest.consider(Timer::Hold, waited);
+        let oldest = self.transcripts.oldest_unanswered();
+        earliest.consider(Timer::Stt, oldest.map(|(_, asked)| service(asked)));
+        if let Some(reply) = &self.reply {
+            earliest.consider(
+                Timer::Llm,
+                match reply.text {
+                    Text::Writing { progressed, .. } => Some(service(progressed)),
+                    Text::Written => None,
+                },
+            );
+            earliest.consider(
+                Timer::Tts,
+                match reply.voice {
+                    Voice::Asked { progressed, .. } | Voice::Speaking { progressed, .. } => {
+                        Some(service(progressed))
+                    }
+                    Voice::Idle => None,
+                },
+            );
+        }
+        if !self.is_gated() {
+            earliest.consider(Timer::Playout, self.playout.send_deadline());
+            earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
+        }
+        earliest.consider(Timer::Mark, self.playout.mark_deadline());
+    }
+
+    /// The caller speaks or presses keys.
+    fn caller_has_floor(&self) -> bool {
+        self.turn.current().is_some() || self.keypad.is_pressing()
+    }
+
+    /// What is queued may not be sent: the caller has the floor.
+    fn is_gated(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_held)
+    }
+
+    /// The caller has said something, or the agent has begun to, and nothing is to be heard.
+    fn waits(&self, now: CallTime) -> bool {
+        let answer_due =
+            self.reply.is_some() || self.owed.is_some() || !self.transcripts.is_empty();
+        answer_due && !self.caller_has_floor() && !self.playout.is_audible(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_can_move_between_threads() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Call>();
+    }
+}

@@ -1,0 +1,121 @@
+//! The caller's audio on its way to a decision: resampled for the detector, cut into its frames,
+//! and kept for the recogniser.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use sidetone_codecs::{Resampler, SampleCount, SampleRate};
+
+use crate::vad::Vad;
+
+/// Runs the detector over the leg's audio, and records what belongs to a turn.
+pub(crate) struct Hearing {
+    vad: Box<dyn Vad>,
+    frame: Duration,
+    resampler: Resampler,
+    /// At the detector's rate, less than one frame between pushes.
+    unframed: Vec<i16>,
+    rate: SampleRate,
+    recording: Recording,
+    /// What came before the turn, at the leg's rate.
+    pre_roll: VecDeque<i16>,
+    pre_roll_len: usize,
+    /// The turn so far, at the leg's rate. Room for the longest is reserved when a turn begins and
+    /// given back when it ends: no frame waits for it, and a call that listens does not hold it.
+    utterance: Vec<i16>,
+    utterance_len: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recording {
+    PreRoll,
+    Utterance,
+}
+
+impl Hearing {
+    /// Listens to a leg of `rate`; `pre_roll` is how much audio before the detector's decision
+    /// belongs to a turn, `max_turn` how much may follow. `None` if the leg's rate cannot be
+    /// resampled to the detector's.
+    pub(crate) fn new(
+        vad: Box<dyn Vad>,
+        rate: SampleRate,
+        pre_roll: Duration,
+        max_turn: Duration,
+    ) -> Option<Self> {
+        let resampler = Resampler::new(rate, vad.rate()).ok()?;
+        let frame_len = vad.frame_len();
+        let frame = SampleCount(frame_len as u64).duration(vad.rate());
+        let pre_roll_len = len(rate.samples_in(pre_roll));
+        Some(Self {
+            frame,
+            resampler,
+            // A frame of the leg is 20 ms, a few at most; the reserve covers 200 ms.
+            unframed: Vec::with_capacity(
+                frame_len + len(vad.rate().samples_in(Duration::from_millis(200))),
+            ),
+            vad,
+            rate,
+            recording: Recording::PreRoll,
+            pre_roll: VecDeque::with_capacity(pre_roll_len),
+            pre_roll_len,
+            utterance: Vec::new(),
+            utterance_len: pre_roll_len + len(rate.samples_in(max_turn + Duration::from_secs(2))),
+        })
+    }
+
+    /// The length of the frames that [`push`](Self::push) reports.
+    pub(crate) fn frame(&self) -> Duration {
+        self.frame
+    }
+
+    /// Takes the leg's next audio and calls `on_frame` with the probability of speech in each
+    /// frame that became complete.
+    pub(crate) fn push(&mut self, pcm: &[i16], mut on_frame: impl FnMut(f32)) {
+        match self.recording {
+            Recording::Utterance => self.utterance.extend_from_slice(pcm),
+            Recording::PreRoll => {
+                let fresh = &pcm[pcm.len().saturating_sub(self.pre_roll_len)..];
+                let excess = (self.pre_roll.len() + fresh.len()).saturating_sub(self.pre_roll_len);
+                self.pre_roll.drain(..excess);
+                self.pre_roll.extend(fresh);
+            }
+        }
+        self.resampler.process(pcm, &mut self.unframed);
+        let frame_len = self.vad.frame_len();
+        let mut frames = self.unframed.chunks_exact(frame_len);
+        for frame in &mut frames {
+            on_frame(self.vad.push(frame));
+        }
+        let rest = frames.remainder().len();
+        self.unframed.drain(..self.unframed.len() - rest);
+    }
+
+    /// A turn began: what was heard just before belongs to it.
+    pub(crate) fn begin_utterance(&mut self) {
+        let (older, newer) = self.pre_roll.as_slices();
+        self.utterance = Vec::with_capacity(self.utterance_len);
+        self.utterance.extend_from_slice(older);
+        self.utterance.extend_from_slice(newer);
+        self.pre_roll.clear();
+        self.recording = Recording::Utterance;
+    }
+
+    /// The turn so far.
+    pub(crate) fn utterance(&self) -> Arc<[i16]> {
+        Arc::from(self.utterance.as_slice())
+    }
+
+    /// The turn ended: all of it, pre-roll and silence at the end included.
+    pub(crate) fn end_utterance(&mut self) -> Arc<[i16]> {
+        self.recording = Recording::PreRoll;
+        Arc::from(std::mem::take(&mut self.utterance))
+    }
+
+    /// The rate of the utterances.
+    pub(crate) fn rate(&self) -> SampleRate {
+        self.rate
+    }
+}
+
+fn len(count: SampleCount) -> usize {
+    usize::try_from(count.0).expect("a few seconds of samples fit the address space")
+}

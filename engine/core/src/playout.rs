@@ -1,0 +1,525 @@
+//! The agent's audio on its way to the caller's ear.
+//!
+//! Audio is sent ahead of what was played, bounded by the lead, in chunks that a mark follows.
+//! The leg plays in real time; each mark that comes back says how far it got. A mark may be late
+//! or lost, and after a `clear` a returned mark means flushed, not heard: positions are counted
+//! within an epoch, a clear begins the next one, and marks carry their epoch in their name.
+
+use std::{collections::VecDeque, time::Duration};
+
+use sidetone_codecs::{ResampleError, Resampler, SampleCount, SampleRate, g711};
+
+use crate::{
+    config::PlayoutConfig,
+    dialect::{Encoding, LegFormat, Outbound},
+    io::Output,
+    ledger::{Cut, Ledger, Words},
+    time::CallTime,
+};
+
+/// Sends audio to the leg and knows how much of it was heard.
+#[derive(Debug)]
+pub(crate) struct Playout {
+    format: LegFormat,
+    lead: Duration,
+    chunk: Duration,
+    chunk_len: usize,
+    mark_grace: Duration,
+    /// In the leg's format, not sent yet.
+    queue: VecDeque<u8>,
+    supply: Supply,
+    resampler: Option<(SampleRate, Resampler)>,
+    pcm: Vec<i16>,
+    encoded: Vec<u8>,
+    ledger: Ledger,
+    epoch: u32,
+    /// Samples of this epoch that were queued, sent and followed by a mark.
+    queued: u64,
+    sent: u64,
+    marked: u64,
+    /// When the leg will have played all that was sent.
+    play_end: CallTime,
+    marks: VecDeque<PendingMark>,
+    media_sent: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Supply {
+    /// More audio of this utterance is coming.
+    Open,
+    /// What is queued may be sent to its last sample.
+    Flushed,
+}
+
+#[derive(Debug)]
+struct PendingMark {
+    name: String,
+    position: u64,
+    sent_at: CallTime,
+}
+
+/// Whether a returned mark was one of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkReturn {
+    /// The caller heard everything before it.
+    Heard,
+    /// It is from before a clear, or came after it was given up.
+    Stale,
+    /// It was never sent.
+    Foreign,
+}
+
+impl Playout {
+    pub(crate) fn new(format: LegFormat, config: &PlayoutConfig, mark_grace: Duration) -> Self {
+        let chunk = Duration::from_millis(config.chunk_ms.into());
+        Self {
+            format,
+            lead: Duration::from_millis(config.lead_ms.into()),
+            chunk,
+            chunk_len: usize::try_from(format.rate.samples_in(chunk).0)
+                .expect("a chunk is at most 200 ms"),
+            mark_grace,
+            queue: VecDeque::new(),
+            supply: Supply::Flushed,
+            resampler: None,
+            pcm: Vec::new(),
+            encoded: Vec::new(),
+            ledger: Ledger::default(),
+            epoch: 0,
+            queued: 0,
+            sent: 0,
+            marked: 0,
+            play_end: CallTime::ZERO,
+            marks: VecDeque::new(),
+            media_sent: 0,
+        }
+    }
+
+    /// The following audio says `text`.
+    pub(crate) fn begin(&mut self, text: String, words: Words) {
+        self.ledger.open(text, words, self.queued);
+        self.supply = Supply::Open;
+    }
+
+    /// Queues audio of the text that began.
+    pub(crate) fn push(&mut self, pcm: &[i16], rate: SampleRate) -> Result<(), ResampleError> {
+        if self
+            .resampler
+            .as_ref()
+            .is_none_or(|(from, _)| *from != rate)
+        {
+            self.resampler = Some((rate, Resampler::new(rate, self.format.rate)?));
+        }
+        let (_, resampler) = self.resampler.as_mut().expect("it was just made");
+        self.pcm.clear();
+        resampler.process(pcm, &mut self.pcm);
+        self.enqueue();
+        Ok(())
+    }
+
+    /// The text that began has all its audio.
+    pub(crate) fn complete(&mut self) {
+        self.flush();
+        self.ledger.complete();
+    }
+
+    /// The text that began gets no more audio: what there is of it will be heard.
+    pub(crate) fn abort(&mut self) {
+        if self.supply == Supply::Flushed {
+            return;
+        }
+        self.flush();
+        if self.ledger.newest_is_empty() {
+            self.ledger.withdraw();
+        }
+    }
+
+    /// Queues `text` with audio that is there already.
+    pub(crate) fn play(&mut self, text: &str, pcm: &[i16], words: Words) {
+        self.begin(text.to_owned(), words);
+        self.push(pcm, SampleRate::HZ_8000)
+            .expect("8 kHz is resampled to every leg's rate");
+        self.complete();
+    }
+
+    /// Queues audio that bridges a wait, in front of a text that has begun but has no audio yet.
+    pub(crate) fn interject(&mut self, text: &str, pcm: &[i16]) {
+        let waiting = if self.supply == Supply::Open {
+            self.ledger.withdraw()
+        } else {
+            None
+        };
+        self.play(text, pcm, Words::Filler);
+        if let Some(text) = waiting {
+            self.begin(text, Words::Said);
+        }
+    }
+
+    /// Sends as much as the lead allows.
+    pub(crate) fn pump(&mut self, now: CallTime, out: &mut Vec<Output>) {
+        loop {
+            let lead = self.lead(now);
+            let chunk = self.chunk_len - self.since_mark();
+            let ready = self.queue.len().min(chunk);
+            if ready > 0 {
+                let full = lead > Duration::ZERO && lead + self.chunk > self.lead;
+                // A short chunk only where waiting for the rest could be heard.
+                let wait_for_more =
+                    ready < chunk && self.supply == Supply::Open && lead > self.chunk;
+                if full || wait_for_more {
+                    return;
+                }
+                let payload: Vec<u8> = self.queue.drain(..ready).collect();
+                out.push(Output::Leg(Outbound::Media { payload }));
+                self.media_sent += 1;
+                self.sent += ready as u64;
+                self.play_end = self.play_end.max(now) + self.duration(ready as u64);
+            }
+            let all_sent = self.queue.is_empty() && self.supply == Supply::Flushed;
+            if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
+                let name = format!("st-{}-{}", self.epoch, self.sent);
+                out.push(Output::Leg(Outbound::Mark { name: name.clone() }));
+                self.marks.push_back(PendingMark {
+                    name,
+                    position: self.sent,
+                    sent_at: now,
+                });
+                self.marked = self.sent;
+            }
+            if ready == 0 {
+                return;
+            }
+        }
+    }
+
+    /// A mark came back.
+    pub(crate) fn mark_returned(&mut self, now: CallTime, name: &str) -> MarkReturn {
+        let Some(index) = self.marks.iter().position(|mark| mark.name == name) else {
+            return match parse_mark(name) {
+                Some((epoch, _)) if epoch <= self.epoch => MarkReturn::Stale,
+                _ => MarkReturn::Foreign,
+            };
+        };
+        let position = self.marks[index].position;
+        self.marks.drain(..=index);
+        self.play_end = now + self.duration(self.sent - position);
+        MarkReturn::Heard
+    }
+
+    /// Gives up marks that should have come back long ago.
+    pub(crate) fn give_up_marks(&mut self, now: CallTime) {
+        while self.mark_deadline().is_some_and(|deadline| deadline <= now) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Forgets everything the caller has not heard, and empties the leg's buffer if it may hold
+    /// any of it. Returns what was heard and what was not.
+    pub(crate) fn clear(&mut self, now: CallTime, out: &mut Vec<Output>) -> Cut {
+        let heard = self.heard(now);
+        if self.in_leg(now) {
+            out.push(Output::Leg(Outbound::Clear));
+        }
+        let cut = self.ledger.cut(heard);
+        self.queue.clear();
+        self.next_epoch();
+        self.play_end = now;
+        cut
+    }
+
+    /// All of it was heard, or will be: takes what was said.
+    pub(crate) fn finish(&mut self) -> String {
+        let said = self.ledger.take_all();
+        self.next_epoch();
+        said
+    }
+
+    /// Something of this epoch was sent.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// Something of this epoch that is no filler was sent.
+    pub(crate) fn has_sent_words(&self) -> bool {
+        self.ledger
+            .first_words()
+            .is_some_and(|position| self.sent > position)
+    }
+
+    /// Whether the leg may still be playing, or there is more to send.
+    pub(crate) fn is_audible(&self, now: CallTime) -> bool {
+        !self.queue.is_empty() || self.in_leg(now)
+    }
+
+    /// Everything queued was sent, and played or given up.
+    pub(crate) fn is_drained(&self, now: CallTime) -> bool {
+        self.queue.is_empty()
+            && self.supply == Supply::Flushed
+            && self.marks.is_empty()
+            && self.play_end <= now
+    }
+
+    /// When the leg will have played everything sent so far, as far as is known.
+    pub(crate) fn play_end(&self) -> CallTime {
+        self.play_end
+    }
+
+    /// How much audio waits to be sent.
+    pub(crate) fn backlog(&self) -> Duration {
+        self.duration(self.queue.len() as u64)
+    }
+
+    /// Audio messages sent since the call began.
+    pub(crate) fn media_sent(&self) -> u64 {
+        self.media_sent
+    }
+
+    /// When there will be room for the next chunk.
+    pub(crate) fn send_deadline(&self) -> Option<CallTime> {
+        let ahead = self.lead.saturating_sub(self.chunk);
+        let chunk = self.chunk_len - self.since_mark();
+        let wait_for_more = self.queue.len() < chunk && self.supply == Supply::Open;
+        // The chunk that is waited for may be late: send what there is while it still connects.
+        let ahead = if wait_for_more {
+            ahead.min(self.chunk)
+        } else {
+            ahead
+        };
+        (!self.queue.is_empty()).then(|| self.play_end.saturating_sub(ahead))
+    }
+
+    /// When the oldest mark is given up.
+    pub(crate) fn mark_deadline(&self) -> Option<CallTime> {
+        let mark = self.marks.front()?;
+        let played = self
+            .play_end
+            .saturating_sub(self.duration(self.sent - mark.position));
+        Some(played.max(mark.sent_at) + self.mark_grace)
+    }
+
+    /// When the last audio will have been played although no mark is pending.
+    pub(crate) fn drain_deadline(&self, now: CallTime) -> Option<CallTime> {
+        (self.queue.is_empty() && self.marks.is_empty() && self.play_end > now)
+            .then_some(self.play_end)
+    }
+
+    fn enqueue(&mut self) {
+        self.ledger.add(&self.pcm);
+        self.encoded.clear();
+        match self.format.encoding {
+            Encoding::Mulaw => g711::mulaw::encode_append(&self.pcm, &mut self.encoded),
+            Encoding::Alaw => g711::alaw::encode_append(&self.pcm, &mut self.encoded),
+        }
+        self.queue.extend(&self.encoded);
+        self.queued += self.pcm.len() as u64;
+    }
+
+    /// Gives out what the resampler holds back.
+    fn flush(&mut self) {
+        if let Some((_, resampler)) = &mut self.resampler {
+            self.pcm.clear();
+            resampler.finish(&mut self.pcm);
+            resampler.reset();
+            self.enqueue();
+        }
+        self.supply = Supply::Flushed;
+    }
+
+    fn next_epoch(&mut self) {
+        self.epoch += 1;
+        self.supply = Supply::Flushed;
+        self.marks.clear();
+        (self.queued, self.sent, self.marked) = (0, 0, 0);
+        if let Some((_, resampler)) = &mut self.resampler {
+            resampler.reset();
+        }
+    }
+
+    /// How many samples were sent since the last mark; less than a chunk between pumps.
+    fn since_mark(&self) -> usize {
+        usize::try_from(self.sent - self.marked).expect("at most a chunk")
+    }
+
+    /// How much was sent and is not played yet.
+    fn lead(&self, now: CallTime) -> Duration {
+        self.play_end.since(now)
+    }
+
+    fn in_leg(&self, now: CallTime) -> bool {
+        !self.marks.is_empty() || self.play_end > now
+    }
+
+    /// How much of this epoch the caller has heard: what the clock says, but never past a mark
+    /// that has not come back.
+    fn heard(&self, now: CallTime) -> u64 {
+        let ahead = self.format.rate.samples_in(self.lead(now)).0;
+        let by_clock = self.sent.saturating_sub(ahead);
+        self.marks
+            .front()
+            .map_or(by_clock, |mark| by_clock.min(mark.position))
+    }
+
+    fn duration(&self, samples: u64) -> Duration {
+        SampleCount(samples).duration(self.format.rate)
+    }
+}
+
+fn parse_mark(name: &str) -> Option<(u32, u64)> {
+    let (epoch, position) = name.strip_prefix("st-")?.split_once('-')?;
+    Some((epoch.parse().ok()?, position.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: SampleRate = SampleRate::HZ_8000;
+    const GRACE: Duration = Duration::from_secs(1);
+
+    fn playout() -> Playout {
+        Playout::new(LegFormat::MULAW_8000, &PlayoutConfig::default(), GRACE)
+    }
+
+    fn at(ms: u64) -> CallTime {
+        CallTime::from_millis(ms)
+    }
+
+    fn audio(ms: usize) -> Vec<i16> {
+        vec![1_000; ms * 8]
+    }
+
+    /// Sends what may be sent; the lengths of the audio messages in ms, and the marks' names.
+    fn pump(playout: &mut Playout, now_ms: u64) -> (Vec<usize>, Vec<String>) {
+        let mut out = Vec::new();
+        playout.pump(at(now_ms), &mut out);
+        let (mut media, mut marks) = (Vec::new(), Vec::new());
+        for output in out {
+            match output {
+                Output::Leg(Outbound::Media { payload }) => media.push(payload.len() / 8),
+                Output::Leg(Outbound::Mark { name }) => marks.push(name),
+                other => panic!("{other:?} is neither audio nor a mark"),
+            }
+        }
+        (media, marks)
+    }
+
+    #[test]
+    fn sends_up_to_the_lead_and_goes_on_when_there_is_room() {
+        let mut playout = playout();
+        playout.play("long", &audio(5_000), Words::Said);
+        let (media, marks) = pump(&mut playout, 0);
+        assert_eq!((media, marks.len()), (vec![200; 10], 10));
+        assert_eq!(playout.send_deadline(), Some(at(200)));
+        assert_eq!(pump(&mut playout, 199).0, [0; 0]);
+        assert_eq!(pump(&mut playout, 200).0, [200]);
+    }
+
+    #[test]
+    fn the_first_audio_does_not_wait_for_a_whole_chunk() {
+        let mut playout = playout();
+        playout.begin("first".into(), Words::Said);
+        playout.push(&audio(20), RATE).unwrap();
+        assert_eq!(pump(&mut playout, 0), (vec![20], vec![]));
+        playout.push(&audio(500), RATE).unwrap();
+        let (media, marks) = pump(&mut playout, 5);
+        assert_eq!(media, [180, 200], "up to the mark, and a chunk");
+        assert_eq!(marks.len(), 2);
+    }
+
+    #[test]
+    fn a_rest_waits_for_more_while_it_cannot_be_missed() {
+        let mut playout = playout();
+        playout.begin("first".into(), Words::Said);
+        playout.push(&audio(1_000), RATE).unwrap();
+        pump(&mut playout, 0);
+        playout.push(&audio(50), RATE).unwrap();
+        assert_eq!(
+            pump(&mut playout, 100).0,
+            [0; 0],
+            "900 ms are still to be played"
+        );
+        assert_eq!(playout.send_deadline(), Some(at(800)));
+        assert_eq!(pump(&mut playout, 800).0, [50]);
+    }
+
+    #[test]
+    fn a_mark_says_how_far_the_leg_got() {
+        let mut playout = playout();
+        playout.play("two words", &audio(1_800), Words::Said);
+        let (_, marks) = pump(&mut playout, 0);
+        // The leg began to play 300 ms late: its first mark comes at 500 ms.
+        assert_eq!(playout.mark_returned(at(500), &marks[0]), MarkReturn::Heard);
+        assert_eq!(playout.play_end(), at(2_100));
+        let cut = playout.clear(at(550), &mut Vec::new());
+        assert_eq!(cut.heard, "");
+    }
+
+    #[test]
+    fn what_the_clock_says_never_passes_a_mark_that_is_still_out() {
+        let mut playout = playout();
+        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        pump(&mut playout, 0);
+        let cut = playout.clear(at(1_500), &mut Vec::new());
+        assert_eq!(cut.heard, "", "not even the mark at 200 ms came back");
+    }
+
+    #[test]
+    fn a_lost_mark_is_given_up_and_the_clock_counts() {
+        let mut playout = playout();
+        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        pump(&mut playout, 0);
+        assert_eq!(playout.mark_deadline(), Some(at(1_200)));
+        for ms in [1_200, 1_400, 1_500] {
+            playout.give_up_marks(at(ms));
+        }
+        let cut = playout.clear(at(1_500), &mut Vec::new());
+        assert_eq!(
+            cut.heard, "one",
+            "as far as the first mark that may still come"
+        );
+    }
+
+    #[test]
+    fn after_a_clear_marks_are_stale_and_positions_begin_anew() {
+        let mut playout = playout();
+        playout.play("one two three", &audio(1_300), Words::Said);
+        let (_, marks) = pump(&mut playout, 0);
+        let mut out = Vec::new();
+        let cut = playout.clear(at(100), &mut out);
+        assert_eq!(out, [Output::Leg(Outbound::Clear)]);
+        assert_eq!(cut.unheard, ["one two three"]);
+        for mark in &marks {
+            assert_eq!(playout.mark_returned(at(150), mark), MarkReturn::Stale);
+        }
+        assert_eq!(
+            playout.mark_returned(at(150), "st-7-160"),
+            MarkReturn::Foreign
+        );
+        assert_eq!(playout.mark_returned(at(150), "hello"), MarkReturn::Foreign);
+        assert!(playout.is_drained(at(150)));
+        playout.play("again", &audio(200), Words::Said);
+        let (media, again) = pump(&mut playout, 200);
+        assert_eq!(media, [200]);
+        assert!(!marks.contains(&again[0]));
+    }
+
+    #[test]
+    fn nothing_is_cleared_where_nothing_can_be_heard() {
+        let mut playout = playout();
+        playout.play("prepared", &audio(400), Words::Said);
+        let mut out = Vec::new();
+        playout.clear(at(10), &mut out);
+        assert_eq!(out, []);
+    }
+
+    #[test]
+    fn filler_goes_in_front_of_a_sentence_that_has_no_audio_yet() {
+        let mut playout = playout();
+        playout.begin("the answer".into(), Words::Said);
+        playout.interject("one moment", &audio(200));
+        playout.push(&audio(400), RATE).unwrap();
+        playout.complete();
+        assert_eq!(pump(&mut playout, 0).0, [200, 200, 200]);
+        assert_eq!(playout.finish(), "the answer");
+    }
+}

@@ -1,0 +1,233 @@
+//! What the agent is about to say, is saying, or was interrupted in.
+
+use std::collections::VecDeque;
+
+use crate::{
+    event::{EndReason, TurnId},
+    job::JobId,
+    latency::Latency,
+    ledger::{Cut, join},
+    sentence::Splitter,
+    time::CallTime,
+};
+
+/// A reply longer than this many bytes is cut: nobody listens to five minutes of speech.
+const LONGEST: usize = 6_000;
+
+/// One turn of the agent: text comes in from the language model (or is there from the start),
+/// leaves in sentences to the voice, and is heard.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) turn: TurnId,
+    pub(crate) text: Text,
+    pub(crate) voice: Voice,
+    pub(crate) delivery: Delivery,
+    pub(crate) ending: Ending,
+    pub(crate) latency: Option<Latency>,
+    /// What was heard of it before an interruption that turned out to be none.
+    pub(crate) heard: String,
+    splitter: Splitter,
+    sentences: VecDeque<String>,
+    length: usize,
+}
+
+/// Where the text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// The language model is writing.
+    Writing { job: JobId, progressed: CallTime },
+    /// All of it is there.
+    Written,
+}
+
+/// What the voice is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Between sentences.
+    Idle,
+    /// Asked for a sentence, of which nothing came yet.
+    Asked { job: JobId, progressed: CallTime },
+    /// In the middle of a sentence.
+    Speaking { job: JobId, progressed: CallTime },
+}
+
+/// How far the reply is on its way to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Nothing of it was sent.
+    Waiting,
+    /// The caller hears it.
+    Audible,
+    /// The caller began to speak before hearing any of it.
+    HeldUnheard,
+    /// The caller interrupted it.
+    Interrupted,
+}
+
+/// What follows when the reply was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The caller's turn.
+    Listen,
+    /// The end of the call.
+    HangUp(EndReason),
+}
+
+impl Reply {
+    /// A reply that the language model will write.
+    pub(crate) fn written_by(job: JobId, turn: TurnId, now: CallTime, latency: Latency) -> Self {
+        Self {
+            latency: Some(latency),
+            ..Self::new(
+                turn,
+                Text::Writing {
+                    job,
+                    progressed: now,
+                },
+            )
+        }
+    }
+
+    /// A reply whose text is there. Empty: the audio is, too.
+    pub(crate) fn of_text(turn: TurnId, text: &str) -> Self {
+        let mut reply = Self::new(turn, Text::Written);
+        reply.append(text);
+        reply
+    }
+
+    fn new(turn: TurnId, text: Text) -> Self {
+        Self {
+            turn,
+            text,
+            voice: Voice::Idle,
+            delivery: Delivery::Waiting,
+            ending: Ending::Listen,
+            latency: None,
+            heard: String::new(),
+            splitter: Splitter::default(),
+            sentences: VecDeque::new(),
+            length: 0,
+        }
+    }
+
+    /// Takes the next piece of text; `false` once there is too much of it.
+    pub(crate) fn write(&mut self, delta: &str) -> bool {
+        self.length += delta.len();
+        let sentences = &mut self.sentences;
+        self.splitter
+            .push(delta, |sentence| sentences.push_back(sentence));
+        self.length <= LONGEST
+    }
+
+    /// There is no more text.
+    pub(crate) fn finish_text(&mut self) {
+        let sentences = &mut self.sentences;
+        self.splitter
+            .finish(|sentence| sentences.push_back(sentence));
+        self.text = Text::Written;
+    }
+
+    /// The next sentence for the voice, unless the reply is held or the voice is busy.
+    pub(crate) fn next_sentence(&mut self) -> Option<String> {
+        let flowing = matches!(self.delivery, Delivery::Waiting | Delivery::Audible);
+        if flowing && self.voice == Voice::Idle {
+            self.sentences.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// Says `text` after everything else.
+    pub(crate) fn append(&mut self, text: &str) {
+        self.sentences.extend(sentences_of(text));
+    }
+
+    /// The voice works on it as `id`.
+    pub(crate) fn is_voiced_by(&self, id: JobId) -> bool {
+        matches!(self.voice, Voice::Asked { job, .. } | Voice::Speaking { job, .. } if job == id)
+    }
+
+    /// A sentence is ready for the voice.
+    pub(crate) fn has_sentence(&self) -> bool {
+        !self.sentences.is_empty()
+    }
+
+    /// All of it was given to the caller's leg.
+    pub(crate) fn is_spoken(&self) -> bool {
+        self.text == Text::Written
+            && self.voice == Voice::Idle
+            && self.sentences.is_empty()
+            && !self.is_held()
+    }
+
+    /// The caller has the floor; the reply waits to hear what becomes of it.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.delivery, Delivery::HeldUnheard | Delivery::Interrupted)
+    }
+
+    /// The caller hears the end of the call coming: not to be interrupted any more.
+    pub(crate) fn is_farewell(&self) -> bool {
+        matches!(self.ending, Ending::HangUp(_)) && self.delivery == Delivery::Audible
+    }
+
+    /// The caller takes the floor before anything of what comes next was sent.
+    pub(crate) fn hold(&mut self) {
+        self.delivery = match self.delivery {
+            Delivery::Waiting | Delivery::HeldUnheard => Delivery::HeldUnheard,
+            Delivery::Audible | Delivery::Interrupted => Delivery::Interrupted,
+        };
+    }
+
+    /// What follows is the end of the call, whoever speaks: for the reason that is set already,
+    /// else for `reason`.
+    pub(crate) fn say_goodbye(&mut self, reason: EndReason) {
+        if self.ending == Ending::Listen {
+            self.ending = Ending::HangUp(reason);
+        }
+        self.delivery = Delivery::Audible;
+    }
+
+    /// All its text is there, and it is none.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.text == Text::Written && self.splitter.given() == 0
+    }
+
+    /// The caller interrupted: what was not heard goes back in front of what was not spoken.
+    pub(crate) fn rewind(&mut self, cut: Cut) {
+        join(&mut self.heard, &cut.heard);
+        for sentence in cut.unheard.into_iter().rev() {
+            self.sentences.push_front(sentence);
+        }
+        self.voice = Voice::Idle;
+        self.hold();
+    }
+
+    /// Nothing that is not spoken yet will be.
+    pub(crate) fn drop_rest(&mut self) {
+        self.splitter = Splitter::default();
+        self.sentences.clear();
+        self.text = Text::Written;
+        self.voice = Voice::Idle;
+        self.latency = None;
+    }
+
+    /// The jobs that work on it.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + use<> {
+        let llm = match self.text {
+            Text::Writing { job, .. } => Some(job),
+            Text::Written => None,
+        };
+        let tts = match self.voice {
+            Voice::Asked { job, .. } | Voice::Speaking { job, .. } => Some(job),
+            Voice::Idle => None,
+        };
+        llm.into_iter().chain(tts)
+    }
+}
+
+fn sentences_of(text: &str) -> Vec<String> {
+    let (mut splitter, mut sentences) = (Splitter::default(), Vec::new());
+    splitter.push(text, |sentence| sentences.push(sentence));
+    splitter.finish(|sentence| sentences.push(sentence));
+    sentences
+}

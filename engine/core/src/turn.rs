@@ -1,0 +1,302 @@
+//! When the caller holds the floor.
+//!
+//! Hysteresis over the voice activity detector's probability, one frame at a time. Durations are
+//! audio time, counted in frames, so that jitter of the network moves no decision.
+
+use std::time::Duration;
+
+use crate::{
+    config::{EndpointingConfig, VadConfig},
+    event::TurnId,
+};
+
+/// A blip of voice shorter than this does not interrupt the silence at the end of a turn.
+const BLIP: Duration = Duration::from_millis(25);
+
+/// Decides, frame by frame, whether the caller speaks.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    speech_threshold: f32,
+    silence_threshold: f32,
+    min_speech: Duration,
+    barge_in: Duration,
+    silence: Duration,
+    max_turn: Duration,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody speaks, or not for long enough yet.
+    Quiet {
+        /// Speech so far, without the frames in between that were neither.
+        voiced: Duration,
+        /// Since the first frame of that speech.
+        since_onset: Duration,
+    },
+    /// The caller speaks, or has only just stopped.
+    Speaking {
+        turn: TurnId,
+        /// Since the first frame of speech.
+        since_onset: Duration,
+        /// The latest unbroken voice.
+        voiced_run: Duration,
+        /// Since the last voice that was more than a blip.
+        silent: Duration,
+    },
+}
+
+/// What a frame changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnChange {
+    /// The caller took the floor.
+    Began {
+        /// From the first frame of speech to the end of this one.
+        since_onset: Duration,
+    },
+    /// The caller gave the floor back.
+    Ended {
+        /// The turn that ended.
+        turn: TurnId,
+        /// How long the caller spoke, without the silence at the end.
+        speech: Duration,
+        /// The silence at the end.
+        silent: Duration,
+    },
+}
+
+const QUIET: State = State::Quiet {
+    voiced: Duration::ZERO,
+    since_onset: Duration::ZERO,
+};
+
+impl Turn {
+    pub(crate) fn new(vad: &VadConfig, endpointing: &EndpointingConfig) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            speech_threshold: vad.speech_threshold,
+            silence_threshold: vad.silence_threshold,
+            min_speech: ms(vad.min_speech_ms),
+            barge_in: ms(vad.barge_in_ms),
+            silence: ms(endpointing.silence_ms),
+            max_turn: ms(endpointing.max_turn_ms),
+            state: QUIET,
+        }
+    }
+
+    /// The caller's turn, while the caller holds the floor.
+    pub(crate) fn current(&self) -> Option<TurnId> {
+        match self.state {
+            State::Quiet { .. } => None,
+            State::Speaking { turn, .. } => Some(turn),
+        }
+    }
+
+    /// Takes the detector's answer for one frame. `agent_audible`: speech must last longer to
+    /// begin a turn, since it interrupts. `next` names the turn that would begin.
+    pub(crate) fn frame(
+        &mut self,
+        probability: f32,
+        frame: Duration,
+        agent_audible: bool,
+        next: TurnId,
+    ) -> Option<TurnChange> {
+        match &mut self.state {
+            State::Quiet {
+                voiced,
+                since_onset,
+            } => {
+                if probability >= self.speech_threshold {
+                    *voiced += frame;
+                } else if probability < self.silence_threshold {
+                    *voiced = Duration::ZERO;
+                    *since_onset = Duration::ZERO;
+                    return None;
+                }
+                if *voiced == Duration::ZERO {
+                    return None;
+                }
+                *since_onset += frame;
+                let wanted = if agent_audible {
+                    self.barge_in
+                } else {
+                    self.min_speech
+                };
+                if *voiced < wanted {
+                    return None;
+                }
+                let since_onset = *since_onset;
+                self.state = State::Speaking {
+                    turn: next,
+                    since_onset,
+                    voiced_run: frame,
+                    silent: Duration::ZERO,
+                };
+                Some(TurnChange::Began { since_onset })
+            }
+            State::Speaking {
+                since_onset,
+                voiced_run,
+                silent,
+                ..
+            } => {
+                *since_onset += frame;
+                *silent += frame;
+                if probability >= self.silence_threshold {
+                    *voiced_run += frame;
+                    if *voiced_run > BLIP {
+                        *silent = Duration::ZERO;
+                    }
+                } else {
+                    *voiced_run = Duration::ZERO;
+                }
+                if *silent >= self.silence || *since_onset >= self.max_turn {
+                    return self.end();
+                }
+                None
+            }
+        }
+    }
+
+    /// Ends the turn now, if there is one: no more audio will tell when it ended.
+    pub(crate) fn end(&mut self) -> Option<TurnChange> {
+        match std::mem::replace(&mut self.state, QUIET) {
+            State::Quiet { .. } => None,
+            State::Speaking {
+                turn,
+                since_onset,
+                silent,
+                ..
+            } => Some(TurnChange::Ended {
+                turn,
+                speech: since_onset.saturating_sub(silent),
+                silent,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Duration = Duration::from_millis(16);
+    const TURN: TurnId = TurnId(7);
+
+    fn turn() -> Turn {
+        Turn::new(&VadConfig::default(), &EndpointingConfig::default())
+    }
+
+    /// Feeds frames until something changes; says after how many ms.
+    fn until_change(turn: &mut Turn, probability: f32, audible: bool) -> (u64, TurnChange) {
+        for n in 1..10_000 {
+            if let Some(change) = turn.frame(probability, FRAME, audible, TURN) {
+                return (n * 16, change);
+            }
+        }
+        panic!("no change in 160 s");
+    }
+
+    fn feed(turn: &mut Turn, probabilities: &[f32]) -> Option<TurnChange> {
+        probabilities
+            .iter()
+            .find_map(|p| turn.frame(*p, FRAME, false, TURN))
+    }
+
+    #[test]
+    fn speech_begins_a_turn_after_the_minimum() {
+        let (after_ms, change) = until_change(&mut turn(), 0.9, false);
+        assert_eq!(after_ms, 80);
+        assert_eq!(
+            change,
+            TurnChange::Began {
+                since_onset: Duration::from_millis(80)
+            }
+        );
+    }
+
+    #[test]
+    fn speech_over_the_agent_must_last_longer() {
+        let (after_ms, _) = until_change(&mut turn(), 0.9, true);
+        assert_eq!(after_ms, 128);
+    }
+
+    #[test]
+    fn a_click_begins_nothing() {
+        let mut turn = turn();
+        for _ in 0..100 {
+            assert_eq!(feed(&mut turn, &[0.9, 0.9, 0.9, 0.9, 0.1]), None);
+        }
+    }
+
+    #[test]
+    fn doubtful_frames_neither_break_nor_make_an_onset() {
+        let mut turn = turn();
+        assert_eq!(feed(&mut turn, &[0.4; 1_000]), None);
+        let change = feed(&mut turn, &[0.9, 0.4, 0.9, 0.4, 0.9, 0.9, 0.9]);
+        assert_eq!(
+            change,
+            Some(TurnChange::Began {
+                since_onset: FRAME * 7
+            })
+        );
+    }
+
+    #[test]
+    fn silence_ends_the_turn_and_is_not_counted_as_speech() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        feed(&mut turn, &[0.9; 20]);
+        assert_eq!(turn.current(), Some(TURN));
+        let (after_ms, change) = until_change(&mut turn, 0.0, false);
+        assert_eq!(after_ms, 304);
+        let TurnChange::Ended {
+            turn: id,
+            speech,
+            silent,
+        } = change
+        else {
+            panic!("the turn ended: {change:?}")
+        };
+        assert_eq!(id, TURN);
+        assert_eq!(silent, Duration::from_millis(304));
+        assert_eq!(speech, FRAME * 25);
+        assert_eq!(turn.current(), None);
+    }
+
+    #[test]
+    fn hysteresis_keeps_a_fading_voice() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        assert_eq!(feed(&mut turn, &[0.36; 500]), None);
+    }
+
+    #[test]
+    fn a_blip_does_not_restart_the_silence_but_a_word_does() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        assert_eq!(feed(&mut turn, &[0.0; 15]), None);
+        assert_eq!(feed(&mut turn, &[0.9]), None);
+        assert!(feed(&mut turn, &[0.0; 3]).is_some(), "the blip was ignored");
+
+        until_change(&mut turn, 0.9, false);
+        assert_eq!(feed(&mut turn, &[0.0; 15]), None);
+        assert_eq!(feed(&mut turn, &[0.9, 0.9]), None);
+        assert_eq!(feed(&mut turn, &[0.0; 17]), None);
+    }
+
+    #[test]
+    fn an_endless_turn_is_cut() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        let (after_ms, change) = until_change(&mut turn, 0.9, false);
+        assert!((29_800..=30_100).contains(&after_ms), "{after_ms}");
+        assert!(matches!(
+            change,
+            TurnChange::Ended {
+                silent: Duration::ZERO,
+                ..
+            }
+        ));
+    }
+}

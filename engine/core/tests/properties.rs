@@ -1,0 +1,37 @@
+//! What holds for a call under any sequence of operations.
+
+#[path = "../fuzz/harness/call_operations.rs"]
+mod operations;
+
+use proptest::prelude::*;
+
+/// Operations as pairs of code and value, led by the settings.
+fn operations() -> impl Strategy<Value = Vec<u8>> {
+    let operation = prop_oneof![
+        4 => (1..=4_u8, any::<u8>()),
+        2 => (5..=5_u8, any::<u8>()),
+        6 => (12..=15_u8, any::<u8>()),
+        4 => any::<(u8, u8)>(),
+    ];
+    (any::<u8>(), prop::collection::vec(operation, 0..120)).prop_map(|(setting, operations)| {
+        let started = [setting, 0, 0];
+        started
+            .into_iter()
+            .chain(operations.into_iter().flat_map(|(a, b)| [a, b]))
+            .collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_operations(bytes in operations()) {
+        operations::run(&bytes);
+    }
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        operations::run(&bytes);
+    }
+}

@@ -1,0 +1,630 @@
+//! Two parties in simulated time: a scripted caller on a phone with Twilio's playout buffer, the
+//! call, services that answer late or not at all, and a network that jitters.
+//!
+//! Each sound the caller makes has its own level. The recogniser finds the levels in the audio it
+//! is given and answers with the words of those sounds, so a test sees whether the call handed
+//! over all of the speech and nothing else.
+
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of the harness"
+)]
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    sync::Arc,
+};
+
+use fastrand::Rng;
+use sidetone_codecs::{SampleRate, g711::mulaw};
+use sidetone_core::{
+    call::Call,
+    config::CallConfig,
+    conversation::Message,
+    dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
+    event::{CallEvent, EndReason, TurnMetrics},
+    io::{Command, Input, Output},
+    job::{
+        FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, LlmJob, SttEvent,
+        SttJob, SttPurpose, Transcript, TtsEvent, TtsJob,
+    },
+    sim::PlayoutBuffer,
+    time::CallTime,
+    vad::Vad,
+};
+
+pub(crate) const FRAME_MS: u64 = 20;
+pub(crate) const SAMPLES_PER_MS: u64 = 8;
+
+/// A sound the caller makes.
+#[derive(Clone, Debug)]
+pub(crate) struct Sound {
+    pub(crate) at_ms: u64,
+    pub(crate) duration_ms: u64,
+    /// `None`: a cough, a door, a horn.
+    pub(crate) words: Option<&'static str>,
+}
+
+pub(crate) fn says(at_ms: u64, duration_ms: u64, words: &'static str) -> Sound {
+    Sound {
+        at_ms,
+        duration_ms,
+        words: Some(words),
+    }
+}
+
+pub(crate) fn coughs(at_ms: u64, duration_ms: u64) -> Sound {
+    Sound {
+        at_ms,
+        duration_ms,
+        words: None,
+    }
+}
+
+/// How a service behaves on its `n`-th job, counted from 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Behaviour {
+    /// Answers after this many ms.
+    After(u64),
+    /// Fails after this many ms.
+    FailsAfter(u64),
+    /// Never answers.
+    Silent,
+    /// Answers half, then nothing more.
+    Stalls(u64),
+}
+
+pub(crate) type Schedule = Box<dyn Fn(usize) -> Behaviour>;
+
+/// What the language model says to a conversation, and whether it wants to hang up.
+pub(crate) type Answer = Box<dyn Fn(&[Message]) -> (String, bool)>;
+
+pub(crate) fn always(behaviour: Behaviour) -> Schedule {
+    Box::new(move |_| behaviour)
+}
+
+/// The network between the phone and the engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) delay_ms: u64,
+    pub(crate) jitter_ms: u64,
+    pub(crate) seed: u64,
+    /// No mark ever comes back.
+    pub(crate) loses_marks: bool,
+    /// Frames that the phone never sends, as one in this many; 0: none.
+    pub(crate) drops_one_in: u64,
+}
+
+pub(crate) struct World {
+    pub(crate) config: CallConfig,
+    pub(crate) sounds: Vec<Sound>,
+    pub(crate) keys: Vec<(u64, char)>,
+    pub(crate) commands: Vec<(u64, Command)>,
+    /// The caller hangs up at this time.
+    pub(crate) hangs_up_ms: Option<u64>,
+    /// The phone stops sending audio at this time, the socket stays open.
+    pub(crate) falls_silent_ms: Option<u64>,
+    pub(crate) network: Network,
+    pub(crate) stt: Schedule,
+    pub(crate) llm: Schedule,
+    pub(crate) tts: Schedule,
+    pub(crate) answer: Answer,
+    pub(crate) tts_rate: SampleRate,
+    /// How long a voice takes for a character.
+    pub(crate) ms_per_char: u64,
+    pub(crate) until_ms: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            config: CallConfig::default(),
+            sounds: Vec::new(),
+            keys: Vec::new(),
+            commands: Vec::new(),
+            hangs_up_ms: None,
+            falls_silent_ms: None,
+            network: Network::default(),
+            stt: always(Behaviour::After(0)),
+            llm: always(Behaviour::After(0)),
+            tts: always(Behaviour::After(0)),
+            answer: Box::new(|_| ("All right.".into(), false)),
+            tts_rate: SampleRate::HZ_8000,
+            ms_per_char: 60,
+            until_ms: 20_000,
+        }
+    }
+}
+
+/// What happened.
+pub(crate) struct Run {
+    pub(crate) events: Vec<(u64, CallEvent)>,
+    /// What left for the leg, and when.
+    pub(crate) sent: Vec<(u64, Outbound)>,
+    /// What the caller's ear heard, sample by sample since the call began.
+    pub(crate) heard: Vec<i16>,
+    pub(crate) conversation: Vec<Message>,
+    pub(crate) llm_jobs: Vec<(u64, LlmJob)>,
+    pub(crate) stt_jobs: Vec<(u64, SttJob)>,
+    pub(crate) tts_jobs: Vec<(u64, TtsJob)>,
+    pub(crate) cancelled: Vec<JobId>,
+    pub(crate) ended: Option<(u64, EndReason)>,
+    pub(crate) underruns: u64,
+    /// The most audio that was ever in the phone's buffer, in ms.
+    pub(crate) most_buffered_ms: u64,
+    /// All inputs and what followed from each.
+    pub(crate) log: Vec<(CallTime, Input<'static>, Vec<Output>)>,
+}
+
+#[derive(Debug)]
+enum Happening {
+    Frame(u64),
+    Key(char),
+    HangUp,
+    ToEngine(LegMessage<'static>),
+    ToPhone(Outbound),
+    MarkPlayed,
+    Job(JobUpdate),
+    Command(Command),
+    Deadline(CallTime),
+}
+
+/// Speech where the level is high; the frames are those of earshot, in time.
+pub(crate) struct LevelVad;
+
+impl Vad for LevelVad {
+    fn rate(&self) -> SampleRate {
+        SampleRate::HZ_8000
+    }
+    fn frame_len(&self) -> usize {
+        128
+    }
+    fn push(&mut self, frame: &[i16]) -> f32 {
+        let loud = frame.iter().filter(|s| s.unsigned_abs() > 500).count();
+        if loud * 2 > frame.len() { 0.95 } else { 0.02 }
+    }
+    fn reset(&mut self) {}
+}
+
+/// The level of the caller's `n`-th sound: one that μ-law keeps exactly.
+fn level(n: usize) -> i16 {
+    let level = mulaw::decode(0x80 + u8::try_from(n).expect("few sounds"));
+    assert!(level > 500, "too many sounds");
+    level
+}
+
+/// What the agent's voice sounds like in the caller's ear.
+pub(crate) const VOICE_LEVEL: i16 = 2_000;
+
+impl World {
+    pub(crate) fn run(self) -> Run {
+        Simulation::new(self).run()
+    }
+}
+
+struct Simulation {
+    world: World,
+    call: Call,
+    agenda: BinaryHeap<Reverse<(CallTime, u64, usize)>>,
+    happenings: Vec<Option<Happening>>,
+    order: u64,
+    rng: Rng,
+    buffer: PlayoutBuffer,
+    /// The network keeps the order of messages.
+    up_free: CallTime,
+    down_free: CallTime,
+    sequence: u64,
+    chunk: u64,
+    counts: HashMap<&'static str, usize>,
+    marks: Vec<(CallTime, String)>,
+    run: Run,
+}
+
+impl Simulation {
+    fn new(world: World) -> Self {
+        world
+            .config
+            .validate()
+            .expect("the test's configuration is valid");
+        let call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad));
+        let run = Run {
+            events: Vec::new(),
+            sent: Vec::new(),
+            heard: Vec::new(),
+            conversation: Vec::new(),
+            llm_jobs: Vec::new(),
+            stt_jobs: Vec::new(),
+            tts_jobs: Vec::new(),
+            cancelled: Vec::new(),
+            ended: None,
+            underruns: 0,
+            most_buffered_ms: 0,
+            log: Vec::new(),
+        };
+        Self {
+            rng: Rng::with_seed(world.network.seed),
+            world,
+            call,
+            agenda: BinaryHeap::new(),
+            happenings: Vec::new(),
+            order: 0,
+            buffer: PlayoutBuffer::new(SampleRate::HZ_8000),
+            up_free: CallTime::ZERO,
+            down_free: CallTime::ZERO,
+            sequence: 0,
+            chunk: 0,
+            counts: HashMap::new(),
+            marks: Vec::new(),
+            run,
+        }
+    }
+
+    fn at(&mut self, time: CallTime, happening: Happening) {
+        self.order += 1;
+        self.agenda
+            .push(Reverse((time, self.order, self.happenings.len())));
+        self.happenings.push(Some(happening));
+    }
+
+    fn run(mut self) -> Run {
+        let start = Inbound::Start(Start {
+            stream_id: "MZ1".into(),
+            call_id: Some("CA1".into()),
+            account_id: None,
+            parameters: BTreeMap::new(),
+            format: LegFormat::MULAW_8000,
+        });
+        self.say_to_engine(CallTime::ZERO, start);
+        self.at(CallTime::from_millis(FRAME_MS), Happening::Frame(0));
+        for (at_ms, key) in self.world.keys.clone() {
+            self.at(CallTime::from_millis(at_ms), Happening::Key(key));
+        }
+        for (at_ms, command) in self.world.commands.clone() {
+            self.at(CallTime::from_millis(at_ms), Happening::Command(command));
+        }
+        if let Some(at_ms) = self.world.hangs_up_ms {
+            self.at(CallTime::from_millis(at_ms), Happening::HangUp);
+        }
+        while let Some(Reverse((now, _, index))) = self.agenda.pop() {
+            if now.as_millis() > self.world.until_ms || self.run.ended.is_some() {
+                break;
+            }
+            let happening = self.happenings[index].take().expect("it happens once");
+            self.happen(now, happening);
+        }
+        self.run.conversation = self.call.conversation().to_vec();
+        let end = self
+            .run
+            .ended
+            .map_or(self.world.until_ms, |(at_ms, _)| at_ms);
+        self.play(CallTime::from_millis(end));
+        self.run.underruns = self.buffer.underruns();
+        self.run
+    }
+
+    fn happen(&mut self, now: CallTime, happening: Happening) {
+        match happening {
+            Happening::Frame(n) => self.frame(now, n),
+            Happening::Key(digit) => self.say_to_engine(now, Inbound::Dtmf { digit }),
+            Happening::HangUp => self.say_to_engine(now, Inbound::Stop),
+            Happening::ToEngine(message) => self.step(now, Input::Leg(message)),
+            Happening::Job(update) => self.step(now, Input::Job(update)),
+            Happening::Command(command) => self.step(now, Input::Command(command)),
+            Happening::Deadline(at) => {
+                if self
+                    .call
+                    .next_wake()
+                    .is_some_and(|(wanted, _)| wanted == at)
+                {
+                    self.step(now, Input::Deadline);
+                }
+            }
+            Happening::ToPhone(message) => self.phone(now, message),
+            Happening::MarkPlayed => self.play(now),
+        }
+    }
+
+    /// The phone sends the caller's next 20 ms.
+    fn frame(&mut self, now: CallTime, n: u64) {
+        let next = now + std::time::Duration::from_millis(FRAME_MS);
+        self.at(next, Happening::Frame(n + 1));
+        if self
+            .world
+            .falls_silent_ms
+            .is_some_and(|at_ms| now.as_millis() >= at_ms)
+        {
+            return;
+        }
+        let start_ms = n * FRAME_MS;
+        let payload: Vec<u8> = (0..FRAME_MS * SAMPLES_PER_MS)
+            .map(|sample| {
+                let at_ms = start_ms + sample / SAMPLES_PER_MS;
+                let sound = self.world.sounds.iter().position(|sound| {
+                    (sound.at_ms..sound.at_ms + sound.duration_ms).contains(&at_ms)
+                });
+                mulaw::encode(sound.map_or(0, level))
+            })
+            .collect();
+        self.chunk += 1;
+        let dropped = self.world.network.drops_one_in;
+        let media = Inbound::Media(Media {
+            track: Track::Inbound,
+            chunk: Some(self.chunk),
+            timestamp_ms: Some(start_ms),
+            payload: payload.into(),
+        });
+        if dropped > 0 && self.rng.u64(..dropped) == 0 {
+            self.sequence += 1;
+            return;
+        }
+        self.say_to_engine(now, media);
+    }
+
+    fn say_to_engine(&mut self, now: CallTime, body: Inbound<'static>) {
+        self.sequence += 1;
+        let message = LegMessage {
+            stream_id: Some("MZ1".into()),
+            sequence: Some(self.sequence),
+            body,
+        };
+        self.up_free = self.up_free.max(now + self.travel());
+        self.at(self.up_free, Happening::ToEngine(message));
+    }
+
+    fn travel(&mut self) -> std::time::Duration {
+        let jitter = self.rng.u64(..=self.world.network.jitter_ms * 1_000);
+        std::time::Duration::from_micros(self.world.network.delay_ms * 1_000 + jitter)
+    }
+
+    fn phone(&mut self, now: CallTime, message: Outbound) {
+        self.play(now);
+        match message {
+            Outbound::Media { payload } => {
+                let pcm: Vec<i16> = payload.iter().map(|code| mulaw::decode(*code)).collect();
+                self.buffer.media(now, &pcm);
+                let buffered = self.buffer.buffered().as_millis();
+                let buffered = u64::try_from(buffered).expect("the buffer is bounded");
+                self.run.most_buffered_ms = self.run.most_buffered_ms.max(buffered);
+            }
+            Outbound::Mark { name } => self.buffer.mark(now, name),
+            Outbound::Clear => self.buffer.clear(now),
+            other => panic!("a phone cannot do {other:?}"),
+        }
+        self.play(now);
+        if let Some(at) = self.buffer.next_mark_at() {
+            self.at(at, Happening::MarkPlayed);
+        }
+    }
+
+    fn play(&mut self, now: CallTime) {
+        let mut marks = std::mem::take(&mut self.marks);
+        self.buffer.advance(now, &mut self.run.heard, &mut marks);
+        for (_, name) in marks.drain(..) {
+            if !self.world.network.loses_marks {
+                self.say_to_engine(now, Inbound::Mark { name: name.into() });
+            }
+        }
+        self.marks = marks;
+        if let Some(at) = self.buffer.next_mark_at() {
+            self.at(at, Happening::MarkPlayed);
+        }
+    }
+
+    fn step(&mut self, now: CallTime, input: Input<'static>) {
+        let mut out = Vec::new();
+        let deadline = self.call.step(now, input.clone(), &mut out);
+        self.run.log.push((now, input, out.clone()));
+        let now_ms = now.as_millis();
+        for output in out {
+            match output {
+                Output::Leg(message) => {
+                    self.run.sent.push((now_ms, message.clone()));
+                    self.down_free = self.down_free.max(now + self.travel());
+                    self.at(self.down_free, Happening::ToPhone(message));
+                }
+                Output::Start(job) => self.start(now, job),
+                Output::Cancel(id) => self.run.cancelled.push(id),
+                Output::Event(event) => self.run.events.push((now_ms, event)),
+                Output::HangUp(reason) => self.run.ended = Some((now_ms, reason)),
+                other => panic!("unknown output {other:?}"),
+            }
+        }
+        if let Some(deadline) = deadline {
+            assert!(
+                deadline > now,
+                "the call wants to be woken in the past: {deadline}"
+            );
+            self.at(deadline, Happening::Deadline(deadline));
+        } else {
+            assert!(self.run.ended.is_some(), "a running call has a deadline");
+        }
+    }
+
+    fn start(&mut self, now: CallTime, job: Job) {
+        let (service, schedule) = match &job {
+            Job::Stt(_) => ("stt", &self.world.stt),
+            Job::Llm(_) => ("llm", &self.world.llm),
+            Job::Tts(_) => ("tts", &self.world.tts),
+        };
+        let count = self.counts.entry(service).or_default();
+        let behaviour = schedule(*count);
+        *count += 1;
+        let id = job.id();
+        let answer = match job {
+            Job::Stt(job) => {
+                let answer = self.recognise(&job);
+                self.run.stt_jobs.push((now.as_millis(), job));
+                vec![answer]
+            }
+            Job::Llm(job) => {
+                let (text, hang_up) = (self.world.answer)(&job.messages);
+                self.run.llm_jobs.push((now.as_millis(), job));
+                let words = text.split_inclusive(' ').map(|word| {
+                    JobEvent::Llm(LlmEvent::Delta {
+                        text: word.to_owned(),
+                    })
+                });
+                words
+                    .chain([JobEvent::Llm(LlmEvent::Done { hang_up })])
+                    .collect()
+            }
+            Job::Tts(job) => {
+                let rate = self.world.tts_rate;
+                let audio_ms = job.text.chars().count() as u64 * self.world.ms_per_char;
+                let samples = usize::try_from(audio_ms * u64::from(rate.hz()) / 1_000)
+                    .expect("a sentence fits the memory");
+                self.run.tts_jobs.push((now.as_millis(), job));
+                let samples = vec![VOICE_LEVEL; samples];
+                let pieces = samples.chunks(2_400).map(|piece| {
+                    JobEvent::Tts(TtsEvent::Audio {
+                        samples: piece.to_vec(),
+                        rate,
+                    })
+                });
+                pieces.chain([JobEvent::Tts(TtsEvent::Done)]).collect()
+            }
+        };
+        let failure = || JobFailure::new(FailureKind::Unavailable, "simulated");
+        let (after_ms, events) = match behaviour {
+            Behaviour::Silent => return,
+            Behaviour::After(ms) => (ms, answer),
+            Behaviour::Stalls(ms) => {
+                let half = answer.len() / 2;
+                (ms, answer.into_iter().take(half).collect())
+            }
+            Behaviour::FailsAfter(ms) => (
+                ms,
+                vec![match service {
+                    "stt" => JobEvent::Stt(SttEvent::Failed(failure())),
+                    "llm" => JobEvent::Llm(LlmEvent::Failed(failure())),
+                    _ => JobEvent::Tts(TtsEvent::Failed(failure())),
+                }],
+            ),
+        };
+        let at = now + std::time::Duration::from_millis(after_ms);
+        for event in events {
+            self.at(at, Happening::Job(JobUpdate { id, event }));
+        }
+    }
+
+    /// The words of the sounds whose level is in the audio for most of their duration.
+    fn recognise(&self, job: &SttJob) -> JobEvent {
+        let heard = self
+            .world
+            .sounds
+            .iter()
+            .enumerate()
+            .filter_map(|(n, sound)| {
+                let samples = job
+                    .audio
+                    .iter()
+                    .filter(|sample| **sample == level(n))
+                    .count() as u64;
+                let most = match job.purpose {
+                    SttPurpose::Final => sound.duration_ms * SAMPLES_PER_MS * 9 / 10,
+                    SttPurpose::Partial => SAMPLES_PER_MS * 100,
+                };
+                if samples >= most { sound.words } else { None }
+            });
+        let text = heard.collect::<Vec<_>>().join(" ");
+        JobEvent::Stt(SttEvent::Transcript(Transcript {
+            text,
+            ..Transcript::default()
+        }))
+    }
+}
+
+impl Run {
+    /// When each event happened whose description `select` gives.
+    pub(crate) fn all<T>(&self, select: impl Fn(&CallEvent) -> Option<T>) -> Vec<(u64, T)> {
+        self.events
+            .iter()
+            .filter_map(|(at, event)| Some((*at, select(event)?)))
+            .collect()
+    }
+
+    pub(crate) fn transcripts(&self) -> Vec<(u64, String)> {
+        self.all(|event| match event {
+            CallEvent::TranscriptFinal { text, .. } => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn interruptions(&self) -> Vec<(u64, String)> {
+        self.all(|event| match event {
+            CallEvent::AgentInterrupted { heard, .. } => Some(heard.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn finished(&self) -> Vec<(u64, String)> {
+        self.all(|event| match event {
+            CallEvent::AgentFinished { heard, .. } => Some(heard.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn metrics(&self) -> Vec<TurnMetrics> {
+        let metrics = self.all(|event| match event {
+            CallEvent::TurnMetrics(metrics) => Some(*metrics),
+            _ => None,
+        });
+        metrics.into_iter().map(|(_, metrics)| metrics).collect()
+    }
+
+    pub(crate) fn errors(&self) -> usize {
+        self.all(|event| matches!(event, CallEvent::Error { .. }).then_some(()))
+            .len()
+    }
+
+    /// When each clear left.
+    pub(crate) fn clears(&self) -> Vec<u64> {
+        let clears = self
+            .sent
+            .iter()
+            .filter(|(_, message)| *message == Outbound::Clear);
+        clears.map(|(at, _)| *at).collect()
+    }
+
+    /// The conversation as `who: text` lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.conversation
+            .iter()
+            .map(|m| format!("{:?}: {}", m.role, m.text))
+            .collect()
+    }
+
+    /// From when to when the caller heard something, in ms; silence under 60 ms is no pause.
+    pub(crate) fn audible(&self) -> Vec<(u64, u64)> {
+        let mut spans: Vec<(u64, u64)> = Vec::new();
+        for (n, sample) in self.heard.iter().enumerate() {
+            if sample.unsigned_abs() < 100 {
+                continue;
+            }
+            let at_ms = n as u64 / SAMPLES_PER_MS;
+            match spans.last_mut() {
+                Some((_, end)) if at_ms <= *end + 60 => *end = at_ms,
+                _ => spans.push((at_ms, at_ms)),
+            }
+        }
+        spans
+    }
+
+    /// The longest time in `from_ms..to_ms` in which the caller heard nothing.
+    pub(crate) fn longest_silence_ms(&self, from_ms: u64, to_ms: u64) -> u64 {
+        let mut longest = 0;
+        let mut since = from_ms;
+        for (start, end) in self.audible() {
+            if end < from_ms {
+                continue;
+            }
+            longest = longest.max(start.min(to_ms).saturating_sub(since));
+            since = end.max(since);
+            if since >= to_ms {
+                return longest;
+            }
+        }
+        longest.max(to_ms.saturating_sub(since))
+    }
+}

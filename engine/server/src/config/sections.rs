@@ -1,0 +1,316 @@
+//! The sections of the configuration file, with their defaults.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use sidetone_core::config::{
+    AgentConfig, CallConfig, EndpointingConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
+};
+use sidetone_speech::{Secret, vad::VadProvider};
+
+/// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
+/// and [`validate`](super::Config::validate) it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The Twilio account whose calls come in.
+    pub twilio: TwilioConfig,
+    /// Who the agent is.
+    pub agent: AgentConfig,
+    /// When somebody speaks.
+    pub vad: VadSection,
+    /// When a turn has ended.
+    pub endpointing: EndpointingConfig,
+    /// How audio reaches the caller.
+    pub playout: PlayoutConfig,
+    /// Speech recognition.
+    pub stt: SttConfig,
+    /// The language model.
+    pub llm: LlmConfig,
+    /// Speech synthesis.
+    pub tts: TtsConfig,
+    /// What is written down about calls.
+    pub events: EventsConfig,
+}
+
+/// `[server]`: the HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The address and port to listen on; port 0 takes a free one. Default: `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// How Twilio reaches this server: `https://` and a host, with a port and a path where a
+    /// proxy adds them. Signatures are checked against it, and the stream's `wss://` address is
+    /// made from it. Default: empty; required with `twilio.auth_token`.
+    pub public_url: String,
+    /// How many calls may run at the same time, 1 to 100000. Default: 100.
+    pub max_calls: usize,
+    /// How long running calls may go on after SIGTERM, in seconds, 0 to 3600. Default: 25, which
+    /// fits the 30 s that service managers usually allow.
+    pub drain_seconds: u64,
+    /// Take calls from anybody: start without `twilio.auth_token` and check no signatures. For
+    /// development. Default: false.
+    pub insecure: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            max_calls: 100,
+            drain_seconds: 25,
+            insecure: false,
+        }
+    }
+}
+
+/// `[twilio]`: the account whose calls come in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TwilioConfig {
+    /// The account, `AC…`. Default: empty, streams of any account that is signed with the token
+    /// are taken; otherwise the stream's account must be this one.
+    pub account_sid: String,
+    /// The secret that Twilio signs its requests with. Default: empty.
+    #[serde(with = "secret_text")]
+    pub auth_token: Option<Secret>,
+}
+
+/// `[vad]`: who finds speech, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VadSection {
+    /// The detector. Default: `earshot`.
+    pub provider: VadProvider,
+    /// See [`VadConfig::speech_threshold`].
+    pub speech_threshold: f32,
+    /// See [`VadConfig::silence_threshold`].
+    pub silence_threshold: f32,
+    /// See [`VadConfig::min_speech_ms`].
+    pub min_speech_ms: u32,
+    /// See [`VadConfig::barge_in_ms`].
+    pub barge_in_ms: u32,
+    /// See [`VadConfig::pre_roll_ms`].
+    pub pre_roll_ms: u32,
+}
+
+impl Default for VadSection {
+    fn default() -> Self {
+        let VadConfig {
+            speech_threshold,
+            silence_threshold,
+            min_speech_ms,
+            barge_in_ms,
+            pre_roll_ms,
+        } = VadConfig::default();
+        Self {
+            provider: VadProvider::default(),
+            speech_threshold,
+            silence_threshold,
+            min_speech_ms,
+            barge_in_ms,
+            pre_roll_ms,
+        }
+    }
+}
+
+/// `[stt]`: speech recognition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SttConfig {
+    /// Who recognises speech. Default: `whisper`.
+    pub provider: SttChoice,
+    /// For `whisper`: a model's name or file. For `openai`: a model of the service. Default:
+    /// empty, which is `demo` and `whisper-1`.
+    pub model: String,
+    /// For `openai`: where the service is, up to and including `/v1`. Default: OpenAI.
+    pub base_url: String,
+    /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
+    #[serde(with = "secret_text")]
+    pub api_key: Option<Secret>,
+    /// For `whisper`: how many transcriptions may run at the same time, each on one CPU core,
+    /// 0 to 64. Default: 0, which is one for each core, at most 4.
+    pub threads: usize,
+    /// See [`PartialsConfig::interval_ms`].
+    pub partial_interval_ms: u32,
+}
+
+impl Default for SttConfig {
+    fn default() -> Self {
+        Self {
+            provider: SttChoice::default(),
+            model: String::new(),
+            base_url: OPENAI_URL.into(),
+            api_key: None,
+            threads: 0,
+            partial_interval_ms: PartialsConfig::default().interval_ms,
+        }
+    }
+}
+
+/// Who recognises speech.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SttChoice {
+    /// A Whisper model in this process.
+    #[default]
+    Whisper,
+    /// Any service with OpenAI's `/audio/transcriptions`.
+    OpenAi,
+}
+
+/// `[llm]`: the language model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LlmConfig {
+    /// Who answers. Default: `script`.
+    pub provider: LlmChoice,
+    /// For `openai`: a model of the service. Default: empty, which is `gpt-4o-mini`.
+    pub model: String,
+    /// For `openai`: where the service is, up to and including `/v1`. Default: OpenAI.
+    pub base_url: String,
+    /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
+    #[serde(with = "secret_text")]
+    pub api_key: Option<Secret>,
+    /// For `script`: the file with the dialogue. Default: empty, the one in the program.
+    pub script: String,
+}
+
+impl Default for LlmConfig {
+    fn default() -> Self {
+        Self {
+            provider: LlmChoice::default(),
+            model: String::new(),
+            base_url: OPENAI_URL.into(),
+            api_key: None,
+            script: String::new(),
+        }
+    }
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum LlmChoice {
+    /// A dialogue written down in a file: no key, no network.
+    #[default]
+    Script,
+    /// Any service with OpenAI's `/chat/completions`.
+    OpenAi,
+}
+
+/// `[tts]`: speech synthesis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TtsConfig {
+    /// Who speaks. Default: `espeak`.
+    pub provider: TtsChoice,
+    /// For `openai`: a model of the service. Default: empty, which is `gpt-4o-mini-tts`.
+    pub model: String,
+    /// The voice: for `espeak` a voice of espeak-ng, for `openai` one of the service. Default:
+    /// empty, which is the voice of the call's language and `alloy`.
+    pub voice: String,
+    /// For `openai`: where the service is, up to and including `/v1`. Default: OpenAI.
+    pub base_url: String,
+    /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
+    #[serde(with = "secret_text")]
+    pub api_key: Option<Secret>,
+    /// For `command`: the program and its arguments; it writes speech to its standard output.
+    /// `{text}`, `{language}` and `{voice}` in an argument are replaced; without `{text}` the text
+    /// goes to its standard input. Never run through a shell. Default: empty.
+    pub command: Vec<String>,
+    /// For `command`: the sample rate of the raw 16-bit mono PCM that the program writes, in Hz,
+    /// 4000 to 192000; 0: it writes a WAV file. Default: 0.
+    pub pcm_rate_hz: u32,
+}
+
+impl Default for TtsConfig {
+    fn default() -> Self {
+        Self {
+            provider: TtsChoice::default(),
+            model: String::new(),
+            voice: String::new(),
+            base_url: OPENAI_URL.into(),
+            api_key: None,
+            command: Vec::new(),
+            pcm_rate_hz: 0,
+        }
+    }
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TtsChoice {
+    /// The program espeak-ng.
+    #[default]
+    Espeak,
+    /// Any program.
+    Command,
+    /// Any service with OpenAI's `/audio/speech`.
+    OpenAi,
+}
+
+/// `[events]`: what is written down about calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsConfig {
+    /// A file to which every event of every call is appended, one JSON object a line. It holds
+    /// what was said. Default: empty, none.
+    pub ndjson: String,
+}
+
+/// Where OpenAI's own services are.
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+impl Config {
+    /// The part of the configuration that each call needs; `phrases` is the audio for when speech
+    /// synthesis cannot be relied on.
+    #[must_use]
+    pub fn call(&self, phrases: Phrases) -> CallConfig {
+        let vad = &self.vad;
+        CallConfig {
+            agent: self.agent.clone(),
+            vad: VadConfig {
+                speech_threshold: vad.speech_threshold,
+                silence_threshold: vad.silence_threshold,
+                min_speech_ms: vad.min_speech_ms,
+                barge_in_ms: vad.barge_in_ms,
+                pre_roll_ms: vad.pre_roll_ms,
+            },
+            endpointing: self.endpointing.clone(),
+            partials: PartialsConfig {
+                interval_ms: self.stt.partial_interval_ms,
+            },
+            playout: self.playout.clone(),
+            phrases,
+            ..CallConfig::default()
+        }
+    }
+}
+
+/// A secret as text: an empty one is none; written as a mask.
+mod secret_text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use sidetone_speech::Secret;
+
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if secret.is_some() { "********" } else { "" })
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok((!text.is_empty()).then(|| Secret::new(text)))
+    }
+}

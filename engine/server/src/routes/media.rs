@@ -1,0 +1,90 @@
+//! The media stream's WebSocket.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use sidetone::{AcceptOptions, transport};
+use sidetone_core::dialect::{Start, twilio::Twilio};
+
+use super::origin::{Scheme, check_signature};
+use crate::{
+    admission::Place,
+    metrics::Refusal,
+    state::{ServerState, Shared},
+    twiml::TOKEN_PARAMETER,
+};
+
+/// The longest message taken from a leg, in bytes. Twilio's have some hundred.
+const MAX_MESSAGE: usize = 256 * 1024;
+
+/// What a socket reads at once, in bytes; kept for each call.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// What a refused caller is told about the time to come back, in seconds.
+const RETRY_AFTER: &str = "10";
+
+/// Answers a call on a WebSocket.
+pub(super) async fn media(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Response> {
+    let shared = &state.0;
+    check_signature(shared, &headers, Scheme::WebSocket, &uri, &[])?;
+    let upgrade = upgrade.map_err(IntoResponse::into_response)?;
+    let place = shared.admission.connect(Instant::now()).map_err(|closed| {
+        shared.metrics.refused(closed.into());
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, RETRY_AFTER)],
+            "all lines are busy\n",
+        )
+            .into_response()
+    })?;
+    let place = Arc::new(place);
+    Ok(upgrade
+        .read_buffer_size(READ_BUFFER)
+        // Every message goes out at once.
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_MESSAGE)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .on_upgrade(move |socket| async move {
+            let authorize = {
+                let (state, place) = (state.clone(), Arc::clone(&place));
+                move |start: &Start| authorize(&state.0, &place, start)
+            };
+            let call = state.0.engine.accept_with(
+                transport::axum(socket),
+                Twilio::new(),
+                AcceptOptions::new().authorize(authorize),
+            );
+            call.ended().await;
+            drop(place);
+        }))
+}
+
+/// Whether the stream belongs to a call that a webhook let in. Without an auth token anybody may
+/// stream, but a token that is shown must still be good.
+fn authorize(shared: &Shared, place: &Place, start: &Start) -> bool {
+    let account = start.account_id.as_deref().unwrap_or_default();
+    let ours = shared.account_sid.is_empty() || account == shared.account_sid;
+    let admitted = ours
+        && match start.parameters.get(TOKEN_PARAMETER) {
+            Some(token) => place.start_with_token(token, Instant::now()),
+            None if shared.auth_token.is_none() => {
+                place.start();
+                true
+            }
+            None => false,
+        };
+    if !admitted {
+        shared.metrics.refused(Refusal::Token);
+    }
+    admitted
+}

@@ -1,0 +1,133 @@
+//! What the routes share.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sidetone::{Engine, EventStream};
+use sidetone_speech::Secret;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{
+    admission::Admission,
+    config::{Config, ConfigError},
+    metrics::Metrics,
+};
+
+/// How often measurements are folded into the histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What the routes share: the engine behind them, who may come in, and what is counted. Clones
+/// are handles of the same state.
+#[derive(Clone, Debug)]
+pub struct ServerState(pub(crate) Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) metrics: Metrics,
+    pub(crate) account_sid: String,
+    pub(crate) auth_token: Option<Secret>,
+    /// Without a slash at the end; empty where none is configured.
+    pub(crate) public_url: String,
+    pub(crate) language: String,
+    warm: AtomicBool,
+    /// The first bad signature is worth a line for the operator; a flood of them is not.
+    pub(crate) bad_signature_logged: AtomicBool,
+}
+
+impl ServerState {
+    /// A state whose calls are answered by `engine`. It is not ready until
+    /// [`set_warm`](Self::set_warm).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Config::validate`].
+    ///
+    /// # Panics
+    ///
+    /// If called outside a tokio runtime.
+    pub fn new(config: &Config, engine: Engine) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let events = engine.events();
+        let shared = Arc::new(Shared {
+            engine,
+            admission: Arc::new(Admission::new(config.server.max_calls)),
+            metrics: Metrics::new(),
+            account_sid: config.twilio.account_sid.clone(),
+            auth_token: config.twilio.auth_token.clone(),
+            public_url: config.server.public_url.trim_end_matches('/').to_owned(),
+            language: config.agent.language.clone(),
+            warm: AtomicBool::new(false),
+            bad_signature_logged: AtomicBool::new(false),
+        });
+        tokio::spawn(count_events(Arc::downgrade(&shared), events));
+        Ok(Self(shared))
+    }
+
+    /// Says that the engine is warmed up: `/readyz` agrees from now on.
+    pub fn set_warm(&self) {
+        self.0.warm.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets nobody more in: `/readyz` says so, the webhook answers that all lines are busy, and
+    /// sockets are refused, except those of callers whom a webhook has just promised a stream.
+    /// Running calls go on.
+    pub fn drain(&self) {
+        self.0.admission.drain();
+    }
+
+    /// Waits until no call is running and, while draining, none is expected any more.
+    pub async fn idle(&self) {
+        self.0.admission.idle().await;
+    }
+
+    /// How many calls are running.
+    #[must_use]
+    pub fn active_calls(&self) -> usize {
+        self.0.admission.started()
+    }
+
+    /// Whether calls are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.warm.load(Ordering::Relaxed) && !self.0.admission.is_draining()
+    }
+}
+
+/// Counts what happens in calls, until the state or the engine is gone.
+async fn count_events(shared: Weak<Shared>, mut events: EventStream) {
+    let mut upkeep = interval(UPKEEP);
+    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = events.recv() => {
+                let (Some(event), Some(shared)) = (event, shared.upgrade()) else {
+                    return;
+                };
+                match event {
+                    Ok(record) => shared.metrics.observe(&record.event),
+                    Err(missed) => shared.metrics.events_missed(missed.missed),
+                }
+            }
+            _ = upkeep.tick() => {
+                let Some(shared) = shared.upgrade() else {
+                    return;
+                };
+                shared.metrics.upkeep();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! The TwiML documents that answer a voice webhook.
+
+/// Connects the call to the media stream at `url`, which reports to `status_url` how it fares,
+/// passing `token` to it.
+pub(crate) fn connect(url: &str, status_url: &str, token: &str) -> String {
+    document(&format!(
+        "<Connect><Stream url=\"{}\" statusCallback=\"{}\">\
+         <Parameter name=\"{TOKEN_PARAMETER}\" value=\"{}\"/></Stream></Connect>",
+        escape(url),
+        escape(status_url),
+        escape(token)
+    ))
+}
+
+/// Tells the caller in `language` (ISO 639-1; English where it is not known) that nobody can
+/// answer now, and hangs up.
+pub(crate) fn busy(language: &str) -> String {
+    let (locale, words) = match language {
+        "es" => (
+            "es-MX",
+            "Lo sentimos, todas nuestras líneas están ocupadas. \
+             Por favor, vuelva a llamar más tarde. Adiós.",
+        ),
+        "pt" => (
+            "pt-BR",
+            "Desculpe, todas as nossas linhas estão ocupadas. \
+             Por favor, ligue novamente mais tarde. Até logo.",
+        ),
+        _ => (
+            "en-US",
+            "We are sorry, all our lines are busy. Please call again later. Goodbye.",
+        ),
+    };
+    document(&format!(
+        r#"<Say language="{locale}">{}</Say><Hangup/>"#,
+        escape(words)
+    ))
+}
+
+/// The `<Parameter>` that carries the single-use token to the stream's `start` message.
+pub(crate) const TOKEN_PARAMETER: &str = "token";
+
+fn document(verbs: &str) -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>{verbs}</Response>\n")
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_connected_to_the_stream_with_its_token() {
+        assert_eq!(
+            connect(
+                "wss://voice.example/twilio/media",
+                "https://voice.example/twilio/status",
+                "abc"
+            ),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <Response><Connect><Stream url=\"wss://voice.example/twilio/media\" \
+             statusCallback=\"https://voice.example/twilio/status\">\
+             <Parameter name=\"token\" value=\"abc\"/></Stream></Connect></Response>\n"
+        );
+    }
+
+    #[test]
+    fn what_goes_into_an_attribute_is_escaped() {
+        let twiml = connect("wss://a\"><Dial>1</Dial>&", "https://a", "t");
+        assert!(twiml.contains(r#"url="wss://a&quot;&gt;&lt;Dial&gt;1&lt;/Dial&gt;&amp;""#));
+    }
+
+    #[test]
+    fn the_busy_message_speaks_the_callers_language_and_hangs_up() {
+        for (language, locale) in [
+            ("en", "en-US"),
+            ("es", "es-MX"),
+            ("pt", "pt-BR"),
+            ("ja", "en-US"),
+        ] {
+            let twiml = busy(language);
+            assert!(
+                twiml.contains(&format!("<Say language=\"{locale}\">")),
+                "{twiml}"
+            );
+            assert!(twiml.ends_with("</Say><Hangup/></Response>\n"), "{twiml}");
+        }
+    }
+}

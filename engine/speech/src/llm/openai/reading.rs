@@ -1,0 +1,404 @@
+//! What is answered: chunks of a streamed completion, put together. Pure: text in, text out.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::request::END_CALL;
+
+/// So much text is the longest answer; a model that goes on is cut off.
+const MAX_TEXT: usize = 8 << 10;
+/// Models that reason aloud do so between these, first thing.
+const THINKS: &str = "<think>";
+const HAS_THOUGHT: &str = "</think>";
+
+/// An answer, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    voice: Voice,
+    /// Bytes of text told so far.
+    told: usize,
+    calls: Calls,
+    /// Why the service ended the answer, where it says.
+    finish_reason: Option<String>,
+}
+
+/// What is new after an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// This text, perhaps empty; more may come.
+    More(String),
+    /// This text, perhaps empty, and no more.
+    Complete(String),
+    /// This text, the last that fits.
+    TooLong(String),
+}
+
+/// Why an event cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// It is not JSON, or not a chunk of an answer.
+    Json,
+    /// It reports an error: this JSON.
+    Error(String),
+}
+
+/// How an answer ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// Text that was still held back.
+    pub(super) text: Option<String>,
+    /// The model ended the call.
+    pub(super) hang_up: bool,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    choices: Option<Vec<Choice>>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    /// In place of `delta` where the service does not stream.
+    message: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<Value>,
+    tool_calls: Option<Vec<ToolCall>>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall {
+    function: Option<Function>,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: Option<String>,
+    arguments: Option<Value>,
+}
+
+/// The tools the model uses; only one is on offer.
+#[derive(Debug, Default)]
+struct Calls {
+    end_call: bool,
+    /// Whether the arguments that stream in belong to `end_call`.
+    open: bool,
+    arguments: String,
+}
+
+impl Reading {
+    /// Takes the data of the next event.
+    pub(super) fn push(&mut self, data: &str) -> Result<Progress, Unusable> {
+        let data = data.trim();
+        if data == "[DONE]" {
+            return Ok(Progress::Complete(String::new()));
+        }
+        let chunk: Chunk = serde_json::from_str(data).map_err(|_| Unusable::Json)?;
+        if let Some(error) = chunk.error {
+            return Err(Unusable::Error(error.to_string()));
+        }
+        // Usage and keep-alives have no choice in them.
+        let Some(choice) = chunk.choices.into_iter().flatten().next() else {
+            return Ok(Progress::More(String::new()));
+        };
+        let mut text = String::new();
+        if let Some(delta) = choice.delta.or(choice.message) {
+            self.calls.push(delta.tool_calls.into_iter().flatten());
+            text = self.voice.push(&content(delta.content));
+        }
+        if !self.fit(&mut text) {
+            return Ok(Progress::TooLong(text));
+        }
+        Ok(match choice.finish_reason {
+            Some(reason) if !reason.is_empty() => {
+                self.finish_reason = Some(reason);
+                Progress::Complete(text)
+            }
+            _ => Progress::More(text),
+        })
+    }
+
+    /// Concludes. An answer without a word is a failure, unless the model ends the call.
+    pub(super) fn finish(mut self) -> Result<End, String> {
+        let mut text = self.voice.rest();
+        let hang_up = self.calls.end_call;
+        if hang_up && self.told == 0 && text.trim().is_empty() {
+            text = self.calls.farewell();
+        }
+        self.fit(&mut text);
+        if self.told == 0 && !hang_up {
+            let is_code = |c: char| c.is_ascii_alphabetic() || c == '_';
+            let reason = self
+                .finish_reason
+                .filter(|reason| reason.chars().all(is_code));
+            let reason = reason.map(|reason| format!(" (finish_reason {reason:.32})"));
+            return Err(format!(
+                "the answer holds no words{}",
+                reason.unwrap_or_default()
+            ));
+        }
+        let text = (!text.is_empty()).then_some(text);
+        Ok(End { text, hang_up })
+    }
+
+    /// Counts `text`, cut to what still fits; whether all of it did.
+    fn fit(&mut self, text: &mut String) -> bool {
+        let room = MAX_TEXT - self.told;
+        let fits = text.len() <= room;
+        if !fits {
+            text.truncate(text.floor_char_boundary(room));
+        }
+        self.told += text.len();
+        fits
+    }
+}
+
+/// Text, or a list of parts with text in them.
+fn content(content: Option<Value>) -> String {
+    match content {
+        Some(Value::String(text)) => text,
+        Some(Value::Array(parts)) => parts
+            .iter()
+            .filter_map(|part| part["text"].as_str())
+            .collect(),
+        _ => String::new(),
+    }
+}
+
+impl Calls {
+    fn push(&mut self, calls: impl Iterator<Item = ToolCall>) {
+        for function in calls.filter_map(|call| call.function) {
+            // The name comes once; the arguments follow in pieces without it.
+            if let Some(name) = function.name.filter(|name| !name.is_empty()) {
+                self.open = name == END_CALL && !self.end_call;
+                self.end_call |= self.open;
+            }
+            if !self.open || self.arguments.len() > MAX_TEXT {
+                continue;
+            }
+            match function.arguments {
+                Some(Value::String(piece)) => self.arguments.push_str(&piece),
+                Some(object @ Value::Object(_)) => self.arguments = object.to_string(),
+                _ => {}
+            }
+        }
+    }
+
+    fn farewell(&self) -> String {
+        let arguments: Value = serde_json::from_str(&self.arguments).unwrap_or_default();
+        arguments["farewell"]
+            .as_str()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    }
+}
+
+/// Separates what is to be said from leading white space and from reasoning.
+#[derive(Debug)]
+enum Voice {
+    /// Nothing said yet; held back is what may become the start of reasoning.
+    Before(String),
+    /// Reasoning; held back is what may become its end.
+    Thinking(String),
+    /// All that comes is said.
+    Speaking,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self::Before(String::new())
+    }
+}
+
+impl Voice {
+    fn push(&mut self, text: &str) -> String {
+        match self {
+            Self::Speaking => text.to_owned(),
+            Self::Before(held) => {
+                held.push_str(text);
+                let begins = held.trim_start();
+                if let Some(thought) = begins.strip_prefix(THINKS) {
+                    let thought = thought.to_owned();
+                    *self = Self::Thinking(String::new());
+                    return self.push(&thought);
+                }
+                if THINKS.starts_with(begins) {
+                    *held = begins.to_owned();
+                    return String::new();
+                }
+                let said = begins.to_owned();
+                *self = Self::Speaking;
+                said
+            }
+            Self::Thinking(held) => {
+                held.push_str(text);
+                if let Some((_, said)) = held.split_once(HAS_THOUGHT) {
+                    let said = said.to_owned();
+                    *self = Self::default();
+                    return self.push(&said);
+                }
+                let tail = held.len().saturating_sub(HAS_THOUGHT.len() - 1);
+                held.drain(..held.floor_char_boundary(tail));
+                String::new()
+            }
+        }
+    }
+
+    fn rest(&mut self) -> String {
+        match self {
+            Self::Before(held) => std::mem::take(held),
+            Self::Thinking(_) | Self::Speaking => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The text told and the end, of events with these data.
+    fn read(events: &[&str]) -> Result<(String, bool), String> {
+        let mut reading = Reading::default();
+        let mut told = String::new();
+        for data in events {
+            match reading.push(data).map_err(|error| format!("{error:?}"))? {
+                Progress::More(text) => told.push_str(&text),
+                Progress::Complete(text) | Progress::TooLong(text) => {
+                    told.push_str(&text);
+                    break;
+                }
+            }
+        }
+        let end = reading.finish()?;
+        told.push_str(&end.text.unwrap_or_default());
+        Ok((told, end.hang_up))
+    }
+
+    fn delta(content: &str) -> String {
+        serde_json::json!({ "choices": [{ "delta": { "content": content } }] }).to_string()
+    }
+
+    fn said(pieces: &[&str]) -> String {
+        let events: Vec<String> = pieces.iter().map(|piece| delta(piece)).collect();
+        read(&events.iter().map(String::as_str).collect::<Vec<_>>())
+            .unwrap()
+            .0
+    }
+
+    #[test]
+    fn servers_differ() {
+        let (text, hang_up) = read(&[
+            r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#,
+            r#"{"choices":[{"delta":{"role":"assistant"},"finish_reason":null}]}"#,
+            r#"{"choices":[{"delta":{"content":"It is "},"finish_reason":""}]}"#,
+            r#"{"choices":null,"error":null}"#,
+            r#"{"choices":[{"delta":{"content":[{"type":"text","text":"late"}]}}]}"#,
+            r#"{"choices":[],"usage":{"total_tokens":3}}"#,
+            r#"{"choices":[{"delta":{"content":"."},"finish_reason":"stop"}]}"#,
+            "never read",
+        ])
+        .unwrap();
+        assert_eq!((text.as_str(), hang_up), ("It is late.", false));
+    }
+
+    #[test]
+    fn an_answer_may_end_without_saying_so() {
+        assert_eq!(said(&["Hello."]), "Hello.");
+        assert_eq!(read(&[&delta("Hi."), "[DONE]"]), Ok(("Hi.".into(), false)));
+    }
+
+    #[test]
+    fn an_answer_without_words_is_a_failure() {
+        assert_eq!(read(&[]), Err("the answer holds no words".into()));
+        let cut = r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#;
+        let problem = read(&[cut]).unwrap_err();
+        assert_eq!(
+            problem,
+            "the answer holds no words (finish_reason content_filter)"
+        );
+    }
+
+    #[test]
+    fn an_error_in_the_stream_is_one() {
+        let error = Reading::default().push(r#"{"error":{"code":"overloaded"}}"#);
+        assert_eq!(
+            error,
+            Err(Unusable::Error(r#"{"code":"overloaded"}"#.into()))
+        );
+        assert_eq!(Reading::default().push("{"), Err(Unusable::Json));
+    }
+
+    #[test]
+    fn the_tool_ends_the_call_with_its_farewell() {
+        let call = |name: &str, arguments: &str| {
+            let function = serde_json::json!({ "name": name, "arguments": arguments });
+            let call = serde_json::json!({ "index": 0, "function": function });
+            serde_json::json!({ "choices": [{ "delta": { "tool_calls": [call] } }] }).to_string()
+        };
+        let (name, first, rest) = (
+            call("end_call", ""),
+            call("", r#"{"farew"#),
+            call("", r#"ell":"Bye!"}"#),
+        );
+        let ended = read(&[&name, &first, &rest]);
+        assert_eq!(ended, Ok(("Bye!".into(), true)));
+        // What was said already is not said twice.
+        let ended = read(&[&delta("Goodbye."), &name, &first, &rest]);
+        assert_eq!(ended, Ok(("Goodbye.".into(), true)));
+        // Broken arguments still end the call, and other tools do not.
+        assert_eq!(read(&[&name, &first]), Ok((String::new(), true)));
+        assert!(read(&[&call("look_up", "{}")]).is_err());
+    }
+
+    #[test]
+    fn a_runaway_is_cut_at_a_character() {
+        let long = "é".repeat(MAX_TEXT);
+        let told = read(&[&delta("a"), &delta(&long), &delta("never read")])
+            .unwrap()
+            .0;
+        assert_eq!(told.len(), MAX_TEXT - 1);
+    }
+
+    #[test]
+    fn reasoning_is_not_spoken() {
+        assert_eq!(
+            said(&[
+                "\n<thi",
+                "nk>The caller wants",
+                " an order</th",
+                "ink>\n\n",
+                "Sure."
+            ]),
+            "Sure."
+        );
+        assert_eq!(said(&["<think></think>", " Yes <think>"]), "Yes <think>");
+        assert_eq!(said(&["<", "3 to you"]), "<3 to you");
+        assert_eq!(said(&["<thin"]), "<thin");
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_events_never_panic(events in proptest::collection::vec(".*", 0..8)) {
+            let events: Vec<&str> = events.iter().map(String::as_str).collect();
+            let _ = read(&events);
+        }
+
+        #[test]
+        fn cutting_text_into_deltas_changes_nothing(text in "(<think>)?[a-z<>/ é]{0,40}(</think>)?[a-z<]{1,9}", cuts in proptest::collection::vec(0usize..60, 0..6)) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|at| text.floor_char_boundary(at.min(text.len()))).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<String> = cuts.windows(2).map(|pair| delta(&text[pair[0]..pair[1]])).collect();
+            let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+            prop_assert_eq!(read(&pieces), read(&[&delta(&text)]));
+        }
+    }
+}

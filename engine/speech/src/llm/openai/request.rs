@@ -1,0 +1,194 @@
+//! What is asked: the conversation as chat messages.
+
+use serde_json::{Value, json};
+use sidetone_core::{conversation::Role, job::LlmJob};
+
+use super::OpenAiLlmConfig;
+
+/// What services differ in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Offer the tool that ends the call.
+    pub(super) tools: bool,
+    /// Name the limit `max_completion_tokens` instead of `max_tokens`.
+    pub(super) newer_limit: bool,
+}
+
+/// The tool with which the model ends the call.
+pub(super) const END_CALL: &str = "end_call";
+
+/// Said for the caller where a model needs somebody to answer.
+const CONNECTED: &str = "(The call is connected.)";
+const SILENT: &str = "(The caller says nothing.)";
+
+/// The request's body.
+pub(super) fn body(config: &OpenAiLlmConfig, job: &LlmJob, shape: Shape) -> Value {
+    let mut body = json!({
+        "model": config.model,
+        "messages": messages(job),
+        "stream": true,
+    });
+    if let Some(temperature) = config.temperature {
+        body["temperature"] = json!(temperature);
+    }
+    if let Some(limit) = config.max_tokens {
+        let key = if shape.newer_limit {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        };
+        body[key] = json!(limit);
+    }
+    if shape.tools {
+        body["tools"] = json!([{
+            "type": "function",
+            "function": {
+                "name": END_CALL,
+                "description": "Ends the phone call. Use it once the caller has said goodbye or \
+                    wants to end the call.",
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "farewell": {
+                            "type": "string",
+                            "description": "The last words to say to the caller.",
+                        },
+                    },
+                    "required": ["farewell"],
+                },
+            },
+        }]);
+    }
+    body
+}
+
+/// Strict chat templates want instructions first, then caller and agent in turn, the caller
+/// first and last.
+fn messages(job: &LlmJob) -> Vec<Value> {
+    let spoken = || {
+        job.messages
+            .iter()
+            .filter(|message| !message.text.trim().is_empty())
+    };
+    let instructions: Vec<&str> = spoken()
+        .filter(|message| message.role == Role::System)
+        .map(|message| message.text.as_str())
+        .collect();
+    let mut turns: Vec<(&str, String)> = Vec::new();
+    for message in spoken() {
+        let role = match message.role {
+            Role::System => continue,
+            Role::Caller => "user",
+            Role::Agent => "assistant",
+        };
+        match turns.last_mut() {
+            Some((last, text)) if *last == role => {
+                text.push(' ');
+                text.push_str(&message.text);
+            }
+            _ => turns.push((role, message.text.clone())),
+        }
+    }
+    if turns.first().is_none_or(|(role, _)| *role == "assistant") {
+        turns.insert(0, ("user", CONNECTED.into()));
+    }
+    if turns.last().is_some_and(|(role, _)| *role == "assistant") {
+        turns.push(("user", SILENT.into()));
+    }
+    let system = (!instructions.is_empty()).then(|| ("system", instructions.join("\n\n")));
+    system
+        .into_iter()
+        .chain(turns)
+        .map(|(role, content)| json!({ "role": role, "content": content }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sidetone_core::{conversation::Message, job::JobId};
+
+    use super::*;
+
+    fn job(messages: &[(Role, &str)]) -> LlmJob {
+        let messages = messages.iter().map(|&(role, text)| Message {
+            role,
+            text: text.into(),
+        });
+        LlmJob {
+            id: JobId(1),
+            messages: Arc::from_iter(messages),
+            language: "en".into(),
+        }
+    }
+
+    fn asked(messages: &[(Role, &str)]) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        super::messages(&job(messages))
+            .iter()
+            .map(|message| (text(&message["role"]), text(&message["content"])))
+            .collect()
+    }
+
+    fn pairs(messages: &[(&str, &str)]) -> Vec<(String, String)> {
+        messages
+            .iter()
+            .map(|(role, text)| ((*role).into(), (*text).into()))
+            .collect()
+    }
+
+    #[test]
+    fn roles_have_the_services_names_and_alternate() {
+        let asked = asked(&[
+            (Role::System, "Be brief."),
+            (Role::Agent, "Hello."),
+            (Role::Caller, "Where is"),
+            (Role::Agent, ""),
+            (Role::Caller, "my order?"),
+        ]);
+        let expected = pairs(&[
+            ("system", "Be brief."),
+            ("user", CONNECTED),
+            ("assistant", "Hello."),
+            ("user", "Where is my order?"),
+        ]);
+        assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn there_is_always_a_caller_to_answer() {
+        assert_eq!(asked(&[]), pairs(&[("user", CONNECTED)]));
+        assert_eq!(
+            asked(&[(Role::Caller, "Hi."), (Role::Agent, "Hello.")]),
+            pairs(&[("user", "Hi."), ("assistant", "Hello."), ("user", SILENT)])
+        );
+    }
+
+    #[test]
+    fn a_body_holds_only_what_is_configured() {
+        let plain = Shape {
+            tools: false,
+            newer_limit: false,
+        };
+        let config = OpenAiLlmConfig::default();
+        let body = super::body(&config, &job(&[]), plain);
+        let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["messages", "model", "stream"]);
+
+        let config = OpenAiLlmConfig {
+            temperature: Some(0.5),
+            max_tokens: Some(90),
+            ..config
+        };
+        let shape = Shape {
+            tools: true,
+            newer_limit: true,
+        };
+        let body = super::body(&config, &job(&[]), shape);
+        assert_eq!(body["temperature"], 0.5);
+        assert_eq!(body["max_completion_tokens"], 90);
+        assert_eq!(body["max_tokens"], Value::Null);
+        assert_eq!(body["tools"][0]["function"]["name"], END_CALL);
+    }
+}
