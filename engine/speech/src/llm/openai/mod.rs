@@ -48,7 +48,7 @@ pub struct OpenAiLlmConfig {
     /// Offers the model a tool with which it ends the call. A service that refuses tools is asked
     /// without. Default: true.
     pub hang_up_tool: bool,
-    /// Default: 2 s to connect, 4 s to the first byte, 4 s between bytes.
+    /// Default: 2 s to connect, 3.5 s to the first byte, 4 s between bytes.
     pub timeouts: Timeouts,
 }
 
