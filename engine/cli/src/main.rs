@@ -13,7 +13,7 @@ use sidetone_cli::{
 
 /// A real-time voice engine for phone calls.
 #[derive(Debug, Parser)]
-#[command(name = "sidetone", version, about, arg_required_else_help = true)]
+#[command(name = "sidetone", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
