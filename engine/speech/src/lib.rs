@@ -10,6 +10,7 @@ mod error;
 mod http;
 pub mod job;
 pub mod llm;
+mod phrases;
 mod secret;
 pub mod stt;
 #[cfg(feature = "testing")]
@@ -21,6 +22,7 @@ pub use error::ProviderError;
 pub use http::Timeouts;
 pub use job::{JobHandle, Sink, SinkClosed};
 pub use llm::Llm;
+pub use phrases::phrases;
 pub use secret::Secret;
 pub use stt::Stt;
 pub use tts::Tts;

@@ -31,7 +31,7 @@ fn detectors() -> Vec<(&'static str, Box<dyn Vad>)> {
     ]
 }
 
-const SPEECH: [&str; 2] = ["hello-espeak.wav", "hello-flite.wav"];
+const SPEECH: [&str; 2] = ["person-espeak.wav", "person-flite.wav"];
 
 /// A recording at 8 kHz, brought to the detector's rate.
 fn speech(name: &str, rate: SampleRate) -> Vec<i16> {

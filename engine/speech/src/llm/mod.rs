@@ -1,12 +1,14 @@
 //! Language models.
 
 mod openai;
+mod script;
 
 use sidetone_core::job::{JobFailure, LlmEvent, LlmJob};
 
 use crate::job::{JobHandle, Sink};
 
 pub use openai::{OpenAiLlm, OpenAiLlmConfig};
+pub use script::{Script, ScriptError, ScriptLlm};
 
 /// Continues conversations. One instance serves all calls.
 pub trait Llm: Send + Sync {
@@ -29,7 +31,7 @@ pub trait Llm: Send + Sync {
 }
 
 /// What a language model can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LlmCapabilities {
     /// It can ask for the call to be ended.

@@ -1,6 +1,7 @@
 //! Speech recognition.
 
 mod openai;
+pub mod whisper;
 
 use sidetone_core::job::{JobFailure, SttEvent, SttJob};
 
@@ -29,7 +30,7 @@ pub trait Stt: Send + Sync {
 }
 
 /// What a speech recogniser can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SttCapabilities {
     /// It can tell the language by itself.

@@ -1,6 +1,6 @@
 //! Any service with OpenAI's transcription endpoint: `POST {base_url}/audio/transcriptions`.
 
-use std::{io::Cursor, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -9,6 +9,7 @@ use reqwest::{
     multipart::{Form, Part},
 };
 use serde::Deserialize;
+use sidetone_codecs::wav;
 use sidetone_core::job::{FailureKind, JobFailure, Service, SttEvent, SttJob, Transcript};
 
 use super::{Stt, SttCapabilities};
@@ -113,7 +114,7 @@ struct Answer {
 
 impl Inner {
     async fn transcribe(&self, job: SttJob) -> Result<Transcript, JobFailure> {
-        let file = Bytes::from(wav(&job).map_err(|problem| {
+        let file = Bytes::from(wav::mono_bytes(job.rate, &job.audio).map_err(|problem| {
             JobFailure::new(
                 FailureKind::Refused,
                 format!("stt: audio of the job: {problem}"),
@@ -158,21 +159,4 @@ impl Inner {
         }
         form
     }
-}
-
-/// The job's audio as a WAV file.
-fn wav(job: &SttJob) -> Result<Vec<u8>, hound::Error> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: job.rate.hz(),
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut file = Cursor::new(Vec::with_capacity(44 + 2 * job.audio.len()));
-    let mut writer = hound::WavWriter::new(&mut file, spec)?;
-    for &sample in job.audio.iter() {
-        writer.write_sample(sample)?;
-    }
-    writer.finalize()?;
-    Ok(file.into_inner())
 }

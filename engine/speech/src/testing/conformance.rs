@@ -149,7 +149,7 @@ fn succeeds(events: &[JobEvent]) {
             | JobEvent::Llm(LlmEvent::Failed(failure))
             | JobEvent::Tts(TtsEvent::Failed(failure)) => panic!("no failure was due: {failure:?}"),
             JobEvent::Llm(LlmEvent::Delta { text }) => {
-                assert!(!text.is_empty(), "a delta has text")
+                assert!(!text.is_empty(), "a delta has text");
             }
             JobEvent::Tts(TtsEvent::Audio { samples, rate }) => {
                 assert!(!samples.is_empty(), "audio has samples");

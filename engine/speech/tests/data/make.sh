@@ -8,6 +8,7 @@ telephone() { # FILE: standard input (WAV) as heard over the telephone
     sox -t wav - -t raw -r 8000 -c 1 -e mu-law - | sox -t raw -r 8000 -c 1 -e mu-law - -b 16 -e signed-integer "$1"
 }
 
-hello="Hello, I would like to speak to a person, please."
-espeak-ng -v en-us -s 160 --stdout "$hello" | telephone hello-espeak.wav
-flite -voice slt -t "$hello" -o /dev/stdout | telephone hello-flite.wav
+person="I would like to speak to a person please"
+espeak-ng -v en-us --stdout "$person" | telephone person-espeak.wav
+flite -voice slt -t "$person" -o /dev/stdout | telephone person-flite.wav
+flite -voice awb -t "seven three five" -o /dev/stdout | telephone digits-flite.wav

@@ -4,7 +4,7 @@ use crate::common::{GUARD, llm_job, long, short, stt_job, tts_job};
 use sidetone_core::job::{FailureKind, JobId, JobUpdate};
 use sidetone_speech::{
     JobHandle, Llm, Sink, Stt, Tts,
-    llm::{OpenAiLlm, OpenAiLlmConfig},
+    llm::{OpenAiLlm, OpenAiLlmConfig, Script, ScriptLlm},
     stt::{OpenAiStt, OpenAiSttConfig},
     testing::{FakeLlm, FakeStt, FakeTts, Misbehaviour, OpenAiStandIn, Route, conformance},
     tts::{CommandTts, CommandTtsConfig, OpenAiTts, OpenAiTtsConfig},
@@ -119,4 +119,10 @@ async fn command() {
     };
     let started = || std::future::ready(());
     conformance::stops(speak(&CommandTts::new(config).unwrap()), started).await;
+}
+
+#[tokio::test]
+async fn script() {
+    let llm = ScriptLlm::new(Script::embedded());
+    conformance::llm(&llm, llm_job).await;
 }

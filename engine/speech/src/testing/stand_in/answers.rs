@@ -243,7 +243,12 @@ impl Plan {
             Some(Misbehaviour::CutsOff) => {
                 waiting.is_over();
                 let first = first_part(answer());
-                let end = stream::once(async { Err(io::Error::other("told to")) }).boxed();
+                let end = async {
+                    // What was answered so far is on its way before the connection breaks.
+                    tokio::task::yield_now().await;
+                    Err(io::Error::other("told to"))
+                };
+                let end = stream::once(end).boxed();
                 stream_out(media_type, first, Some(end), self.between_pieces, waiting)
             }
             Some(Misbehaviour::Raw(media_type, body)) => {

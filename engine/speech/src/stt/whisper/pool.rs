@@ -1,0 +1,622 @@
+//! A fixed set of worker threads that answer jobs in the queue's order.
+//!
+//! The pool knows nothing of Whisper: its [`Decoder`]s do.
+
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use sidetone_core::job::{FailureKind, JobFailure, SttEvent, SttJob, Transcript};
+use tokio::{runtime::Handle, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use super::queue::Queue;
+use crate::job::{JobHandle, Sink};
+
+/// What one worker works with. It never leaves its worker's thread.
+pub(super) trait Decoder {
+    /// Runs once through everything, so that the first job is as quick as the next.
+    fn warm_up(&mut self) -> Result<(), DecodeError>;
+
+    /// Transcribes `job`; gives up with [`DecodeError::Stopped`] soon after `stop` says so.
+    fn decode(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<Transcript, DecodeError>;
+}
+
+/// Tells whether anybody still waits for the work at hand.
+pub(super) type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
+
+/// Why there is no transcript.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum DecodeError {
+    /// Nobody waits for it.
+    Stopped,
+    /// The job asks for what cannot be had. The decoder is as good as before.
+    Refused(String),
+    /// The decoder failed and is not to be used again.
+    Broken(String),
+}
+
+/// The workers and what waits for them. Dropping it stops the work at hand, answers what waits
+/// with [`FailureKind::Unavailable`] and joins the threads.
+#[derive(Debug)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    readiness: watch::Receiver<Readiness>,
+}
+
+impl Pool {
+    /// Starts `workers` threads, each with a decoder of its own that `build` makes there.
+    pub(super) fn start<D: Decoder + 'static>(
+        workers: usize,
+        queue: usize,
+        build: impl Fn() -> Result<D, String> + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let (report, readiness) = watch::channel(Readiness::default());
+        let build = Arc::new(build);
+        let mut pool = Self {
+            shared: Arc::new(Shared {
+                waiting: Mutex::new(Waiting {
+                    queue: Queue::new(queue),
+                    closed: false,
+                }),
+                arrived: Condvar::new(),
+                closing: AtomicBool::new(false),
+            }),
+            workers: Vec::with_capacity(workers),
+            readiness,
+        };
+        for n in 0..workers {
+            let (shared, build, report) = (pool.shared.clone(), build.clone(), report.clone());
+            let worker = thread::Builder::new()
+                .name(format!("whisper-{n}"))
+                .spawn(move || work(&shared, &*build, &report))?;
+            pool.workers.push(worker);
+        }
+        Ok(pool)
+    }
+
+    /// Lets `job` wait for a worker. Never blocks; must be called within a tokio runtime.
+    pub(super) fn submit(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
+        let cancelled = CancellationToken::new();
+        let purpose = job.purpose;
+        let task = Task {
+            job,
+            sink,
+            cancelled: cancelled.clone(),
+            runtime: Handle::current(),
+        };
+        let turned_away = self
+            .shared
+            .lock()
+            .queue
+            .push(purpose, task, Task::is_cancelled);
+        match turned_away {
+            None => self.shared.arrived.notify_one(),
+            Some(task) => {
+                // If it was an older partial that gave way, the new job waits in its place; the
+                // workers are all busy then, and whichever is free next finds it.
+                task.fail(
+                    FailureKind::Overloaded,
+                    "whisper: every worker is busy and the queue is full",
+                );
+            }
+        }
+        JobHandle::new(cancelled)
+    }
+
+    /// Waits until every worker has run warm.
+    pub(super) async fn ready(&self) -> Result<(), JobFailure> {
+        let workers = self.workers.len();
+        let mut readiness = self.readiness.clone();
+        let seen = readiness
+            .wait_for(|readiness| readiness.reported == workers)
+            .await;
+        let failure = match &seen {
+            Ok(readiness) => readiness.failure.clone(),
+            Err(_) => Some("the workers are gone".into()),
+        };
+        match failure {
+            None => Ok(()),
+            Some(detail) => Err(JobFailure::new(
+                FailureKind::Unavailable,
+                format!("whisper: {detail}"),
+            )),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        let mut waiting = self.shared.lock();
+        waiting.closed = true;
+        let left_over: Vec<Task> = std::iter::from_fn(|| waiting.queue.pop()).collect();
+        drop(waiting);
+        self.shared.arrived.notify_all();
+        for task in left_over {
+            task.fail(FailureKind::Unavailable, SHUT_DOWN);
+        }
+        for worker in self.workers.drain(..) {
+            // A worker catches its decoder's panics; if one died all the same, its panic has been
+            // printed, and there is nobody left to tell.
+            let _ = worker.join();
+        }
+    }
+}
+
+const SHUT_DOWN: &str = "whisper: shut down while the job was under way";
+
+/// How far the workers are with warming up.
+#[derive(Debug, Default)]
+struct Readiness {
+    reported: usize,
+    failure: Option<String>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    closing: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    queue: Queue<Task>,
+    closed: bool,
+}
+
+impl Shared {
+    /// The queue stays whole whatever happens while it is locked.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job; waits for one. `None`: the pool is being dropped.
+    fn next(&self) -> Option<Task> {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            match waiting.queue.pop() {
+                Some(task) if task.is_cancelled() => {}
+                Some(task) => return Some(task),
+                None => {
+                    waiting = self
+                        .arrived
+                        .wait(waiting)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
+
+/// A job and the way back to who asked.
+#[derive(Debug)]
+struct Task {
+    job: SttJob,
+    sink: Sink<SttEvent>,
+    cancelled: CancellationToken,
+    runtime: Handle,
+}
+
+impl Task {
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    fn fail(self, kind: FailureKind, detail: impl Into<String>) {
+        self.answer(SttEvent::Failed(JobFailure::new(kind, detail)));
+    }
+
+    /// Sends the answer from a task of its own: a call that does not read its updates holds back
+    /// neither a worker nor whoever filled the queue.
+    fn answer(self, event: SttEvent) {
+        let Self {
+            sink, cancelled, ..
+        } = self;
+        self.runtime.spawn(async move {
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => {}
+                // A closed sink: the call ended without cancelling.
+                _ = sink.send(event) => {}
+            }
+        });
+    }
+}
+
+fn work<D: Decoder>(
+    shared: &Shared,
+    build: &impl Fn() -> Result<D, String>,
+    report: &watch::Sender<Readiness>,
+) {
+    let mut decoder = prepare(build);
+    report.send_modify(|readiness| {
+        readiness.reported += 1;
+        if let Err(failure) = &decoder {
+            readiness.failure = Some(failure.clone());
+        }
+    });
+    loop {
+        if decoder.is_err() {
+            decoder = prepare(build);
+        }
+        let Some(task) = shared.next() else {
+            return;
+        };
+        let stop = || task.is_cancelled() || shared.closing.load(Ordering::Relaxed);
+        let result = match &mut decoder {
+            Ok(ready) => caught(|| Ok(ready.decode(&task.job, &stop)))
+                .unwrap_or_else(|panic| Err(DecodeError::Broken(panic))),
+            Err(failure) => Err(DecodeError::Broken(failure.clone())),
+        };
+        match result {
+            Ok(transcript) => task.answer(SttEvent::Transcript(transcript)),
+            // Whoever cancelled wants no answer; otherwise the pool is being dropped.
+            Err(DecodeError::Stopped) => task.fail(FailureKind::Unavailable, SHUT_DOWN),
+            Err(DecodeError::Refused(detail)) => {
+                task.fail(FailureKind::Refused, format!("whisper: {detail}"));
+            }
+            Err(DecodeError::Broken(detail)) => {
+                tracing::error!(detail, "whisper worker starts over");
+                task.fail(FailureKind::Unavailable, format!("whisper: {detail}"));
+                decoder = Err(detail);
+            }
+        }
+    }
+}
+
+impl DecodeError {
+    fn describe(self) -> String {
+        match self {
+            Self::Stopped => "stopped".into(),
+            Self::Refused(detail) | Self::Broken(detail) => detail,
+        }
+    }
+}
+
+/// A decoder that has run warm.
+fn prepare<D: Decoder>(build: &impl Fn() -> Result<D, String>) -> Result<D, String> {
+    let mut decoder = caught(build)?;
+    caught(|| decoder.warm_up().map_err(DecodeError::describe))?;
+    Ok(decoder)
+}
+
+/// Runs `work`; a panic becomes an error. What it touched is dropped by the caller, not reused.
+fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|message| (*message).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        Err(format!("a decode panicked: {message}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{atomic::AtomicUsize, mpsc as std_mpsc};
+
+    use sidetone_codecs::SampleRate;
+    use sidetone_core::job::{JobEvent, JobId, JobUpdate, SttPurpose};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Does what the job's language says.
+    struct Fake {
+        world: Arc<World>,
+    }
+
+    #[derive(Default)]
+    struct World {
+        built: AtomicUsize,
+        alive: AtomicUsize,
+        failing_builds: AtomicUsize,
+        decoded: Mutex<Vec<u64>>,
+        release: AtomicBool,
+    }
+
+    impl Fake {
+        fn build(world: &Arc<World>) -> Result<Self, String> {
+            let failing = &world.failing_builds;
+            let fails =
+                failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if fails.is_ok() {
+                return Err("no room".into());
+            }
+            world.built.fetch_add(1, Ordering::SeqCst);
+            world.alive.fetch_add(1, Ordering::SeqCst);
+            Ok(Self {
+                world: world.clone(),
+            })
+        }
+    }
+
+    impl Drop for Fake {
+        fn drop(&mut self) {
+            self.world.alive.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Decoder for Fake {
+        fn warm_up(&mut self) -> Result<(), DecodeError> {
+            Ok(())
+        }
+
+        fn decode(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<Transcript, DecodeError> {
+            self.world.decoded.lock().unwrap().push(job.id.0);
+            match job.language.as_deref() {
+                Some("panics") => panic!("out of tune"),
+                Some("breaks") => return Err(DecodeError::Broken("cracked".into())),
+                Some("refuses") => return Err(DecodeError::Refused("not that".into())),
+                Some("waits") => {
+                    while !self.world.release.load(Ordering::SeqCst) {
+                        if stop() {
+                            return Err(DecodeError::Stopped);
+                        }
+                        thread::yield_now();
+                    }
+                }
+                _ => {}
+            }
+            Ok(Transcript::default())
+        }
+    }
+
+    /// A pool of fakes and everything that came back.
+    struct Bench {
+        pool: Option<Pool>,
+        world: Arc<World>,
+        updates: mpsc::Receiver<JobUpdate>,
+        to_updates: mpsc::Sender<JobUpdate>,
+    }
+
+    impl Bench {
+        fn new(workers: usize, queue: usize) -> Self {
+            Self::in_world(workers, queue, World::default())
+        }
+
+        fn in_world(workers: usize, queue: usize, world: World) -> Self {
+            let world = Arc::new(world);
+            let builder = world.clone();
+            let (to_updates, updates) = mpsc::channel(64);
+            Self {
+                pool: Some(Pool::start(workers, queue, move || Fake::build(&builder)).unwrap()),
+                world,
+                updates,
+                to_updates,
+            }
+        }
+
+        fn submit(&self, id: u64, purpose: SttPurpose, manner: &str) -> JobHandle {
+            self.submit_to(self.to_updates.clone(), id, purpose, manner)
+        }
+
+        fn submit_to(
+            &self,
+            updates: mpsc::Sender<JobUpdate>,
+            id: u64,
+            purpose: SttPurpose,
+            manner: &str,
+        ) -> JobHandle {
+            let id = JobId(id);
+            let job = SttJob {
+                id,
+                purpose,
+                audio: Arc::new([]),
+                rate: SampleRate::HZ_8000,
+                language: Some(manner.into()),
+            };
+            self.pool
+                .as_ref()
+                .unwrap()
+                .submit(job, Sink::new(id, updates))
+        }
+
+        fn final_(&self, id: u64, manner: &str) -> JobHandle {
+            self.submit(id, SttPurpose::Final, manner)
+        }
+
+        fn partial(&self, id: u64) -> JobHandle {
+            self.submit(id, SttPurpose::Partial, "answers")
+        }
+
+        /// Keeps the only worker busy until `release`.
+        fn occupy(&self, id: u64) -> JobHandle {
+            let handle = self.final_(id, "waits");
+            self.until(|world| world.decoded.lock().unwrap().contains(&id));
+            handle
+        }
+
+        fn until(&self, condition: impl Fn(&World) -> bool) {
+            while !condition(&self.world) {
+                thread::yield_now();
+            }
+        }
+
+        fn release(&self) {
+            self.world.release.store(true, Ordering::SeqCst);
+        }
+
+        fn decoded(&self) -> Vec<u64> {
+            self.world.decoded.lock().unwrap().clone()
+        }
+
+        /// The next answer: whose, and the failure if it is one.
+        async fn answer(&mut self) -> (u64, Option<FailureKind>) {
+            let update = self.updates.recv().await.unwrap();
+            match update.event {
+                JobEvent::Stt(SttEvent::Transcript(_)) => (update.id.0, None),
+                JobEvent::Stt(SttEvent::Failed(failure)) => (update.id.0, Some(failure.kind)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn finals_overtake_partials() {
+        let mut bench = Bench::new(1, 8);
+        let _handles = [
+            bench.occupy(1),
+            bench.partial(2),
+            bench.partial(3),
+            bench.final_(4, "answers"),
+            bench.final_(5, "answers"),
+        ];
+        bench.release();
+        for _ in 0..5 {
+            assert_eq!(bench.answer().await.1, None);
+        }
+        assert_eq!(bench.decoded(), [1, 4, 5, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_answers_at_once_and_prefers_finals() {
+        let mut bench = Bench::new(1, 2);
+        let _busy = bench.occupy(1);
+        let _waiting = [bench.partial(2), bench.partial(3)];
+        let overloaded = Some(FailureKind::Overloaded);
+        let _refused = bench.partial(4);
+        assert_eq!(bench.answer().await, (4, overloaded));
+        let _kept = [bench.final_(5, "answers"), bench.final_(6, "answers")];
+        assert_eq!(bench.answer().await, (2, overloaded));
+        assert_eq!(bench.answer().await, (3, overloaded));
+        let _refused = bench.final_(7, "answers");
+        assert_eq!(bench.answer().await, (7, overloaded));
+        bench.release();
+        assert_eq!(bench.answer().await, (1, None));
+        assert_eq!(bench.answer().await, (5, None));
+        assert_eq!(bench.answer().await, (6, None));
+        assert_eq!(bench.decoded(), [1, 5, 6]);
+    }
+
+    #[tokio::test]
+    async fn a_job_cancelled_in_the_queue_never_runs_and_frees_its_place() {
+        let mut bench = Bench::new(1, 1);
+        let _busy = bench.occupy(1);
+        drop(bench.final_(2, "answers"));
+        let _next = bench.final_(3, "answers");
+        bench.release();
+        assert_eq!(bench.answer().await, (1, None));
+        assert_eq!(bench.answer().await, (3, None));
+        assert_eq!(bench.decoded(), [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_job_cancelled_at_work_frees_its_worker_and_says_nothing() {
+        let mut bench = Bench::new(1, 8);
+        drop(bench.occupy(1));
+        let _next = bench.final_(2, "answers");
+        assert_eq!(bench.answer().await, (2, None));
+        assert_eq!(bench.world.built.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_failed_decode_fails_its_job_and_the_next_has_a_fresh_decoder() {
+        let mut bench = Bench::new(1, 8);
+        let unavailable = Some(FailureKind::Unavailable);
+        for (id, manner) in [(1, "panics"), (3, "breaks")] {
+            let _handle = bench.final_(id, manner);
+            assert_eq!(bench.answer().await, (id, unavailable));
+            let _handle = bench.final_(id + 1, "answers");
+            assert_eq!(bench.answer().await, (id + 1, None));
+        }
+        assert_eq!(bench.world.built.load(Ordering::SeqCst), 3);
+        assert_eq!(bench.world.alive.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refused_job_leaves_the_decoder_alone() {
+        let mut bench = Bench::new(1, 8);
+        let _handle = bench.final_(1, "refuses");
+        assert_eq!(bench.answer().await, (1, Some(FailureKind::Refused)));
+        let _handle = bench.final_(2, "answers");
+        assert_eq!(bench.answer().await, (2, None));
+        assert_eq!(bench.world.built.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_pool_stops_answers_and_joins() {
+        let mut bench = Bench::new(1, 8);
+        let _handles = [
+            bench.occupy(1),
+            bench.final_(2, "answers"),
+            bench.partial(3),
+        ];
+        drop(bench.pool.take());
+        assert_eq!(bench.world.alive.load(Ordering::SeqCst), 0);
+        let mut answers = [
+            bench.answer().await,
+            bench.answer().await,
+            bench.answer().await,
+        ];
+        answers.sort_by_key(|(id, _)| *id);
+        let unavailable = Some(FailureKind::Unavailable);
+        assert_eq!(answers, [1, 2, 3].map(|id| (id, unavailable)));
+        assert_eq!(bench.decoded(), [1]);
+    }
+
+    #[tokio::test]
+    async fn readiness_tells_of_a_decoder_that_cannot_be_made_and_jobs_try_again() {
+        let world = World::default();
+        world.failing_builds.store(2, Ordering::SeqCst);
+        let mut bench = Bench::in_world(1, 8, world);
+        let failure = bench.pool.as_ref().unwrap().ready().await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unavailable);
+        assert!(failure.detail.contains("no room"), "{}", failure.detail);
+        let _handle = bench.final_(1, "answers");
+        assert_eq!(bench.answer().await, (1, Some(FailureKind::Unavailable)));
+        let _handle = bench.final_(2, "answers");
+        assert_eq!(bench.answer().await, (2, None));
+    }
+
+    #[tokio::test]
+    async fn every_worker_is_ready_before_the_pool_is() {
+        let bench = Bench::new(3, 8);
+        bench.pool.as_ref().unwrap().ready().await.unwrap();
+        assert_eq!(bench.world.alive.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_does_not_read_holds_up_nobody() {
+        let mut bench = Bench::new(1, 8);
+        let (deaf, _unread) = mpsc::channel(1);
+        let _deaf: Vec<_> = (1..=4)
+            .map(|id| bench.submit_to(deaf.clone(), id, SttPurpose::Final, "answers"))
+            .collect();
+        let _handle = bench.final_(5, "answers");
+        assert_eq!(bench.answer().await, (5, None));
+        assert_eq!(bench.decoded(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn jobs_come_from_any_thread() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let mut bench = runtime.block_on(async { Bench::new(2, 64) });
+        let (done, joined) = std_mpsc::channel();
+        thread::scope(|scope| {
+            for id in 0..8 {
+                let (bench, runtime, done) = (&bench, &runtime, done.clone());
+                scope.spawn(move || {
+                    let _context = runtime.enter();
+                    done.send(bench.final_(id, "answers")).unwrap();
+                });
+            }
+        });
+        let _handles: Vec<_> = joined.try_iter().collect();
+        let mut answered: Vec<u64> = (0..8).map(|_| runtime.block_on(bench.answer()).0).collect();
+        answered.sort_unstable();
+        assert_eq!(answered, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+}
