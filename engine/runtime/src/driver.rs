@@ -100,15 +100,10 @@ impl Driver {
                 break;
             }
         }
-        let Self {
-            leg,
-            jobs,
-            reporter,
-            ..
-        } = self;
-        drop(jobs);
-        leg.close().await;
-        drop(reporter);
+        // Nothing goes on, and no command is taken, while the socket closes.
+        drop(self.jobs);
+        drop(self.commands);
+        self.leg.close().await;
     }
 
     /// Sends what the last step said, then waits for a reason to take the next.

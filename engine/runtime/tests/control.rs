@@ -76,6 +76,9 @@ async fn without_a_farewell_the_call_ends_at_once() {
     handle.hang_up(None).await.unwrap();
     phone.wait(FRAME).await;
     assert!(phone.closed);
+    // The leg has not said goodbye yet.
+    assert_eq!(engine.active_calls(), 1);
+    assert_eq!(handle.say("Too late.").await, Err(CallOver));
     drop(phone);
     let summary = handle.ended().await;
     assert_eq!(

@@ -23,7 +23,8 @@ struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        let mut captured = self.0.lock().expect("no writer panics");
+        captured.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
