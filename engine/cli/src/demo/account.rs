@@ -106,24 +106,25 @@ impl Account {
     fn metrics(&self, from: CallTime, until: CallTime) -> Option<TurnMetrics> {
         // Both ends count time from the opening of the socket, not to the millisecond.
         const SLACK: Duration = Duration::from_millis(250);
-        self.records
-            .iter()
-            .find_map(|record| match &record.event {
-                CallEvent::TurnMetrics(metrics)
-                    if at(record) >= from && at(record) <= until + SLACK =>
-                {
-                    Some(*metrics)
-                }
-                _ => None,
-            })
+        self.records.iter().find_map(|record| match &record.event {
+            CallEvent::TurnMetrics(metrics)
+                if at(record) >= from && at(record) <= until + SLACK =>
+            {
+                Some(*metrics)
+            }
+            _ => None,
+        })
     }
 
     /// What the agent said, turn by turn, where it was heard.
     fn agent_captions(&self, report: &CallReport) -> Vec<Caption> {
-        let spoke = self.records.iter().filter_map(|record| match &record.event {
-            CallEvent::AgentSpeaking { turn } => Some((*turn, at(record))),
-            _ => None,
-        });
+        let spoke = self
+            .records
+            .iter()
+            .filter_map(|record| match &record.event {
+                CallEvent::AgentSpeaking { turn } => Some((*turn, at(record))),
+                _ => None,
+            });
         spoke
             .map(|(turn, sent)| {
                 // Heard a little after it was sent: the first sound from then on.

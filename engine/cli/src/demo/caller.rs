@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sidetone_codecs::wav;
 
-use crate::phone::{Script, ScenarioError, audio_from_wav, parse_scenario};
+use crate::phone::{ScenarioError, Script, audio_from_wav, parse_scenario};
 
 macro_rules! fixture {
     ($file:literal) => {
