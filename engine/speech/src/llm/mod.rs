@@ -30,8 +30,8 @@ pub trait Llm: Send + Sync {
     }
 }
 
-/// What a language model can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a language model can do. Default: nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LlmCapabilities {
     /// It can ask for the call to be ended.

@@ -29,8 +29,8 @@ pub trait Stt: Send + Sync {
     }
 }
 
-/// What a speech recogniser can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a speech recogniser can do. Default: nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SttCapabilities {
     /// It can tell the language by itself.

@@ -32,8 +32,8 @@ pub trait Tts: Send + Sync {
     }
 }
 
-/// What a speech synthesiser can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a speech synthesiser can do. Default: nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TtsCapabilities {
     /// Audio arrives while the rest of the sentence is still being synthesised.
