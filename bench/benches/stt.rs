@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use sidetone_codecs::SampleRate;
 use sidetone_core::job::{JobEvent, JobId, JobUpdate, SttEvent, SttJob, SttPurpose};
 use sidetone_speech::{
@@ -92,7 +92,10 @@ fn decode(c: &mut Criterion) {
     let mut full = Recogniser::new(AudioContext::Full);
 
     let mut group = c.benchmark_group("whisper demo, 3 s");
-    group.sample_size(10);
+    group
+        .sample_size(10)
+        .sampling_mode(SamplingMode::Flat)
+        .measurement_time(Duration::from_secs(15));
     group.bench_function("encoder cut to the audio", |b| b.iter(|| cut.decode()));
     group.bench_function("whole encoder", |b| b.iter(|| full.decode()));
     group.finish();

@@ -23,8 +23,8 @@ const BLOCKS_PER_SECOND: u32 = 200;
 /// Up to here each phase between two input samples gets a filter of its own, which is exact. When
 /// the rate goes up, always: interpolating between filters would need many of them there.
 const MAX_PHASES_DOWN: u32 = 16;
-/// 8 to 44.1 kHz has 441 phases; beyond this the table would outgrow a call's memory.
-const MAX_PHASES_UP: u32 = 512;
+/// 22.05 to 32 kHz has as many, in a table of 140 KiB.
+const MAX_PHASES_UP: u32 = 640;
 
 /// A pair of rates that [`Resampler`] does not convert.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

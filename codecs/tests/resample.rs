@@ -313,6 +313,18 @@ fn a_resampler_is_small() {
 }
 
 #[test]
+fn every_pair_of_usual_rates_is_supported() {
+    let usual = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+    for (from, to) in usual
+        .into_iter()
+        .flat_map(|from| usual.map(|to| (from, to)))
+    {
+        let [from, to] = [from, to].map(|hz| SampleRate::new(hz).expect("not zero"));
+        assert!(Resampler::new(from, to).is_ok(), "{from} to {to}");
+    }
+}
+
+#[test]
 fn rates_that_make_no_sense_are_refused_with_a_reason() {
     let rate = |hz| SampleRate::new(hz).expect("not zero");
     let error = Resampler::new(rate(1), HZ_8000).unwrap_err();

@@ -48,6 +48,7 @@ fn conforms(provider: &Provider) {
 
 fn understands(provider: &Provider) {
     let mut dialect = (provider.dialect)();
+    assert!(dialect.takes(provider.frame));
     let mut hear = |bytes: Vec<u8>| dialect.parse(&bytes).unwrap().into_owned();
     let message = hear((provider.start)(STREAM));
     let Inbound::Start(start) = message.body else {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::header::{CONTENT_TYPE, HOST};
 use sidetone_server::signature::{SIGNATURE_HEADER, sign};
+use sidetone_speech::Secret;
 use thiserror::Error;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -29,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 8 * 1024;
 
 /// Whom to call, and how to get there.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Where the call begins.
     pub entry: Entry,
@@ -37,7 +38,7 @@ pub struct Target {
     /// for a server whose public URL ends at a proxy. The URLs are still what is signed.
     pub connect: Option<String>,
     /// The account's auth token; requests are signed with it, as Twilio does.
-    pub auth_token: Option<String>,
+    pub auth_token: Option<Secret>,
 }
 
 /// Where a call begins.
@@ -179,7 +180,7 @@ impl Target {
             request = request.header(HOST, host);
         }
         if let Some(token) = &self.auth_token {
-            request = request.header(SIGNATURE_HEADER, sign(token, url, &form));
+            request = request.header(SIGNATURE_HEADER, sign(token.expose(), url, &form));
         }
         let response = request.send().await.map_err(failed)?;
         if !response.status().is_success() {
@@ -208,8 +209,8 @@ impl Target {
             .into_client_request()
             .map_err(|error| unusable(url, &error.to_string()))?;
         if let Some(token) = &self.auth_token {
-            let signature =
-                HeaderValue::try_from(sign(token, url, &[])).expect("base64 is valid in a header");
+            let signature = HeaderValue::try_from(sign(token.expose(), url, &[]))
+                .expect("base64 is valid in a header");
             request.headers_mut().insert(SIGNATURE_HEADER, signature);
         }
         let failed = |source| DialError::Connect {

@@ -11,7 +11,7 @@ use super::{
     dial::{DialError, Socket, Target},
     handset::{Actions, Handset, Sight},
     message::CallIdentity,
-    report::{CallReport, Ending},
+    report::{CallReport, Ending, Sender, StreamMessage},
     script::Script,
 };
 
@@ -22,7 +22,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Calls `target`, plays `script` and says what was measured. `watch` is told what happens while
-/// it happens; it must not block. Any number of calls may run in one process.
+/// it happens; it must not block. `keep`: the report holds the sound of the call and its messages.
+/// Any number of calls may run in one process.
 ///
 /// # Errors
 ///
@@ -31,18 +32,23 @@ pub async fn call(
     target: &Target,
     script: Arc<Script>,
     identity: CallIdentity,
-    keep_audio: bool,
+    keep: bool,
     mut watch: impl FnMut(CallTime, &Sight),
 ) -> Result<CallReport, DialError> {
     let (mut socket, parameters) = target.dial(&identity).await?;
     let began = Instant::now();
     let now = || CallTime::ZERO + began.elapsed();
-    let mut handset = Handset::new(script, identity, keep_audio);
+    let mut handset = Handset::new(script, identity, keep);
+    let mut messages = Vec::new();
     let mut actions = Actions::default();
     handset.start(&parameters, &mut actions);
     let ending = loop {
         for (at, sight) in actions.sights.drain(..) {
             watch(at, &sight);
+        }
+        if keep {
+            let sent = actions.send.iter().cloned();
+            messages.extend(sent.map(|text| message(now(), Sender::Twilio, text)));
         }
         if !send(&mut socket, &mut actions.send).await {
             break Ending::Lost;
@@ -55,8 +61,13 @@ pub async fn call(
             // The caller speaks on however much the server has to say.
             biased;
             () = sleep_until(deadline) => handset.advance(now(), &mut actions),
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => handset.receive(now(), &text, &mut actions),
+            received = socket.next() => match received {
+                Some(Ok(Message::Text(text))) => {
+                    handset.receive(now(), &text, &mut actions);
+                    if keep {
+                        messages.push(message(now(), Sender::Engine, text.to_string()));
+                    }
+                }
                 Some(Ok(Message::Binary(_))) => handset.receive_binary(now(), &mut actions),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) => break Ending::Agent,
@@ -64,11 +75,16 @@ pub async fn call(
             },
         }
     };
-    let report = handset.end(now(), ending);
+    let mut report = handset.end(now(), ending);
+    report.messages = messages;
     if ending != Ending::Lost {
         hang_up(socket).await;
     }
     Ok(report)
+}
+
+fn message(at: CallTime, from: Sender, text: String) -> StreamMessage {
+    StreamMessage { at, from, text }
 }
 
 /// Sends everything; false if the server does not take it.

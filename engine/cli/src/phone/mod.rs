@@ -27,7 +27,9 @@ pub use dial::{DialError, Entry, Target};
 pub use drive::call;
 pub use handset::{Actions, Handset, Sight};
 pub use message::CallIdentity;
-pub use report::{CallAudio, CallReport, CallerTurn, Ending, TurnFailure};
-pub use scenario::{ScenarioError, load_audio, load_scenario, parse_scenario};
+pub use report::{
+    CallAudio, CallReport, CallerTurn, Ending, Sender, StreamMessage, TurnFailure, session_ndjson,
+};
+pub use scenario::{ScenarioError, audio_from_wav, load_audio, load_scenario, parse_scenario};
 pub use script::{Expect, Line, Script, When};
 pub use twiml::TwimlError;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use sidetone_core::time::CallTime;
 
 use super::script::{Expect, Line};
@@ -18,20 +19,47 @@ pub struct CallReport {
     /// How the call ended.
     pub ending: Option<Ending>,
     /// How long the call lasted.
+    #[serde(rename = "duration_ms", serialize_with = "duration_ms")]
     pub duration: Duration,
     /// How often the caller's ear ran dry between two pieces of one stretch of speech.
     pub underruns: u64,
     /// Audio received and not yet played when the stream ended.
+    #[serde(rename = "unplayed_ms", serialize_with = "duration_ms")]
     pub unplayed: Duration,
     /// Messages of the engine that Twilio would have refused.
     pub refused_messages: u64,
     /// Why the first of them would have been refused.
     pub first_refusal: Option<String>,
     /// When the agent's voice was heard, from and until.
+    #[serde(rename = "agent_speech_ms", serialize_with = "spans_ms")]
     pub agent_speech: Vec<(CallTime, CallTime)>,
     /// The sound of both ends, if it was to be kept.
     #[serde(skip)]
     pub audio: Option<CallAudio>,
+    /// Every message of the stream in both directions, if the sound was to be kept.
+    #[serde(skip)]
+    pub messages: Vec<StreamMessage>,
+}
+
+/// A message of the stream, as it was on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamMessage {
+    /// When it was sent or received by the phone.
+    pub at: CallTime,
+    /// Who sent it.
+    pub from: Sender,
+    /// The message.
+    pub text: String,
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sender {
+    /// Twilio, which is the phone here.
+    Twilio,
+    /// The server.
+    Engine,
 }
 
 /// The sound of a call: mono 16-bit PCM at 8 kHz, both sides from [`CallTime::ZERO`] on.
@@ -62,15 +90,21 @@ pub struct CallerTurn {
     /// The words, as the script has them.
     pub text: String,
     /// The first sample of speech.
+    #[serde(rename = "speech_began_ms", serialize_with = "time_ms")]
     pub speech_began: CallTime,
     /// The last sample of speech.
+    #[serde(rename = "speech_ended_ms", serialize_with = "time_ms")]
     pub speech_ended: CallTime,
     /// The agent was audible when the caller began.
     pub over_agent: bool,
     /// When the first `clear` since `speech_began` came.
+    #[serde(rename = "cleared_at_ms", serialize_with = "maybe_time_ms")]
     pub cleared_at: Option<CallTime>,
     /// When the agent's answer began to be heard.
+    #[serde(rename = "answered_at_ms", serialize_with = "maybe_time_ms")]
     pub answered_at: Option<CallTime>,
+    #[serde(skip)]
+    interrupts: bool,
     #[serde(skip)]
     expect: Expect,
     #[serde(skip)]
@@ -92,6 +126,8 @@ pub enum TurnFailure {
     },
     /// The agent was spoken over and did not stop.
     NotInterrupted,
+    /// The agent was to be interrupted and did not speak any more.
+    NothingToInterrupt,
     /// The agent stopped for, or answered, what it should have ignored.
     NotIgnored,
 }
@@ -106,6 +142,7 @@ impl CallerTurn {
             over_agent,
             cleared_at: None,
             answered_at: None,
+            interrupts: matches!(line.when, When::InterruptAfterMs(_)),
             expect: line.expect,
             within: line.within,
         }
@@ -134,6 +171,9 @@ impl CallerTurn {
             Expect::Answer if self.over_agent && self.cleared_at.is_none() => {
                 Some(TurnFailure::NotInterrupted)
             }
+            Expect::Answer if self.interrupts && !self.over_agent => {
+                Some(TurnFailure::NothingToInterrupt)
+            }
             Expect::Answer => match (self.response(), self.within) {
                 (None, _) => Some(TurnFailure::Unanswered),
                 (Some(took), Some(within)) if took > within => {
@@ -159,6 +199,9 @@ impl std::fmt::Display for TurnFailure {
                 took.as_millis(),
                 within.as_millis()
             ),
+            Self::NothingToInterrupt => {
+                f.write_str("the agent had finished before it could be interrupted")
+            }
             Self::NotInterrupted => f.write_str("the agent did not stop for it"),
             Self::NotIgnored => f.write_str("the agent should have ignored it"),
         }
@@ -173,7 +216,45 @@ impl CallReport {
     }
 }
 
+/// A recorded session: a line of JSON for each message.
+#[must_use]
+pub fn session_ndjson(messages: &[StreamMessage]) -> String {
+    let mut lines = String::new();
+    for StreamMessage { at, from, text } in messages {
+        // What is no JSON stands there as text.
+        let message = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+        let line = json!({"at_ms": millis(*at), "from": from, "message": message});
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    lines
+}
+
 /// How long this many samples of a telephone's audio last.
 pub(super) fn duration_of(samples: u64) -> Duration {
     sidetone_codecs::SampleCount(samples).duration(super::audio::RATE)
+}
+
+fn millis(time: CallTime) -> f64 {
+    time.as_micros() as f64 / 1e3
+}
+
+fn time_ms<S: Serializer>(time: &CallTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(millis(*time))
+}
+
+fn maybe_time_ms<S: Serializer>(time: &Option<CallTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(millis).serialize(serializer)
+}
+
+fn duration_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
+}
+
+fn spans_ms<S: Serializer>(
+    spans: &[(CallTime, CallTime)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let spans = spans.iter();
+    serializer.collect_seq(spans.map(|&(from, until)| (millis(from), millis(until))))
 }

@@ -56,6 +56,9 @@ pub enum ScenarioError {
         /// Why.
         source: ResampleError,
     },
+    /// A recording that is not among those given.
+    #[error("there is no recording {0}")]
+    NoRecording(String),
     /// A recording without a sample.
     #[error("the recording {0} is empty")]
     Empty(String),
@@ -182,11 +185,15 @@ pub fn parse_scenario(
 ///
 /// It cannot be read, is not WAV, or has a rate that cannot be converted.
 pub fn load_audio(path: &Path) -> Result<Arc<[i16]>, ScenarioError> {
-    as_telephone(&path.display().to_string(), wav::read_file(path)?)
+    audio_from_wav(&path.display().to_string(), wav::read_file(path)?)
 }
 
 /// `audio`, called `file` in errors, as mono at the telephone's rate.
-pub(crate) fn as_telephone(file: &str, audio: wav::Audio) -> Result<Arc<[i16]>, ScenarioError> {
+///
+/// # Errors
+///
+/// Its rate cannot be converted, or it is empty.
+pub fn audio_from_wav(file: &str, audio: wav::Audio) -> Result<Arc<[i16]>, ScenarioError> {
     let mut resampler = Resampler::new(audio.rate, RATE).map_err(|source| ScenarioError::Rate {
         file: file.to_owned(),
         source,
@@ -276,7 +283,7 @@ mod tests {
             channels: NonZero::new(2).unwrap(),
             samples: vec![500; 2 * 48_000],
         };
-        let samples = as_telephone("test", audio).unwrap();
+        let samples = audio_from_wav("test", audio).unwrap();
         assert_eq!(samples.len(), 8_000);
         assert!((450..=550).contains(&samples[4_000]));
     }

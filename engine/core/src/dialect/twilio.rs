@@ -34,9 +34,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The dialect of one Twilio leg.
 ///
-/// It remembers the stream of the first `start` and names it in everything it writes. Before
-/// that, messages are written without a stream id: Twilio has nothing to play them on and drops
-/// them, so a call writes nothing before its start.
+/// It remembers the stream of the first `start` and names it in everything it writes. What is
+/// written before that names no stream, and Twilio cannot play it: write nothing before the start.
 #[derive(Clone, Debug, Default)]
 pub struct Twilio {
     /// `"streamSid":"…",` as it goes into every message.
@@ -225,8 +224,9 @@ struct Envelope<'a> {
     sequence_number: Loose<u64>,
     #[serde(borrow)]
     stream_sid: Loose<Text<'a>>,
+    /// Boxed, so that the many messages that are no start do not carry its empty space around.
     #[serde(borrow)]
-    start: Loose<Object<StartFields<'a>>>,
+    start: Loose<Object<Box<StartFields<'a>>>>,
     #[serde(borrow)]
     media: Loose<Object<MediaFields<'a>>>,
     #[serde(borrow)]

@@ -30,7 +30,7 @@ pub trait Llm: Send + Sync {
     }
 }
 
-/// What a language model can do. Default: nothing of it.
+/// What a language model can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LlmCapabilities {

@@ -29,7 +29,7 @@ pub trait Stt: Send + Sync {
     }
 }
 
-/// What a speech recogniser can do. Default: nothing of it.
+/// What a speech recogniser can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SttCapabilities {

@@ -31,7 +31,7 @@ pub struct OpenAiSttConfig {
     pub model: String,
     /// Words the recogniser should expect, such as names. Default: none.
     pub prompt: Option<String>,
-    /// Default: 2 s to connect, 4 s to the first byte, 4 s between bytes.
+    /// Default: 2 s to connect, 3.5 s to the first byte, 4 s between bytes.
     pub timeouts: Timeouts,
 }
 

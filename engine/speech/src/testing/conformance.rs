@@ -59,8 +59,8 @@ pub async fn fails(start: impl Fn(JobId, mpsc::Sender<JobUpdate>) -> JobHandle) 
     );
 }
 
-/// Checks that a job that would go on for ever stops once its handle is dropped, and once nobody
-/// listens after it was `started`. `start` starts it.
+/// Checks that a job that would go on for ever stops once its handle is dropped. `start` starts
+/// it; `started` waits until it runs.
 pub async fn stops<F: Future<Output = ()>>(
     start: impl Fn(JobId, mpsc::Sender<JobUpdate>) -> JobHandle,
     started: impl Fn() -> F,

@@ -32,7 +32,7 @@ pub trait Tts: Send + Sync {
     }
 }
 
-/// What a speech synthesiser can do. Default: nothing of it.
+/// What a speech synthesiser can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TtsCapabilities {

@@ -33,7 +33,7 @@ pub struct OpenAiTtsConfig {
     pub voice: String,
     /// The rate of the raw PCM the service sends. Default: 24 kHz.
     pub rate: SampleRate,
-    /// Default: 2 s to connect, 4 s to the first byte, 4 s between bytes.
+    /// Default: 2 s to connect, 3.5 s to the first byte, 4 s between bytes.
     pub timeouts: Timeouts,
 }
 

@@ -100,7 +100,7 @@ async fn a_program_that_hangs_is_given_up() {
     let failed = failure(silent, "hello").await;
     assert_eq!(
         failed,
-        (FailureKind::TimedOut, "no audio within 200 ms".into())
+        (FailureKind::TimedOut, "no audio within 500 ms".into())
     );
     let stalls = CommandTtsConfig {
         idle: short().idle,
@@ -109,7 +109,7 @@ async fn a_program_that_hangs_is_given_up() {
     let failed = failure(stalls, "hello").await;
     assert_eq!(
         failed,
-        (FailureKind::TimedOut, "it stopped for 200 ms".into())
+        (FailureKind::TimedOut, "it stopped for 500 ms".into())
     );
     let stays = CommandTtsConfig {
         idle: short().idle,
@@ -118,7 +118,7 @@ async fn a_program_that_hangs_is_given_up() {
     let failed = failure(stays, "hello").await;
     assert_eq!(
         failed,
-        (FailureKind::TimedOut, "it stopped for 200 ms".into())
+        (FailureKind::TimedOut, "it stopped for 500 ms".into())
     );
 }
 

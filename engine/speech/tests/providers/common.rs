@@ -20,8 +20,8 @@ pub(crate) const GUARD: Duration = Duration::from_secs(60);
 pub(crate) fn short() -> Timeouts {
     Timeouts {
         connect: Duration::from_secs(30),
-        first_byte: Duration::from_millis(200),
-        idle: Duration::from_millis(200),
+        first_byte: Duration::from_millis(500),
+        idle: Duration::from_millis(500),
     }
 }
 

@@ -139,7 +139,7 @@ async fn a_failure_after_some_words_is_one_and_tries_nothing_again() {
         (
             Misbehaviour::Stalls,
             FailureKind::TimedOut,
-            "the answer stopped for 200 ms",
+            "the answer stopped for 500 ms",
         ),
         (
             Misbehaviour::CutsOff,

@@ -137,12 +137,12 @@ async fn one_failure_is_tried_again_and_two_are_not() {
         (
             Misbehaviour::NoAnswer,
             FailureKind::TimedOut,
-            "no answer within 200 ms",
+            "no answer within 500 ms",
         ),
         (
             Misbehaviour::Stalls,
             FailureKind::TimedOut,
-            "the answer stopped for 200 ms",
+            "the answer stopped for 500 ms",
         ),
     ] {
         let failure = failure(&service, &[how.clone(), how], short()).await;

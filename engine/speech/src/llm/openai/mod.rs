@@ -48,7 +48,7 @@ pub struct OpenAiLlmConfig {
     /// Offers the model a tool with which it ends the call. A service that refuses tools is asked
     /// without. Default: true.
     pub hang_up_tool: bool,
-    /// Default: 2 s to connect, 4 s to the first byte, 4 s between bytes.
+    /// Default: 2 s to connect, 3.5 s to the first byte, 4 s between bytes.
     pub timeouts: Timeouts,
 }
 
@@ -301,5 +301,41 @@ impl Shape {
             tools: false,
             ..self
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn hostile_streams_never_panic(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    proptest::collection::vec(any::<u8>(), 0..40),
+                    Just(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n".to_vec()),
+                    Just(b"data:".to_vec()),
+                    Just(b"\r\n".to_vec()),
+                ],
+                0..12,
+            ),
+        ) {
+            let pieces = stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
+            let mut events = EventStream::new(pieces);
+            let mut reading = Reading::default();
+            let read = async {
+                while let Some(Ok(event)) = events.next().await {
+                    let _ = reading.push(&event.data);
+                }
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.expect("a runtime starts").block_on(read);
+            let _ = reading.finish();
+        }
     }
 }

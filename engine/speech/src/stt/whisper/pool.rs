@@ -321,6 +321,7 @@ mod tests {
     #[derive(Default)]
     struct World {
         built: AtomicUsize,
+        warmed: AtomicUsize,
         alive: AtomicUsize,
         failing_builds: AtomicUsize,
         decoded: Mutex<Vec<u64>>,
@@ -351,6 +352,7 @@ mod tests {
 
     impl Decoder for Fake {
         fn warm_up(&mut self) -> Result<(), DecodeError> {
+            self.world.warmed.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
 
@@ -533,6 +535,7 @@ mod tests {
             assert_eq!(bench.answer().await, (id + 1, None));
         }
         assert_eq!(bench.world.built.load(Ordering::SeqCst), 3);
+        assert_eq!(bench.world.warmed.load(Ordering::SeqCst), 3);
         assert_eq!(bench.world.alive.load(Ordering::SeqCst), 1);
     }
 

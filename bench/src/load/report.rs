@@ -1,0 +1,131 @@
+//! The figures of a run, beside the budgets.
+
+use std::{fmt, time::Duration};
+
+use hdrhistogram::Histogram;
+use sidetone_cli::phone::{CallReport, Ending};
+
+use super::child::Usage;
+
+/// What a number of calls noticed, and what they cost.
+pub struct Talked {
+    /// How many calls there were.
+    pub calls: usize,
+    /// How many did not come about or broke.
+    pub failed: usize,
+    /// Lines nobody answered.
+    pub unanswered: usize,
+    /// How often an ear ran dry within a stretch of speech.
+    pub underruns: u64,
+    /// From the caller's last sound to the agent's first, at the ear, in µs.
+    pub response: Histogram<u64>,
+    /// From the caller's first sound to `clear` at the phone, in µs.
+    pub barge_in: Histogram<u64>,
+    /// CPU time of the server for each second of a call, as a share of one core.
+    pub server_cpu: f64,
+    /// The same for the phones: they share the machine.
+    pub phone_cpu: f64,
+    /// Resident memory that a call adds to the server, in bytes.
+    pub memory: u64,
+}
+
+impl Talked {
+    /// Sums up.
+    #[must_use]
+    pub fn new(
+        reports: &[Result<CallReport, String>],
+        elapsed: Duration,
+        server: (Usage, Usage, u64),
+        phones: (Usage, Usage),
+    ) -> Self {
+        let calls = reports.len();
+        let mut talked = Self {
+            calls,
+            failed: 0,
+            unanswered: 0,
+            underruns: 0,
+            response: histogram(),
+            barge_in: histogram(),
+            server_cpu: share(server.0, server.1, elapsed),
+            phone_cpu: share(phones.0, phones.1, elapsed),
+            memory: server.2.saturating_sub(server.0.resident) / calls.max(1) as u64,
+        };
+        for report in reports {
+            let Ok(report) = report else {
+                talked.failed += 1;
+                continue;
+            };
+            if report.ending == Some(Ending::Lost) {
+                talked.failed += 1;
+            }
+            talked.underruns += report.underruns;
+            talked.unanswered += report.unsaid;
+            for turn in &report.turns {
+                match turn.response() {
+                    Some(response) => talked.response.saturating_record(micros(response)),
+                    None => talked.unanswered += 1,
+                }
+                if let Some(barge_in) = turn.barge_in() {
+                    talked.barge_in.saturating_record(micros(barge_in));
+                }
+            }
+        }
+        talked
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order")
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// CPU time used between two readings, as a share of one core.
+#[must_use]
+pub fn share(before: Usage, after: Usage, elapsed: Duration) -> f64 {
+    (after.cpu - before.cpu).as_secs_f64() / elapsed.as_secs_f64()
+}
+
+impl fmt::Display for Talked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |histogram: &Histogram<u64>, quantile| {
+            histogram.value_at_quantile(quantile) as f64 / 1_000.0
+        };
+        writeln!(
+            f,
+            "{} calls that talk ({} failed, {} lines unanswered)",
+            self.calls, self.failed, self.unanswered
+        )?;
+        for (name, histogram, budget) in [
+            ("response at the ear", &self.response, "p50 ≤ 350 ms"),
+            ("barge-in", &self.barge_in, "p50 ≤ 150 ms, p99 ≤ 250 ms"),
+        ] {
+            writeln!(
+                f,
+                "  {name:<22} p50 {:>6.1}  p90 {:>6.1}  p99 {:>6.1}  max {:>6.1} ms  of {:>5}  (budget {budget})",
+                ms(histogram, 0.5),
+                ms(histogram, 0.9),
+                ms(histogram, 0.99),
+                histogram.max() as f64 / 1_000.0,
+                histogram.len(),
+            )?;
+        }
+        writeln!(f, "  {:<22} {}  (budget 0)", "underruns at the ear", self.underruns)?;
+        writeln!(
+            f,
+            "  {:<22} {:.1} % of a core together, {:.3} % a call; the phones {:.1} %",
+            "CPU of the server",
+            self.server_cpu * 100.0,
+            self.server_cpu * 100.0 / self.calls as f64,
+            self.phone_cpu * 100.0,
+        )?;
+        write!(
+            f,
+            "  {:<22} {} KiB resident  (budget ≤ 200 KiB)",
+            "memory of a call",
+            self.memory / 1_024
+        )
+    }
+}

@@ -1,0 +1,96 @@
+//! Speech services that answer at once, so that what is measured is the engine.
+
+use std::{sync::Arc, time::Duration};
+
+use sidetone_codecs::SampleRate;
+use sidetone_core::job::{LlmEvent, LlmJob, SttEvent, SttJob, Transcript, TtsEvent, TtsJob};
+use sidetone_speech::{
+    JobHandle, Llm, Sink, Stt, Tts, llm::LlmCapabilities, stt::SttCapabilities,
+    tts::TtsCapabilities,
+};
+
+/// Hears the same words in everything.
+#[derive(Debug)]
+pub struct InstantStt;
+
+impl Stt for InstantStt {
+    fn capabilities(&self) -> SttCapabilities {
+        SttCapabilities::default()
+    }
+
+    fn start(&self, _job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
+        JobHandle::spawn(async move {
+            let text = "where is my order".to_owned();
+            let transcript = Transcript { text, ..Transcript::default() };
+            // Nobody listening means that the call is over.
+            let _ = sink.send(SttEvent::Transcript(transcript)).await;
+        })
+    }
+}
+
+/// Says the same three sentences, about six seconds, to everything.
+#[derive(Debug)]
+pub struct InstantLlm;
+
+impl Llm for InstantLlm {
+    fn capabilities(&self) -> LlmCapabilities {
+        LlmCapabilities::default()
+    }
+
+    fn start(&self, _job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
+        JobHandle::spawn(async move {
+            let text = "Your order left the warehouse this morning. It is on its way to you now. \
+                        You can expect it on Friday."
+                .to_owned();
+            if sink.send(LlmEvent::Delta { text }).await.is_ok() {
+                let _ = sink.send(LlmEvent::Done { hang_up: false }).await;
+            }
+        })
+    }
+}
+
+/// Speaks a tone at 24 kHz, 60 ms a character, handed over at once in pieces of 100 ms.
+#[derive(Debug)]
+pub struct InstantTts {
+    piece: Arc<[i16]>,
+}
+
+impl InstantTts {
+    const RATE: SampleRate = SampleRate::HZ_24000;
+    const PIECE: Duration = Duration::from_millis(100);
+
+    /// A tone of 440 Hz.
+    #[must_use]
+    pub fn new() -> Self {
+        let samples = Self::RATE.samples_in(Self::PIECE).0;
+        let step = 440.0 * std::f64::consts::TAU / f64::from(Self::RATE.hz());
+        let piece = (0..samples).map(|n| ((n as f64 * step).sin() * 8_000.0) as i16).collect();
+        Self { piece }
+    }
+}
+
+impl Default for InstantTts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tts for InstantTts {
+    fn capabilities(&self) -> TtsCapabilities {
+        TtsCapabilities::default()
+    }
+
+    fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
+        let piece = Arc::clone(&self.piece);
+        JobHandle::spawn(async move {
+            let pieces = (job.text.chars().count() * 60).div_ceil(100);
+            for _ in 0..pieces {
+                let audio = TtsEvent::Audio { samples: piece.to_vec(), rate: Self::RATE };
+                if sink.send(audio).await.is_err() {
+                    return;
+                }
+            }
+            let _ = sink.send(TtsEvent::Done).await;
+        })
+    }
+}
