@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// A real-time voice engine for phone calls.
 #[derive(Debug, Parser)]
-#[command(name = "sidetone", version, about, arg_required_else_help = true)]
+#[command(name = "sidetone", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,4 +1,32 @@
-//! The HTTP server that Twilio connects to.
+//! The HTTP server that Twilio connects to: webhooks, the media stream's WebSocket, health and
+//! metrics.
+//!
+//! [`Server`] is the whole of it, as `sidetone serve` runs it. A program with an axum server of
+//! its own mounts the [`router`] instead:
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use sidetone_server::{Config, ServerState, engine, router};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load(None)?;
+//! let phone = ServerState::new(&config, engine(&config).await?)?;
+//! let app = Router::new()
+//!     .route("/", get(|| async { "Call us!" }))
+//!     .merge(router(phone.clone()));
+//!
+//! let listener = tokio::net::TcpListener::bind(config.server.listen).await?;
+//! phone.warm_up().await;
+//! axum::serve(listener, app)
+//!     .with_graceful_shutdown(async move {
+//!         // Whatever tells this program to end.
+//!         phone.drain();
+//!         phone.idle().await;
+//!     })
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod admission;
 pub mod config;

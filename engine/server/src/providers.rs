@@ -1,7 +1,6 @@
 //! From the configuration to the engine: who hears, who answers, who speaks.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,8 +10,12 @@ use sidetone_codecs::SampleRate;
 use sidetone_models::ModelError;
 use sidetone_speech::{
     Llm, ProviderError, Stt, Tts,
-    llm::{OpenAiLlm, OpenAiLlmConfig},
-    stt::{OpenAiStt, OpenAiSttConfig},
+    llm::{OpenAiLlm, OpenAiLlmConfig, Script, ScriptError, ScriptLlm},
+    phrases,
+    stt::{
+        OpenAiStt, OpenAiSttConfig,
+        whisper::{Whisper, WhisperConfig, WhisperError},
+    },
     tts::{AudioFormat, CommandTts, CommandTtsConfig, OpenAiTts, OpenAiTtsConfig, TextOn},
 };
 use thiserror::Error;
@@ -29,16 +32,23 @@ pub enum SetupError {
     /// There is no such model, or it is not here.
     #[error("`stt.model`")]
     Model(#[from] ModelError),
-    /// A file that the configuration names cannot be read.
-    #[error("`{key}` = {}: cannot be read", path.display())]
-    File {
-        /// The key, `section.key`.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+    /// The model cannot be used.
+    #[error(transparent)]
+    Whisper(#[from] WhisperError),
+    /// The model does not know the call's language.
+    #[error(
+        "`agent.language` = {language:?}: the model {model:?} does not understand it; set \
+         `stt.model` to a multilingual one, such as \"base\""
+    )]
+    Language {
+        /// The language.
+        language: String,
+        /// The model.
+        model: String,
     },
+    /// The script cannot be used.
+    #[error("`llm.script`")]
+    Script(#[from] ScriptError),
     /// The events cannot be written.
     #[error("`events.ndjson`")]
     Events(#[from] EventLogError),
@@ -60,6 +70,7 @@ pub enum SetupError {
 ///
 /// Names the key and what is missing.
 pub fn check(config: &Config) -> Result<(), SetupError> {
+    let config = &config.spelt_out();
     match config.stt.provider {
         SttChoice::Whisper => drop(whisper_config(&config.stt)?),
         SttChoice::OpenAi => drop(openai_stt(&config.stt)?),
@@ -80,9 +91,10 @@ pub fn check(config: &Config) -> Result<(), SetupError> {
 ///
 /// Those of [`check`], and whatever goes wrong in loading.
 pub async fn engine(config: &Config) -> Result<Engine, SetupError> {
+    let config = &config.spelt_out();
     let vad = config.vad.provider;
     let mut engine = Engine::builder()
-        .stt(stt(&config.stt).await?)
+        .stt(stt(&config.stt, &config.agent.language).await?)
         .llm(llm(&config.llm)?)
         .tts(tts(&config.tts)?)
         .vad(move || vad.build())
@@ -93,23 +105,29 @@ pub async fn engine(config: &Config) -> Result<Engine, SetupError> {
     Ok(engine.build()?)
 }
 
-async fn stt(config: &SttConfig) -> Result<Arc<dyn Stt>, SetupError> {
+async fn stt(config: &SttConfig, language: &str) -> Result<Arc<dyn Stt>, SetupError> {
     match config.provider {
         SttChoice::Whisper => {
-            let config = whisper_config(config)?;
+            let settings = whisper_config(config)?;
             // Reading the model blocks.
-            let whisper = tokio::task::spawn_blocking(|| Whisper::load(config))
+            let whisper = tokio::task::spawn_blocking(|| Whisper::load(settings))
                 .await
                 .expect("loading does not panic and is not aborted")?;
-            Ok(Arc::new(whisper))
+            if whisper.understands(language) {
+                Ok(Arc::new(whisper))
+            } else {
+                Err(SetupError::Language {
+                    language: language.to_owned(),
+                    model: config.model.clone(),
+                })
+            }
         }
         SttChoice::OpenAi => Ok(Arc::new(openai_stt(config)?)),
     }
 }
 
 fn whisper_config(config: &SttConfig) -> Result<WhisperConfig, SetupError> {
-    let name = non_empty(&config.model).unwrap_or_else(|| sidetone_models::demo::NAME.into());
-    let mut whisper = WhisperConfig::new(sidetone_models::resolve(&name)?);
+    let mut whisper = WhisperConfig::new(sidetone_models::resolve(&config.model)?);
     if config.threads > 0 {
         whisper.threads = config.threads;
     }
@@ -118,11 +136,10 @@ fn whisper_config(config: &SttConfig) -> Result<WhisperConfig, SetupError> {
 }
 
 fn openai_stt(config: &SttConfig) -> Result<OpenAiStt, SetupError> {
-    let defaults = OpenAiSttConfig::default();
     Ok(OpenAiStt::new(OpenAiSttConfig {
         base_url: config.base_url.clone(),
         api_key: config.api_key.clone(),
-        model: non_empty(&config.model).unwrap_or(defaults.model),
+        model: config.model.clone(),
         ..OpenAiSttConfig::default()
     })?)
 }
@@ -130,15 +147,19 @@ fn openai_stt(config: &SttConfig) -> Result<OpenAiStt, SetupError> {
 fn llm(config: &LlmConfig) -> Result<Arc<dyn Llm>, SetupError> {
     match config.provider {
         LlmChoice::Script => Ok(Arc::new(ScriptLlm::new(script(config)?))),
-        LlmChoice::OpenAi => {
-            let defaults = OpenAiLlmConfig::default();
-            Ok(Arc::new(OpenAiLlm::new(OpenAiLlmConfig {
-                base_url: config.base_url.clone(),
-                api_key: config.api_key.clone(),
-                model: non_empty(&config.model).unwrap_or(defaults.model),
-                ..OpenAiLlmConfig::default()
-            })?))
-        }
+        LlmChoice::OpenAi => Ok(Arc::new(OpenAiLlm::new(OpenAiLlmConfig {
+            base_url: config.base_url.clone(),
+            api_key: config.api_key.clone(),
+            model: config.model.clone(),
+            ..OpenAiLlmConfig::default()
+        })?)),
+    }
+}
+
+fn script(config: &LlmConfig) -> Result<Script, ScriptError> {
+    match non_empty(&config.script) {
+        Some(path) => Script::load(path),
+        None => Ok(Script::embedded()),
     }
 }
 
@@ -161,16 +182,13 @@ fn tts(config: &TtsConfig) -> Result<Arc<dyn Tts>, SetupError> {
                 ..CommandTtsConfig::new(config.command.clone())
             })?)
         }
-        TtsChoice::OpenAi => {
-            let defaults = OpenAiTtsConfig::default();
-            Arc::new(OpenAiTts::new(OpenAiTtsConfig {
-                base_url: config.base_url.clone(),
-                api_key: config.api_key.clone(),
-                model: non_empty(&config.model).unwrap_or(defaults.model),
-                voice: non_empty(&config.voice).unwrap_or(defaults.voice),
-                ..OpenAiTtsConfig::default()
-            })?)
-        }
+        TtsChoice::OpenAi => Arc::new(OpenAiTts::new(OpenAiTtsConfig {
+            base_url: config.base_url.clone(),
+            api_key: config.api_key.clone(),
+            model: config.model.clone(),
+            voice: config.voice.clone(),
+            ..OpenAiTtsConfig::default()
+        })?),
     })
 }
 

@@ -1,10 +1,6 @@
 //! The server's life: listen, warm up, answer, drain.
 
-use std::{
-    io,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, time::Duration};
 
 use sidetone::Engine;
 use thiserror::Error;
@@ -167,7 +163,7 @@ impl Server {
                 // Being told to end goes before getting ready.
                 () = shutdown.drain.cancelled() => {}
                 () = async {
-                    warm_up(&engine, &state).await;
+                    state.warm_up().await;
                     shutdown.drain.cancelled().await;
                 } => {}
             }
@@ -177,17 +173,6 @@ impl Server {
         tokio::join!(http, life);
         info!("stopped");
     }
-}
-
-/// Makes ready; a service that cannot be used now may come back, so the server answers all the
-/// same.
-async fn warm_up(engine: &Engine, state: &ServerState) {
-    let began = Instant::now();
-    match engine.warm_up().await {
-        Ok(()) => info!(after_ms = began.elapsed().as_millis(), "ready"),
-        Err(error) => warn!(%error, "answering calls although a service is not ready"),
-    }
-    state.set_warm();
 }
 
 async fn end_calls(

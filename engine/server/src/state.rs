@@ -6,12 +6,13 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sidetone::{Engine, EventStream};
 use sidetone_speech::Secret;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
 
 use crate::{
     admission::Admission,
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
 
 impl ServerState {
     /// A state whose calls are answered by `engine`. It is not ready until
-    /// [`set_warm`](Self::set_warm).
+    /// [`warm_up`](Self::warm_up) has returned.
     ///
     /// # Errors
     ///
@@ -71,8 +72,14 @@ impl ServerState {
         Ok(Self(shared))
     }
 
-    /// Says that the engine is warmed up: `/readyz` agrees from now on.
-    pub fn set_warm(&self) {
+    /// Gets the engine's services ready; `/readyz` agrees from then on. A service that cannot be
+    /// used now may come back, so calls are welcome all the same.
+    pub async fn warm_up(&self) {
+        let began = Instant::now();
+        match self.0.engine.warm_up().await {
+            Ok(()) => info!(after_ms = began.elapsed().as_millis(), "ready"),
+            Err(error) => warn!(%error, "answering calls although a service is not ready"),
+        }
         self.0.warm.store(true, Ordering::Relaxed);
     }
 

@@ -63,10 +63,10 @@ impl Config {
         self.check(|_| Origin::Default)
     }
 
-    /// The configuration in effect as TOML, secrets masked.
+    /// The configuration in effect as TOML, defaults spelt out, secrets masked.
     #[must_use]
     pub fn effective_toml(&self) -> String {
-        toml::to_string(self).expect("sections of texts, numbers and lists are TOML")
+        toml::to_string(&self.spelt_out()).expect("sections of texts, numbers and lists are TOML")
     }
 
     fn default_openai_key(&mut self, key: &str) {

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
     AgentConfig, CallConfig, EndpointingConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
-use sidetone_speech::{Secret, vad::VadProvider};
+use sidetone_models::demo;
+use sidetone_speech::{
+    Secret, llm::OpenAiLlmConfig, stt::OpenAiSttConfig, tts::OpenAiTtsConfig, vad::VadProvider,
+};
 
 /// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
 /// and [`validate`](super::Config::validate) it.
@@ -270,6 +273,28 @@ pub struct EventsConfig {
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 impl Config {
+    /// The same with every text that is empty and means a default spelt out.
+    pub(crate) fn spelt_out(&self) -> Self {
+        let mut config = self.clone();
+        let or = |text: &mut String, default: &dyn Fn() -> String| {
+            if text.is_empty() {
+                *text = default();
+            }
+        };
+        match config.stt.provider {
+            SttChoice::Whisper => or(&mut config.stt.model, &|| demo::NAME.into()),
+            SttChoice::OpenAi => or(&mut config.stt.model, &|| OpenAiSttConfig::default().model),
+        }
+        if config.llm.provider == LlmChoice::OpenAi {
+            or(&mut config.llm.model, &|| OpenAiLlmConfig::default().model);
+        }
+        if config.tts.provider == TtsChoice::OpenAi {
+            or(&mut config.tts.model, &|| OpenAiTtsConfig::default().model);
+            or(&mut config.tts.voice, &|| OpenAiTtsConfig::default().voice);
+        }
+        config
+    }
+
     /// The part of the configuration that each call needs; `phrases` is the audio for when speech
     /// synthesis cannot be relied on.
     #[must_use]

@@ -351,7 +351,8 @@ fn secrets_are_in_no_message_and_in_no_printed_configuration() {
 fn the_effective_configuration_is_a_configuration() {
     let config = load("[server]\ninsecure = true\nmax_calls = 9", &[]).unwrap();
     let again = load(&config.effective_toml(), &[]).unwrap();
-    assert_eq!(again, config);
+    assert_eq!(again, config.spelt_out());
+    assert_eq!(again.stt.model, "demo");
 }
 
 #[test]

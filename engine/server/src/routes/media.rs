@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    http::{HeaderMap, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, Uri},
+    response::Response,
 };
 use sidetone::{AcceptOptions, transport};
 use sidetone_core::dialect::{Start, twilio::Twilio};
 
-use super::origin::{Scheme, check_signature};
+use super::{
+    origin::{Scheme, check_signature},
+    rejection::Rejection,
+};
 use crate::{
     admission::Place,
     metrics::Refusal,
@@ -24,27 +27,19 @@ const MAX_MESSAGE: usize = 256 * 1024;
 /// What a socket reads at once, in bytes; kept for each call.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// What a refused caller is told about the time to come back, in seconds.
-const RETRY_AFTER: &str = "10";
-
 /// Answers a call on a WebSocket.
 pub(super) async fn media(
     State(state): State<ServerState>,
     headers: HeaderMap,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Rejection> {
     let shared = &state.0;
     check_signature(shared, &headers, Scheme::WebSocket, &uri, &[])?;
-    let upgrade = upgrade.map_err(IntoResponse::into_response)?;
+    let upgrade = upgrade.map_err(Rejection::Upgrade)?;
     let place = shared.admission.connect(Instant::now()).map_err(|closed| {
         shared.metrics.refused(closed.into());
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, RETRY_AFTER)],
-            "all lines are busy\n",
-        )
-            .into_response()
+        Rejection::Busy
     })?;
     let place = Arc::new(place);
     Ok(upgrade

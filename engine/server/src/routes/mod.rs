@@ -3,6 +3,7 @@
 mod health;
 mod media;
 mod origin;
+mod rejection;
 mod twilio;
 
 use axum::{

@@ -2,12 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::{
-    http::{HeaderMap, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderMap, Uri, header};
 use tracing::{debug, warn};
 
+use super::rejection::Rejection;
 use crate::{
     metrics::Refusal,
     signature::{SIGNATURE_HEADER, verify},
@@ -48,14 +46,14 @@ pub(super) fn public_url(
 ///
 /// # Errors
 ///
-/// The answer for a stranger.
+/// [`Rejection::Signature`].
 pub(super) fn check_signature(
     shared: &Shared,
     headers: &HeaderMap,
     scheme: Scheme,
     uri: &Uri,
     parameters: &[(String, String)],
-) -> Result<(), Response> {
+) -> Result<(), Rejection> {
     let Some(auth_token) = &shared.auth_token else {
         return Ok(());
     };
@@ -81,5 +79,5 @@ pub(super) fn check_signature(
              account's. More of these are only counted"
         );
     }
-    Err((StatusCode::FORBIDDEN, "the signature does not match\n").into_response())
+    Err(Rejection::Signature)
 }

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::{
     MEDIA_PATH, STATUS_PATH,
     origin::{Scheme, check_signature, public_url},
+    rejection::Rejection,
 };
 use crate::{
     admission::Closed,
@@ -46,7 +47,7 @@ const CALL_STATUSES: [&str; 9] = [
 pub(super) async fn voice(
     State(state): State<ServerState>,
     request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Rejection> {
     let shared = &*state.0;
     let (parts, _) = signed_form(shared, request).await?;
     let twiml = match shared.admission.issue(Instant::now()) {
@@ -70,7 +71,7 @@ pub(super) async fn voice(
 pub(super) async fn status(
     State(state): State<ServerState>,
     request: Request,
-) -> Result<StatusCode, Response> {
+) -> Result<StatusCode, Rejection> {
     let (_, form) = signed_form(&state.0, request).await?;
     let field = |name| {
         form.iter()
@@ -106,19 +107,18 @@ pub(super) async fn status(
 async fn signed_form(
     shared: &Shared,
     request: Request,
-) -> Result<(Parts, Vec<(String, String)>), Response> {
+) -> Result<(Parts, Vec<(String, String)>), Rejection> {
     let (parts, body) = request.into_parts();
     let form = read_form(body).await?;
     check_signature(shared, &parts.headers, Scheme::Http, &parts.uri, &form)?;
     Ok((parts, form))
 }
 
-async fn read_form(body: Body) -> Result<Vec<(String, String)>, Response> {
-    let refuse = |status: StatusCode| status.into_response();
+async fn read_form(body: Body) -> Result<Vec<(String, String)>, Rejection> {
     let bytes = timeout(FORM_TIMEOUT, to_bytes(body, MAX_FORM))
         .await
-        .map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?
-        .map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
+        .map_err(|_| Rejection::Slow)?
+        .map_err(|_| Rejection::Form)?;
     Ok(form_urlencoded::parse(&bytes).into_owned().collect())
 }
 

@@ -1,11 +1,14 @@
 //! A server on a free port, an HTTP client that shows everything, and a phone.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 use std::{net::SocketAddr, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use sidetone::Engine;
+use sidetone_codecs::g711::mulaw;
 use sidetone_server::{Config, RunningServer, Server, signature::sign};
 use sidetone_speech::{
     Secret,
@@ -21,13 +24,13 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest as _, http},
 };
 
-pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
-pub const PUBLIC_URL: &str = "https://voice.example.com";
-pub const STREAM: &str = "MZ00000000000000000000000000000001";
-pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub(crate) const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const PUBLIC_URL: &str = "https://voice.example.com";
+pub(crate) const STREAM: &str = "MZ00000000000000000000000000000001";
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
 /// Takes calls from anybody on a free port.
-pub fn insecure() -> Config {
+pub(crate) fn insecure() -> Config {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.insecure = true;
@@ -35,7 +38,7 @@ pub fn insecure() -> Config {
 }
 
 /// Checks signatures, behind a proxy that the tests play.
-pub fn secure() -> Config {
+pub(crate) fn secure() -> Config {
     let mut config = insecure();
     config.server.insecure = false;
     config.server.public_url = PUBLIC_URL.into();
@@ -44,7 +47,7 @@ pub fn secure() -> Config {
 }
 
 /// An engine whose services do as they are told.
-pub fn engine(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> Engine {
+pub(crate) fn engine(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> Engine {
     Engine::builder()
         .stt(Arc::new(stt))
         .llm(Arc::new(llm))
@@ -55,33 +58,33 @@ pub fn engine(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> Engine {
 }
 
 /// An engine for tests in which nobody talks.
-pub fn quiet_engine() -> Engine {
+pub(crate) fn quiet_engine() -> Engine {
     engine(FakeStt::new(), FakeLlm::new(), FakeTts::new())
 }
 
-pub async fn start(config: &Config) -> RunningServer {
+pub(crate) async fn start(config: &Config) -> RunningServer {
     Server::start(config, quiet_engine()).await.unwrap()
 }
 
 /// An HTTP answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// In lower case.
-    pub head: String,
-    pub body: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The single-use token in the TwiML.
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         let (_, rest) = self.body.split_once("name=\"token\" value=\"").unwrap();
         rest.split_once('"').unwrap().0
     }
 }
 
 /// Sends bytes and reads the answer to its end.
-pub async fn exchange(addr: SocketAddr, request: &str) -> Answer {
+pub(crate) async fn exchange(addr: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -95,13 +98,13 @@ pub async fn exchange(addr: SocketAddr, request: &str) -> Answer {
     }
 }
 
-pub async fn get(addr: SocketAddr, path: &str) -> Answer {
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
     exchange(addr, &request).await
 }
 
 /// Posts a form, signed with `auth_token`.
-pub async fn post(
+pub(crate) async fn post(
     addr: SocketAddr,
     path: &str,
     form: &[(&str, &str)],
@@ -127,7 +130,7 @@ pub async fn post(
 }
 
 /// What Twilio posts when a call comes in.
-pub const INCOMING: [(&str, &str); 4] = [
+pub(crate) const INCOMING: [(&str, &str); 4] = [
     ("CallSid", "CA00000000000000000000000000000001"),
     ("AccountSid", ACCOUNT),
     ("From", "+14155550123"),
@@ -135,7 +138,7 @@ pub const INCOMING: [(&str, &str); 4] = [
 ];
 
 /// A phone on the media stream's WebSocket.
-pub struct Phone {
+pub(crate) struct Phone {
     socket: WebSocketStream<TcpStream>,
     sequence: u64,
     chunk: u64,
@@ -147,7 +150,7 @@ impl Phone {
     /// # Errors
     ///
     /// The answer that is no WebSocket.
-    pub async fn connect(
+    pub(crate) async fn connect(
         addr: SocketAddr,
         auth_token: Option<&str>,
     ) -> Result<Self, http::Response<Option<Vec<u8>>>> {
@@ -173,7 +176,7 @@ impl Phone {
     }
 
     /// Calls as Twilio does: the webhook, the socket, the start of the stream.
-    pub async fn call(addr: SocketAddr, auth_token: Option<&str>) -> Self {
+    pub(crate) async fn call(addr: SocketAddr, auth_token: Option<&str>) -> Self {
         let answer = post(addr, "/twilio/voice", &INCOMING, auth_token).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let mut phone = Self::connect(addr, auth_token).await.unwrap();
@@ -182,7 +185,7 @@ impl Phone {
     }
 
     /// Starts the stream, with the webhook's token.
-    pub async fn start(&mut self, token: Option<&str>) {
+    pub(crate) async fn start(&mut self, token: Option<&str>) {
         let mut parameters = json!({});
         if let Some(token) = token {
             parameters["token"] = token.into();
@@ -205,24 +208,24 @@ impl Phone {
     }
 
     /// Sends an event of the stream with its sequence number.
-    pub async fn send(&mut self, mut event: Value) {
+    pub(crate) async fn send(&mut self, mut event: Value) {
         self.sequence += 1;
         event["sequenceNumber"] = self.sequence.to_string().into();
         self.text(&event.to_string()).await;
     }
 
     /// Sends a text message as it is.
-    pub async fn text(&mut self, text: &str) {
+    pub(crate) async fn text(&mut self, text: &str) {
         self.message(Message::text(text)).await;
     }
 
     /// Sends a message as it is.
-    pub async fn message(&mut self, message: Message) {
+    pub(crate) async fn message(&mut self, message: Message) {
         self.socket.send(message).await.unwrap();
     }
 
     /// Sends 20 ms of audio.
-    pub async fn media(&mut self, payload: &str) {
+    pub(crate) async fn media(&mut self, payload: &str) {
         let (chunk, timestamp) = (self.chunk + 1, self.chunk * 20);
         self.chunk = chunk;
         self.send(json!({
@@ -238,14 +241,43 @@ impl Phone {
         .await;
     }
 
+    /// Sends a tone.
+    pub(crate) async fn speak(&mut self, ms: u32) {
+        for frame in 0..ms / 20 {
+            let samples: Vec<i16> = (0..160)
+                .map(|n| {
+                    let t = f64::from(frame * 160 + n) / 8_000.0;
+                    #[expect(clippy::cast_possible_truncation, reason = "within 16 bits")]
+                    {
+                        ((t * 440.0 * std::f64::consts::TAU).sin() * 12_000.0) as i16
+                    }
+                })
+                .collect();
+            self.audio(&samples).await;
+        }
+    }
+
+    /// Sends silence.
+    pub(crate) async fn pause(&mut self, ms: u32) {
+        for _ in 0..ms / 20 {
+            self.audio(&[0; 160]).await;
+        }
+    }
+
+    async fn audio(&mut self, samples: &[i16]) {
+        let mut codes = Vec::new();
+        mulaw::encode_append(samples, &mut codes);
+        self.media(&STANDARD.encode(codes)).await;
+    }
+
     /// Says that everything up to the mark `name` was played.
-    pub async fn mark(&mut self, name: &str) {
+    pub(crate) async fn mark(&mut self, name: &str) {
         let event = json!({"event": "mark", "streamSid": STREAM, "mark": {"name": name}});
         self.send(event).await;
     }
 
     /// Hangs up as Twilio says it.
-    pub async fn hang_up(&mut self) {
+    pub(crate) async fn hang_up(&mut self) {
         self.send(json!({"event": "stop", "streamSid": STREAM, "stop": {
             "accountSid": ACCOUNT, "callSid": "CA00000000000000000000000000000001",
         }}))
@@ -253,7 +285,7 @@ impl Phone {
     }
 
     /// The next event from the engine; `None` once it has closed the socket.
-    pub async fn event(&mut self) -> Option<Value> {
+    pub(crate) async fn event(&mut self) -> Option<Value> {
         loop {
             match self.socket.next().await? {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
@@ -264,7 +296,7 @@ impl Phone {
     }
 
     /// Reads until the engine closes the socket.
-    pub async fn closed(mut self) {
+    pub(crate) async fn closed(mut self) {
         while self.event().await.is_some() {}
     }
 }
