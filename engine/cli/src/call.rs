@@ -158,7 +158,7 @@ pub async fn run(args: CallArgs) -> Result<(), Box<dyn Error>> {
     let view = View::new(&script, args.marks);
     let keep = args.save.is_some();
     let report = phone::call(&target, Arc::clone(&script), identity, keep, |at, sight| {
-        view.sight(at, sight)
+        view.sight(at, sight);
     })
     .await?;
     view::summary(&report);
