@@ -34,6 +34,16 @@ pub struct AgentConfig {
     pub instructions: String,
     /// The language of the call, an ISO 639-1 code. Default: `en`.
     pub language: String,
+    /// Whether the recogniser finds out which language the caller speaks, in place of expecting
+    /// `language`; the agent speaks `language` all the same. Default: false.
+    pub detect_language: bool,
+}
+
+impl AgentConfig {
+    /// The language to expect of the caller; `None`: the recogniser finds out.
+    pub(crate) fn caller_language(&self) -> Option<String> {
+        (!self.detect_language).then(|| self.language.clone())
+    }
 }
 
 impl Default for AgentConfig {
@@ -42,6 +52,7 @@ impl Default for AgentConfig {
             greeting: String::new(),
             instructions: String::new(),
             language: "en".into(),
+            detect_language: false,
         }
     }
 }

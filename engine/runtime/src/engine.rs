@@ -265,6 +265,23 @@ impl EngineBuilder {
             llm: self.llm.ok_or(BuildError::Missing { part: "llm" })?,
             tts: self.tts.ok_or(BuildError::Missing { part: "tts" })?,
         };
+        let can = services.stt.capabilities();
+        for (key, wanted, can) in [
+            (
+                "stt.partial_interval_ms",
+                self.config.partials.interval_ms > 0,
+                can.partials,
+            ),
+            (
+                "agent.detect_language",
+                self.config.agent.detect_language,
+                can.detects_language,
+            ),
+        ] {
+            if wanted && !can {
+                return Err(BuildError::Unsupported { key });
+            }
+        }
         let shared = Shared {
             config: Arc::new(self.config),
             limits: self.limits,
@@ -305,6 +322,12 @@ pub enum BuildError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A setting asks for what the recogniser cannot do.
+    #[error("`{key}` is set, but this speech recogniser (or its model) cannot do that")]
+    Unsupported {
+        /// The setting, `section.key`.
+        key: &'static str,
+    },
 }
 
 /// Some services cannot be used right now.

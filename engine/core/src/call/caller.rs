@@ -113,7 +113,7 @@ impl Call {
                 purpose: SttPurpose::Final,
                 audio,
                 rate: talk.hearing.rate(),
-                language: Some(self.config.agent.language.clone()),
+                language: self.config.agent.caller_language(),
             }),
             out,
         );
@@ -141,7 +141,7 @@ impl Call {
                 purpose: SttPurpose::Partial,
                 audio: talk.hearing.utterance(),
                 rate: talk.hearing.rate(),
-                language: Some(self.config.agent.language.clone()),
+                language: self.config.agent.caller_language(),
             }),
             out,
         );
