@@ -28,13 +28,12 @@ impl Call {
         };
         talk.latest_audio = self.now;
         let audible = talk.playout.is_audible(self.now);
-        let frame = talk.hearing.frame();
         let next = TurnId(self.turns + 1);
         // A message holds a few frames; the last change is the one that stands, except that a
         // turn which ends and begins in the same message does both.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
-        talk.hearing.push(pcm, |probability| {
-            if let Some(change) = turn.frame(probability, frame, audible, next) {
+        talk.hearing.push(pcm, |frame| {
+            if let Some(change) = turn.frame(frame, audible, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }
