@@ -95,13 +95,13 @@ impl Playout {
         }
     }
 
-    /// The following audio says `text`.
-    pub(crate) fn begin(&mut self, text: String, words: Words) {
-        self.ledger.open(text, words, self.queued);
+    /// The following audio says `words`.
+    pub(crate) fn begin(&mut self, words: Words) {
+        self.ledger.open(words, self.queued);
         self.supply = Supply::Open;
     }
 
-    /// Queues audio of the text that began.
+    /// Queues audio of the words that began.
     pub(crate) fn push(&mut self, pcm: &[i16], rate: SampleRate) -> Result<(), ResampleError> {
         if self
             .resampler
@@ -117,13 +117,13 @@ impl Playout {
         Ok(())
     }
 
-    /// The text that began has all its audio.
+    /// The words that began have all their audio.
     pub(crate) fn complete(&mut self) {
         self.flush();
         self.ledger.complete();
     }
 
-    /// The text that began gets no more audio: what there is of it will be heard.
+    /// The words that began get no more audio: what there is of it will be heard.
     pub(crate) fn abort(&mut self) {
         if self.supply == Supply::Flushed {
             return;
@@ -134,24 +134,24 @@ impl Playout {
         }
     }
 
-    /// Queues `text` with audio that is there already.
-    pub(crate) fn play(&mut self, text: &str, pcm: &[i16], words: Words) {
-        self.begin(text.to_owned(), words);
+    /// Queues `words` with audio that is there already: 8 kHz.
+    pub(crate) fn play(&mut self, words: Words, pcm: &[i16]) {
+        self.begin(words);
         self.push(pcm, SampleRate::HZ_8000)
             .expect("8 kHz is resampled to every leg's rate");
         self.complete();
     }
 
-    /// Queues audio that bridges a wait, in front of a text that has begun but has no audio yet.
-    pub(crate) fn interject(&mut self, text: &str, pcm: &[i16]) {
+    /// Queues audio that bridges a wait, in front of words that have begun but have no audio yet.
+    pub(crate) fn interject(&mut self, pcm: &[i16]) {
         let waiting = if self.supply == Supply::Open {
             self.ledger.withdraw()
         } else {
             None
         };
-        self.play(text, pcm, Words::Filler);
-        if let Some(text) = waiting {
-            self.begin(text, Words::Said);
+        self.play(Words::Filler, pcm);
+        if let Some(words) = waiting {
+            self.begin(words);
         }
     }
 
@@ -216,15 +216,20 @@ impl Playout {
     /// Forgets everything the caller has not heard, and empties the leg's buffer if it may hold
     /// any of it. Returns what was heard and what was not.
     pub(crate) fn clear(&mut self, now: CallTime, out: &mut Vec<Output>) -> Cut {
-        let heard = self.heard(now);
         if self.in_leg(now) {
             out.push(Output::Leg(Outbound::Clear));
         }
-        let cut = self.ledger.cut(heard);
+        let cut = self.cut(now);
         self.queue.clear();
         self.next_epoch();
         self.play_end = now;
         cut
+    }
+
+    /// What the caller has heard and what they have not; forgets the words, not their audio.
+    pub(crate) fn cut(&mut self, now: CallTime) -> Cut {
+        let heard = self.heard(now);
+        self.ledger.cut(heard)
     }
 
     /// All of it was heard, or will be: takes what was said.
@@ -372,12 +377,17 @@ fn parse_mark(name: &str) -> Option<(u32, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Piece;
 
     const RATE: SampleRate = SampleRate::HZ_8000;
     const GRACE: Duration = Duration::from_secs(1);
 
     fn playout() -> Playout {
         Playout::new(LegFormat::MULAW_8000, &PlayoutConfig::default(), GRACE)
+    }
+
+    fn said(text: &str) -> Words {
+        Words::Said(Piece::Sentence(text.to_owned()))
     }
 
     fn at(ms: u64) -> CallTime {
@@ -406,7 +416,7 @@ mod tests {
     #[test]
     fn sends_up_to_the_lead_and_goes_on_when_there_is_room() {
         let mut playout = playout();
-        playout.play("long", &audio(5_000), Words::Said);
+        playout.play(said("long"), &audio(5_000));
         let (media, marks) = pump(&mut playout, 0);
         assert_eq!((media, marks.len()), (vec![200; 10], 10));
         assert_eq!(playout.send_deadline(), Some(at(200)));
@@ -417,7 +427,7 @@ mod tests {
     #[test]
     fn the_first_audio_does_not_wait_for_a_whole_chunk() {
         let mut playout = playout();
-        playout.begin("first".into(), Words::Said);
+        playout.begin(said("first"));
         playout.push(&audio(20), RATE).unwrap();
         assert_eq!(pump(&mut playout, 0), (vec![20], vec![]));
         playout.push(&audio(500), RATE).unwrap();
@@ -429,7 +439,7 @@ mod tests {
     #[test]
     fn a_rest_waits_for_more_while_it_cannot_be_missed() {
         let mut playout = playout();
-        playout.begin("first".into(), Words::Said);
+        playout.begin(said("first"));
         playout.push(&audio(1_000), RATE).unwrap();
         pump(&mut playout, 0);
         playout.push(&audio(50), RATE).unwrap();
@@ -445,7 +455,7 @@ mod tests {
     #[test]
     fn a_mark_says_how_far_the_leg_got() {
         let mut playout = playout();
-        playout.play("two words", &audio(1_800), Words::Said);
+        playout.play(said("two words"), &audio(1_800));
         let (_, marks) = pump(&mut playout, 0);
         // The leg began to play 300 ms late: its first mark comes at 500 ms.
         assert_eq!(playout.mark_returned(at(500), &marks[0]), MarkReturn::Heard);
@@ -457,7 +467,7 @@ mod tests {
     #[test]
     fn what_the_clock_says_never_passes_a_mark_that_is_still_out() {
         let mut playout = playout();
-        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        playout.play(said("one two three four five six"), &audio(2_700));
         pump(&mut playout, 0);
         let cut = playout.clear(at(1_500), &mut Vec::new());
         assert_eq!(cut.heard, "", "not even the mark at 200 ms came back");
@@ -466,7 +476,7 @@ mod tests {
     #[test]
     fn a_lost_mark_is_given_up_and_the_clock_counts() {
         let mut playout = playout();
-        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        playout.play(said("one two three four five six"), &audio(2_700));
         pump(&mut playout, 0);
         assert_eq!(playout.mark_deadline(), Some(at(1_200)));
         for ms in [1_200, 1_400, 1_500] {
@@ -482,12 +492,12 @@ mod tests {
     #[test]
     fn after_a_clear_marks_are_stale_and_positions_begin_anew() {
         let mut playout = playout();
-        playout.play("one two three", &audio(1_300), Words::Said);
+        playout.play(said("one two three"), &audio(1_300));
         let (_, marks) = pump(&mut playout, 0);
         let mut out = Vec::new();
         let cut = playout.clear(at(100), &mut out);
         assert_eq!(out, [Output::Leg(Outbound::Clear)]);
-        assert_eq!(cut.unheard, ["one two three"]);
+        assert_eq!(cut.unheard, [Piece::Sentence("one two three".into())]);
         for mark in &marks {
             assert_eq!(playout.mark_returned(at(150), mark), MarkReturn::Stale);
         }
@@ -497,7 +507,7 @@ mod tests {
         );
         assert_eq!(playout.mark_returned(at(150), "hello"), MarkReturn::Foreign);
         assert!(playout.is_drained(at(150)));
-        playout.play("again", &audio(200), Words::Said);
+        playout.play(said("again"), &audio(200));
         let (media, again) = pump(&mut playout, 200);
         assert_eq!(media, [200]);
         assert!(!marks.contains(&again[0]));
@@ -506,7 +516,7 @@ mod tests {
     #[test]
     fn nothing_is_cleared_where_nothing_can_be_heard() {
         let mut playout = playout();
-        playout.play("prepared", &audio(400), Words::Said);
+        playout.play(said("prepared"), &audio(400));
         let mut out = Vec::new();
         playout.clear(at(10), &mut out);
         assert_eq!(out, []);
@@ -515,8 +525,8 @@ mod tests {
     #[test]
     fn filler_goes_in_front_of_a_sentence_that_has_no_audio_yet() {
         let mut playout = playout();
-        playout.begin("the answer".into(), Words::Said);
-        playout.interject("one moment", &audio(200));
+        playout.begin(said("the answer"));
+        playout.interject(&audio(200));
         playout.push(&audio(400), RATE).unwrap();
         playout.complete();
         assert_eq!(pump(&mut playout, 0).0, [200, 200, 200]);

@@ -308,7 +308,7 @@ impl Call {
 }
 
 impl Talk {
-    fn stop_partial(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn stop_partial(&mut self, out: &mut Vec<Output>) {
         if let Partial::Asked { job, .. } = std::mem::replace(&mut self.partial, Partial::Off) {
             out.push(Output::Cancel(job));
         }

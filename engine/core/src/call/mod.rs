@@ -10,7 +10,7 @@
 mod agent;
 mod caller;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     config::CallConfig,
@@ -47,6 +47,8 @@ pub struct Call {
     turns: u32,
     jobs: u64,
     conversation: Vec<Message>,
+    /// What the program wants said and nobody began to say yet.
+    announcements: VecDeque<String>,
     pcm: Vec<i16>,
 }
 
@@ -121,6 +123,7 @@ impl Call {
             turns: 0,
             jobs: 0,
             conversation,
+            announcements: VecDeque::new(),
             pcm: Vec::new(),
         }
     }
@@ -237,8 +240,11 @@ impl Call {
             stream_id: start.stream_id,
             provider_call_id: start.call_id,
         }));
-        let greeting = self.config.agent.greeting.clone();
-        self.say(&greeting);
+        let config = self.config.clone();
+        if agent::has_words(&config.agent.greeting) {
+            let turn = self.next_turn();
+            self.set_reply(Reply::of_text(turn, &config.agent.greeting));
+        }
     }
 
     fn mark(&mut self, name: &str, out: &mut Vec<Output>) {
@@ -275,7 +281,7 @@ impl Call {
 
     fn command(&mut self, command: Command, out: &mut Vec<Output>) {
         match command {
-            Command::Say { text } => self.say(&text),
+            Command::Say { text } => self.say(text),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
@@ -316,25 +322,25 @@ impl Call {
     /// Does what the state calls for, whatever led to it.
     fn settle(&mut self, out: &mut Vec<Output>) {
         self.take_words(out);
-        self.begin_or_release_reply(out);
-        self.speak(out);
+        self.release_reply();
         self.finish_reply(out);
+        self.begin_reply(out);
+        self.speak(out);
     }
 
     /// The call is over: stops everything, and says why.
     fn end(&mut self, reason: EndReason, out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            let cut = talk.playout.cut(self.now);
+            self.cut_reply(&cut, out);
+        }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Connecting { .. } => {}
             Phase::Talking(mut talk) => {
                 self.counters.media_out = talk.playout.media_sent();
-                let partial = match talk.partial {
-                    Partial::Asked { job, .. } => Some(job),
-                    Partial::Off | Partial::Due { .. } => None,
-                };
-                let reply = talk.reply.iter().flat_map(Reply::jobs);
-                let running = talk.transcripts.abandon().chain(partial).chain(reply);
-                out.extend(running.map(Output::Cancel));
+                talk.stop_partial(out);
+                out.extend(talk.transcripts.abandon().map(Output::Cancel));
             }
         }
         let counters = self.counters.clone();
@@ -412,6 +418,11 @@ impl Talk {
     /// The caller speaks or presses keys.
     fn caller_has_floor(&self) -> bool {
         self.turn.current().is_some() || self.keypad.is_pressing()
+    }
+
+    /// The caller has said everything, and it was understood.
+    fn is_agents_turn(&self) -> bool {
+        !self.caller_has_floor() && self.transcripts.is_empty()
     }
 
     /// What is queued may not be sent: the caller has the floor.

@@ -1,0 +1,164 @@
+//! Things that happen at the wrong moment, twice, or not at all.
+
+mod sim;
+
+use sidetone_core::{
+    config::CallConfig,
+    dialect::Inbound,
+    event::{CallEvent, EndReason},
+    io::Command,
+    job::{FailureKind, JobFailure, SttEvent, TtsEvent},
+};
+use sim::{Behaviour, World, always, by_hand::ByHand, coughs, says};
+
+fn says_at(at_ms: u64, text: &str) -> (u64, Command) {
+    (at_ms, Command::Say { text: text.into() })
+}
+
+fn hangs_up_at(at_ms: u64, farewell: &str) -> (u64, Command) {
+    let farewell = Some(farewell.into());
+    (at_ms, Command::HangUp { farewell })
+}
+
+#[test]
+fn what_the_program_says_is_said_whenever_it_says_so() {
+    for at_ms in (100..9_000).step_by(70) {
+        let mut world = World {
+            sounds: vec![says(1_000, 800, "a question"), says(5_000, 800, "wait")],
+            stt: always(Behaviour::After(300)),
+            llm: always(Behaviour::Trickles(60)),
+            tts: always(Behaviour::After(300)),
+            commands: vec![says_at(at_ms, "A notice.")],
+            ..World::default()
+        };
+        world.answer = Box::new(|_| ("Here is an answer. It has two sentences.".into(), false));
+        let run = world.run();
+        let lines = run.lines();
+        let begun = lines.iter().any(|l| l.contains("notice"))
+            || run.interruptions().iter().any(|(at, _)| *at > at_ms);
+        assert!(begun, "said at {at_ms}: {lines:?}");
+        for line in &lines {
+            let is_within = line.contains("answer. A notice. It");
+            assert!(!is_within, "said at {at_ms}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_farewell_that_was_ordered_is_said_whoever_speaks() {
+    for speaks_ms in (2_000..4_400).step_by(60) {
+        let mut world = World::with_phrases();
+        world.sounds = vec![says(speaks_ms, 700, "but wait")];
+        world.tts = always(Behaviour::After(700));
+        world.stt = always(Behaviour::FailsAfter(900));
+        world.commands = vec![hangs_up_at(3_000, "Goodbye for now.")];
+        let run = world.run();
+        let (at_ms, reason) = run.ended.expect("the call ends");
+        assert_eq!(reason, EndReason::Commanded, "spoke at {speaks_ms}");
+        assert!(at_ms < 6_000, "spoke at {speaks_ms}, ended at {at_ms}");
+        let lines = run.lines();
+        let last = lines.last().map(String::as_str);
+        assert_eq!(last, Some("Agent: Goodbye for now."), "at {speaks_ms}");
+    }
+}
+
+#[test]
+fn every_turn_of_the_agent_is_told_from_its_first_sound_to_its_end() {
+    let mut world = World::with_phrases();
+    world.config.agent.greeting = "Good morning. What can I do for you today?".into();
+    world.sounds = vec![
+        coughs(1_000, 250),
+        says(4_500, 600, "one"),
+        says(8_000, 600, "two"),
+        says(12_000, 600, "three"),
+    ];
+    world.tts = always(Behaviour::After(200));
+    world.llm = always(Behaviour::FailsAfter(100));
+    let run = world.run();
+    assert_eq!(run.ended.unwrap().1, EndReason::ServicesFailed);
+    let told = run.all(|event| match event {
+        CallEvent::AgentSpeaking { turn } => Some((*turn, "speaks")),
+        CallEvent::AgentInterrupted { turn, .. } => Some((*turn, "interrupted")),
+        CallEvent::AgentResumed { turn } => Some((*turn, "resumed")),
+        CallEvent::AgentFinished { turn, .. } => Some((*turn, "finished")),
+        _ => None,
+    });
+    let told: Vec<(u32, &str)> = told.into_iter().map(|(_, (t, s))| (t.0, s)).collect();
+    let expected = [
+        (1, "speaks"),
+        (1, "interrupted"),
+        (1, "resumed"),
+        (1, "finished"),
+        (4, "speaks"),
+        (4, "finished"),
+        (6, "speaks"),
+        (6, "finished"),
+        (8, "speaks"),
+        (8, "finished"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_resumed_turn_that_is_held_again_is_told_to_resume_once() {
+    let mut call = ByHand::started(CallConfig::default());
+    call.say("One two three four five six seven.");
+    call.voice(2_000);
+    call.silence(500);
+    call.turn();
+    call.transcript("");
+    // The rest is asked for, but the voice has not answered when the caller coughs again.
+    call.turn();
+    call.transcript("");
+    call.voice(1_500);
+    let resumed = |e: &&&CallEvent| matches!(e, CallEvent::AgentResumed { .. });
+    assert_eq!(call.events().iter().filter(resumed).count(), 1);
+}
+
+#[test]
+fn an_answer_right_after_the_last_word_interrupts_nothing() {
+    // 480 ms of sound, and then silence that belongs to the sentence.
+    let mut call = ByHand::started(CallConfig::default());
+    call.say("All done.");
+    call.audio(480);
+    let samples = vec![0; 8_000];
+    let rate = sidetone_codecs::SampleRate::HZ_8000;
+    call.news(call.tts(), TtsEvent::Audio { samples, rate });
+    call.news(call.tts(), TtsEvent::Done);
+    call.silence(600);
+    for mark in call.marks().into_iter().take(3) {
+        call.leg(Inbound::Mark { name: mark.into() });
+    }
+    call.turn();
+    call.transcript("Thank you.");
+    let interrupted = |e: &&CallEvent| matches!(e, CallEvent::AgentInterrupted { .. });
+    assert!(!call.events().iter().any(interrupted));
+    assert_eq!(call.lines(), ["Agent: All done.", "Caller: Thank you."]);
+    assert_eq!(call.call.counters().interruptions, 0);
+}
+
+#[test]
+fn an_apology_that_a_cough_interrupts_needs_no_voice_to_go_on() {
+    let mut world = World::with_phrases();
+    world.sounds = vec![says(1_000, 600, "hello"), coughs(2_200, 250)];
+    world.tts = always(Behaviour::FailsAfter(100));
+    let run = world.run();
+    assert_eq!(run.tts_jobs.len(), 1);
+    assert!(run.finished()[0].1.ends_with("Sorry."));
+}
+
+#[test]
+fn a_recogniser_that_fails_for_two_turns_at_once_is_excused_once() {
+    let mut config = World::with_phrases().config;
+    config.endpointing.silence_ms = 200;
+    let mut call = ByHand::started(config);
+    call.turn();
+    let first = call.stt();
+    call.turn();
+    let failure = || JobFailure::new(FailureKind::Unavailable, "simulated");
+    call.news(first, SttEvent::Failed(failure()));
+    call.silence(100);
+    call.news(call.stt(), SttEvent::Failed(failure()));
+    call.silence(4_000);
+    assert_eq!(call.sent_ms(), 600, "one apology");
+}
