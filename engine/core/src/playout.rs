@@ -222,7 +222,7 @@ impl Playout {
         let cut = self.cut(now);
         self.queue.clear();
         self.next_epoch();
-        self.play_end = now;
+        self.play_end = self.play_end.min(now);
         cut
     }
 
@@ -251,9 +251,14 @@ impl Playout {
             .is_some_and(|position| self.sent > position)
     }
 
-    /// Whether the leg may still be playing, or there is more to send.
-    pub(crate) fn is_audible(&self, now: CallTime) -> bool {
-        !self.queue.is_empty() || self.in_leg(now)
+    /// There is audio that was not sent yet.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether the leg may still be playing.
+    pub(crate) fn in_leg(&self, now: CallTime) -> bool {
+        !self.marks.is_empty() || self.play_end > now
     }
 
     /// Everything queued was sent, and played or given up.
@@ -302,10 +307,9 @@ impl Playout {
         Some(played.max(mark.sent_at) + self.mark_grace)
     }
 
-    /// When the last audio will have been played although no mark is pending.
+    /// When what was sent will have been played although no mark is pending.
     pub(crate) fn drain_deadline(&self, now: CallTime) -> Option<CallTime> {
-        (self.queue.is_empty() && self.marks.is_empty() && self.play_end > now)
-            .then_some(self.play_end)
+        (self.marks.is_empty() && self.play_end > now).then_some(self.play_end)
     }
 
     fn enqueue(&mut self) {
@@ -348,10 +352,6 @@ impl Playout {
     /// How much was sent and is not played yet.
     fn lead(&self, now: CallTime) -> Duration {
         self.play_end.since(now)
-    }
-
-    fn in_leg(&self, now: CallTime) -> bool {
-        !self.marks.is_empty() || self.play_end > now
     }
 
     /// How much of this epoch the caller has heard: what the clock says, but never past a mark

@@ -164,7 +164,7 @@ impl Reply {
 
     /// The voice works on it as `id`.
     pub(crate) fn is_voiced_by(&self, id: JobId) -> bool {
-        matches!(self.voice, Voice::Asked { job, .. } | Voice::Speaking { job, .. } if job == id)
+        self.voice_job() == Some(id)
     }
 
     /// A sentence is ready for the voice.
@@ -248,10 +248,14 @@ impl Reply {
             Text::Writing { job, .. } => Some(job),
             Text::Written => None,
         };
-        let tts = match self.voice {
+        llm.into_iter().chain(self.voice_job())
+    }
+
+    /// The job of the voice.
+    pub(crate) fn voice_job(&self) -> Option<JobId> {
+        match self.voice {
             Voice::Asked { job, .. } | Voice::Speaking { job, .. } => Some(job),
             Voice::Idle => None,
-        };
-        llm.into_iter().chain(tts)
+        }
     }
 }

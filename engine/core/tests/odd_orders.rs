@@ -45,6 +45,17 @@ fn what_the_program_says_is_said_whenever_it_says_so() {
 }
 
 #[test]
+fn what_the_program_says_needs_no_excuse_for_the_silence_before() {
+    let mut world = World::with_phrases();
+    world.commands = vec![says_at(9_000, "A notice.")];
+    world.tts = always(Behaviour::After(300));
+    let [(from_ms, to_ms)] = world.run().audible()[..] else {
+        panic!("one sentence is heard")
+    };
+    assert_eq!((from_ms, to_ms - from_ms), (9_300, 539), "no filler");
+}
+
+#[test]
 fn a_farewell_that_was_ordered_is_said_whoever_speaks() {
     for speaks_ms in (2_000..4_400).step_by(60) {
         let mut world = World::with_phrases();
@@ -60,6 +71,36 @@ fn a_farewell_that_was_ordered_is_said_whoever_speaks() {
         let last = lines.last().map(String::as_str);
         assert_eq!(last, Some("Agent: Goodbye for now."), "at {speaks_ms}");
     }
+}
+
+#[test]
+fn a_caller_who_coughs_before_a_prepared_answer_is_not_left_in_silence() {
+    // The cough's transcript never comes; the answer's audio may be there by then.
+    for cough_ms in (1_900..4_000).step_by(100) {
+        let mut world = World::with_phrases();
+        world.sounds = vec![says(1_000, 600, "hello"), coughs(cough_ms, 200)];
+        world.llm = always(Behaviour::After(900));
+        world.tts = Box::new(|n| Behaviour::After(if n == 0 { 1_200 } else { 100 }));
+        world.stt = Box::new(|n| match n {
+            0 => Behaviour::After(100),
+            _ => Behaviour::Silent,
+        });
+        let run = world.run();
+        let silence = run.longest_silence_ms(cough_ms + 200, 12_000);
+        assert!(silence <= 4_000, "cough at {cough_ms}: {silence} ms");
+    }
+}
+
+#[test]
+fn a_caller_who_interrupts_and_is_understood_late_is_not_left_in_silence() {
+    let mut world = World::with_phrases();
+    world.config.agent.greeting = "Good morning. What can I do for you today?".into();
+    world.sounds = vec![says(1_000, 600, "never mind that")];
+    world.stt = always(Behaviour::After(3_000));
+    world.llm = always(Behaviour::After(3_000));
+    let run = world.run();
+    let silence = run.longest_silence_ms(1_600, 9_000);
+    assert!(silence <= 4_000, "{silence} ms");
 }
 
 #[test]

@@ -38,9 +38,7 @@ impl Call {
         let Some(reply) = &mut talk.reply else { return };
         // What is prepared and was not sent yet waits for what the caller says.
         let Some(cut) = cut else { return reply.hold() };
-        if let Voice::Asked { job, .. } | Voice::Speaking { job, .. } = reply.voice {
-            out.push(Output::Cancel(job));
-        }
+        out.extend(reply.voice_job().map(Output::Cancel));
         let delivery = reply.delivery;
         reply.rewind(cut);
         if !words_sent {
@@ -147,6 +145,8 @@ impl Call {
             };
             Self::start_job(Job::Llm(job), out);
         } else if let Some(text) = self.announcements.pop_front() {
+            // Nobody waited for it before.
+            talk.quiet_since = now;
             let turn = self.next_turn();
             self.set_reply(Reply::announcing(turn, text));
         }
@@ -351,7 +351,11 @@ impl Call {
     }
 
     pub(super) fn tts_timed_out(&mut self, out: &mut Vec<Output>) {
-        let failure = timed_out("speech synthesis", self.config.patience.service);
+        self.tts_stalled(self.config.patience.service, out);
+    }
+
+    fn tts_stalled(&mut self, patience: Duration, out: &mut Vec<Output>) {
+        let failure = timed_out("speech synthesis", patience);
         self.service_failed(Service::Tts, failure, out);
     }
 
@@ -362,13 +366,15 @@ impl Call {
             return;
         };
         talk.quiet_since = now;
-        if let Some(Reply {
-            voice: Voice::Speaking { .. },
-            ..
-        }) = &talk.reply
-        {
-            // A voice that stops in the middle of a sentence is not waited for.
-            return self.tts_timed_out(out);
+        if let Some(reply) = &mut talk.reply {
+            if reply.is_held() && talk.playout.has_queued() {
+                // The filler goes before what is prepared and may not be sent: that is made anew.
+                out.extend(reply.voice_job().map(Output::Cancel));
+                reply.rewind(talk.playout.clear(now, out));
+            } else if let Voice::Speaking { .. } = reply.voice {
+                // A voice that stops in the middle of a sentence is not waited for.
+                return self.tts_stalled(self.config.patience.hold, out);
+            }
         }
         // The sentence that was asked for keeps its place behind the filler.
         talk.playout.interject(&self.config.phrases.hold.audio);

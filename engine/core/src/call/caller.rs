@@ -27,7 +27,7 @@ impl Call {
             return;
         };
         talk.latest_audio = self.now;
-        let audible = talk.playout.is_audible(self.now);
+        let audible = talk.is_audible(self.now);
         let frame = talk.hearing.frame();
         let next = TurnId(self.turns + 1);
         // A message holds a few frames; the last change is the one that stands, except that a

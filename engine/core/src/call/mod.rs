@@ -410,8 +410,8 @@ impl Talk {
         }
         if !self.is_gated() {
             earliest.consider(Timer::Playout, self.playout.send_deadline());
-            earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         }
+        earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         earliest.consider(Timer::Mark, self.playout.mark_deadline());
     }
 
@@ -430,11 +430,16 @@ impl Talk {
         self.reply.as_ref().is_some_and(Reply::is_held)
     }
 
+    /// The caller hears the agent, or is about to in this step.
+    fn is_audible(&self, now: CallTime) -> bool {
+        self.playout.in_leg(now) || (self.playout.has_queued() && !self.is_gated())
+    }
+
     /// The caller has said something, or the agent has begun to, and nothing is to be heard.
     fn waits(&self, now: CallTime) -> bool {
         let answer_due =
             self.reply.is_some() || self.owed.is_some() || !self.transcripts.is_empty();
-        answer_due && !self.caller_has_floor() && !self.playout.is_audible(now)
+        answer_due && !self.caller_has_floor() && !self.is_audible(now)
     }
 }
 
