@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::config::Phrase;
+use crate::{config::Phrase, sentence::has_words};
 
 /// Below this level a sample at the edge of a sentence is silence: about −46 dBFS.
 const VOICED: u16 = 160;
@@ -92,13 +92,6 @@ impl Ledger {
         self.segments.pop().map(|segment| segment.words)
     }
 
-    /// Nothing was queued for the newest segment yet.
-    pub(crate) fn newest_is_empty(&self) -> bool {
-        self.segments
-            .last()
-            .is_some_and(|segment| segment.audio.is_empty())
-    }
-
     /// Where the first words that are no filler begin, if any were queued.
     pub(crate) fn first_words(&self) -> Option<u64> {
         let mut said = self
@@ -106,6 +99,12 @@ impl Ledger {
             .iter()
             .filter(|segment| matches!(segment.words, Words::Said(_)));
         said.next().map(|segment| segment.audio.start)
+    }
+
+    /// How many samples were queued for the newest segment.
+    pub(crate) fn newest_len(&self) -> u64 {
+        let newest = self.segments.last();
+        newest.map_or(0, |segment| segment.audio.end - segment.audio.start)
     }
 
     /// `samples` were queued for the newest segment.
@@ -187,6 +186,10 @@ impl Segment {
             }
         }
         let (heard, unheard) = text.split_at(heard_bytes);
+        if !has_words(unheard) {
+            // A mark that stands alone, as before a French `!`, is no sound that is missed.
+            return (text, "");
+        }
         (heard, unheard.trim_start())
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Playout {
     marked: u64,
     /// When the leg will have played all that was sent.
     play_end: CallTime,
+    /// The same if every message reached it at once: no leg plays faster.
+    play_end_at_best: CallTime,
     marks: VecDeque<PendingMark>,
     media_sent: u64,
 }
@@ -90,6 +92,7 @@ impl Playout {
             sent: 0,
             marked: 0,
             play_end: CallTime::ZERO,
+            play_end_at_best: CallTime::ZERO,
             marks: VecDeque::new(),
             media_sent: 0,
         }
@@ -129,7 +132,7 @@ impl Playout {
             return;
         }
         self.flush();
-        if self.ledger.newest_is_empty() {
+        if self.ledger.newest_len() == 0 {
             self.ledger.withdraw();
         }
     }
@@ -173,7 +176,9 @@ impl Playout {
                 out.push(Output::Leg(Outbound::Media { payload }));
                 self.media_sent += 1;
                 self.sent += ready as u64;
-                self.play_end = self.play_end.max(now) + self.duration(ready as u64);
+                let lasts = self.duration(ready as u64);
+                self.play_end = self.play_end.max(now) + lasts;
+                self.play_end_at_best = self.play_end_at_best.max(now) + lasts;
             }
             let all_sent = self.queue.is_empty() && self.supply == Supply::Flushed;
             if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
@@ -202,7 +207,9 @@ impl Playout {
         };
         let position = self.marks[index].position;
         self.marks.drain(..=index);
-        self.play_end = now + self.duration(self.sent - position);
+        // A mark that comes back before its audio can have been played is not believed: the leg's
+        // buffer would grow beyond the lead.
+        self.play_end = (now + self.duration(self.sent - position)).max(self.play_end_at_best);
         MarkReturn::Heard
     }
 
@@ -223,6 +230,7 @@ impl Playout {
         self.queue.clear();
         self.next_epoch();
         self.play_end = self.play_end.min(now);
+        self.play_end_at_best = self.play_end;
         cut
     }
 
@@ -272,6 +280,11 @@ impl Playout {
     /// When the leg will have played everything sent so far, as far as is known.
     pub(crate) fn play_end(&self) -> CallTime {
         self.play_end
+    }
+
+    /// How much audio the words that began last have.
+    pub(crate) fn newest_duration(&self) -> Duration {
+        self.duration(self.ledger.newest_len())
     }
 
     /// How much audio waits to be sent.

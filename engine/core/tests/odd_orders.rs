@@ -4,7 +4,6 @@ mod sim;
 
 use sidetone_core::{
     config::CallConfig,
-    dialect::Inbound,
     event::{CallEvent, EndReason},
     io::Command,
     job::{FailureKind, JobFailure, SttEvent, TtsEvent},
@@ -167,15 +166,67 @@ fn an_answer_right_after_the_last_word_interrupts_nothing() {
     call.news(call.tts(), TtsEvent::Audio { samples, rate });
     call.news(call.tts(), TtsEvent::Done);
     call.silence(600);
-    for mark in call.marks().into_iter().take(3) {
-        call.leg(Inbound::Mark { name: mark.into() });
-    }
+    call.return_marks(3);
     call.turn();
     call.transcript("Thank you.");
     let interrupted = |e: &&CallEvent| matches!(e, CallEvent::AgentInterrupted { .. });
     assert!(!call.events().iter().any(interrupted));
     assert_eq!(call.lines(), ["Agent: All done.", "Caller: Thank you."]);
     assert_eq!(call.call.counters().interruptions, 0);
+}
+
+#[test]
+fn audio_that_is_none_is_not_taken_for_speech() {
+    let mut call = ByHand::started(CallConfig::default());
+    call.say("Hello there.");
+    call.voice(0);
+    call.silence(1_000);
+    assert_eq!(call.lines(), [""; 0], "nobody heard it");
+    assert_eq!(call.call.counters().service_failures, 1);
+}
+
+#[test]
+fn a_sentence_that_never_ends_is_ended() {
+    let mut call = ByHand::started(CallConfig::default());
+    call.say("Hello there.");
+    for _ in 0..200 {
+        call.audio(1_000);
+        call.silence(1_000);
+        call.return_marks(usize::MAX);
+        if call.call.counters().service_failures > 0 {
+            break;
+        }
+    }
+    assert!((110..130).contains(&call.now.as_millis().div_ceil(1_000)));
+}
+
+#[test]
+fn a_rest_without_a_word_is_not_given_to_the_voice() {
+    let mut call = ByHand::started(CallConfig::default());
+    call.say("Bonjour !");
+    call.voice(900);
+    call.silence(600);
+    call.return_marks(3);
+    call.silence(200);
+    call.turn();
+    call.transcript("");
+    assert_eq!(call.spoken(), ["Bonjour !"]);
+    call.silence(1_000);
+    assert_eq!(call.lines(), ["Agent: Bonjour !"]);
+}
+
+#[test]
+fn what_was_heard_before_the_caller_hung_up_is_in_the_conversation() {
+    let mut world = World {
+        sounds: vec![says(1_000, 500, "bye")],
+        hangs_up_ms: Some(3_000),
+        ..World::default()
+    };
+    world.answer = Box::new(|_| ("Goodbye, and thank you for your call.".into(), true));
+    let run = world.run();
+    let lines = run.lines();
+    assert_eq!(lines[1], "Agent: Goodbye, and thank");
+    assert_eq!(run.finished().len(), 1, "its turn is over, too");
 }
 
 #[test]
@@ -186,6 +237,17 @@ fn an_apology_that_a_cough_interrupts_needs_no_voice_to_go_on() {
     let run = world.run();
     assert_eq!(run.tts_jobs.len(), 1);
     assert!(run.finished()[0].1.ends_with("Sorry."));
+}
+
+#[test]
+fn marks_that_come_back_too_early_do_not_flood_the_leg() {
+    let mut call = ByHand::started(CallConfig::default());
+    call.say("A long speech.");
+    call.voice(60_000);
+    for _ in 0..50 {
+        call.return_marks(usize::MAX);
+    }
+    assert!(call.sent_ms() <= 2_000, "{} ms", call.sent_ms());
 }
 
 #[test]

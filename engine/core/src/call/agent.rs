@@ -12,6 +12,7 @@ use crate::{
     io::Output,
     job::{FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
     ledger::{Cut, Piece, Words, join},
+    sentence::has_words,
 };
 
 /// The voice waits with the next sentence while this much audio is still to be sent.
@@ -257,8 +258,16 @@ impl Call {
                 talk.playout.begin(Words::Said(piece));
             }
         }
-        talk.playout.pump(now, out);
+        self.send(out);
         self.announce(out);
+    }
+
+    /// Gives the leg as much audio as it may have.
+    fn send(&mut self, out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.playout.pump(self.now, out);
+            self.counters.media_out = talk.playout.media_sent();
+        }
     }
 
     /// The first audio of a reply, or of its rest, went out.
@@ -301,6 +310,9 @@ impl Call {
         let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_voiced_by(id)) else {
             return;
         };
+        if samples.is_empty() {
+            return;
+        }
         reply.voice = Voice::Speaking {
             job: id,
             progressed: now,
@@ -311,7 +323,7 @@ impl Call {
         let pushed = talk.playout.push(samples, rate);
         let problem = match pushed {
             Err(error) => error.to_string(),
-            Ok(()) if talk.playout.backlog() > LONGEST_AUDIO => {
+            Ok(()) if talk.playout.newest_duration() > LONGEST_AUDIO => {
                 format!("a sentence has more than {LONGEST_AUDIO:?} of audio")
             }
             Ok(()) => return,
@@ -378,7 +390,7 @@ impl Call {
         }
         // The sentence that was asked for keeps its place behind the filler.
         talk.playout.interject(&self.config.phrases.hold.audio);
-        talk.playout.pump(now, out);
+        self.send(out);
     }
 
     /// The language model or the voice failed in the reply that is under way.
@@ -498,9 +510,4 @@ impl Call {
         }
         Some(reply.ending)
     }
-}
-
-/// Whether there is anything in `text` that a voice can say.
-pub(super) fn has_words(text: &str) -> bool {
-    text.chars().any(char::is_alphanumeric)
 }

@@ -25,6 +25,7 @@ use crate::{
     latency::Latency,
     playout::{MarkReturn, Playout},
     reply::{Delivery, Ending, Reply, Text, Voice},
+    sentence::has_words,
     time::CallTime,
     timer::{Earliest, Timer},
     transcripts::Transcripts,
@@ -241,7 +242,7 @@ impl Call {
             provider_call_id: start.call_id,
         }));
         let config = self.config.clone();
-        if agent::has_words(&config.agent.greeting) {
+        if has_words(&config.agent.greeting) {
             let turn = self.next_turn();
             self.set_reply(Reply::of_text(turn, &config.agent.greeting));
         }
@@ -338,7 +339,6 @@ impl Call {
             Phase::Ended => return,
             Phase::Connecting { .. } => {}
             Phase::Talking(mut talk) => {
-                self.counters.media_out = talk.playout.media_sent();
                 talk.stop_partial(out);
                 out.extend(talk.transcripts.abandon().map(Output::Cancel));
             }

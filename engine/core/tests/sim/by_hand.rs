@@ -196,13 +196,16 @@ impl ByHand {
         samples.sum::<u64>() / SAMPLES_PER_MS
     }
 
-    /// The marks that were sent so far.
-    pub(crate) fn marks(&self) -> Vec<String> {
-        let mark = |output: &Output| match output {
+    /// The first `count` marks that were sent come back, for the second time maybe.
+    pub(crate) fn return_marks(&mut self, count: usize) {
+        let mark = |(_, output): &(u64, Output)| match output {
             Output::Leg(Outbound::Mark { name }) => Some(name.clone()),
             _ => None,
         };
-        self.outputs.iter().filter_map(|(_, o)| mark(o)).collect()
+        let marks: Vec<String> = self.outputs.iter().filter_map(mark).take(count).collect();
+        for name in marks {
+            self.leg(Inbound::Mark { name: name.into() });
+        }
     }
 
     /// The conversation as `who: text` lines.
