@@ -176,6 +176,33 @@ fn an_answer_right_after_the_last_word_interrupts_nothing() {
 }
 
 #[test]
+fn turns_are_the_same_however_the_leg_cuts_its_audio() {
+    for frame_ms in [20, 60, 200, 1_000, 4_000] {
+        let run = World {
+            sounds: vec![
+                says(1_000, 500, "one"),
+                says(2_000, 500, "two"),
+                says(3_000, 500, "three"),
+            ],
+            frame_ms,
+            ..World::default()
+        }
+        .run();
+        let turns = run.all(|event| match event {
+            CallEvent::TurnStarted { turn } => Some((*turn, "began")),
+            CallEvent::TurnEnded { turn, .. } => Some((*turn, "ended")),
+            _ => None,
+        });
+        assert_eq!(turns.len(), 6, "frames of {frame_ms} ms: {turns:?}");
+        for pair in turns.chunks(2) {
+            assert_eq!(pair[0].1.0, pair[1].1.0, "frames of {frame_ms} ms");
+        }
+        let words: Vec<String> = run.transcripts().into_iter().map(|(_, t)| t).collect();
+        assert_eq!(words, ["one", "two", "three"], "frames of {frame_ms} ms");
+    }
+}
+
+#[test]
 fn audio_that_is_none_is_not_taken_for_speech() {
     let mut call = ByHand::started(CallConfig::default());
     call.say("Hello there.");
