@@ -15,6 +15,10 @@ use crate::{
 /// A blip of voice shorter than this does not interrupt the silence at the end of a turn.
 const BLIP: Duration = Duration::from_millis(25);
 
+/// Speech begins anew after frames that were neither speech nor silence for longer than this: clicks
+/// on a noisy line are not added up to a word.
+const DOUBT: Duration = Duration::from_millis(100);
+
 /// Decides, frame by frame, whether the caller speaks.
 #[derive(Debug)]
 pub(crate) struct Turn {
@@ -35,6 +39,8 @@ enum State {
         voiced: Duration,
         /// Since the first frame of that speech.
         since_onset: Duration,
+        /// Since the last one.
+        doubtful: Duration,
     },
     /// The caller speaks, or has only just stopped.
     Speaking {
@@ -70,6 +76,7 @@ pub(crate) enum TurnChange {
 const QUIET: State = State::Quiet {
     voiced: Duration::ZERO,
     since_onset: Duration::ZERO,
+    doubtful: Duration::ZERO,
 };
 
 impl Turn {
@@ -111,15 +118,19 @@ impl Turn {
             State::Quiet {
                 voiced,
                 since_onset,
+                doubtful,
             } => {
                 if probability >= self.speech_threshold {
                     *voiced += frame;
-                } else if probability < self.silence_threshold {
-                    *voiced = Duration::ZERO;
-                    *since_onset = Duration::ZERO;
-                    return None;
+                    *doubtful = Duration::ZERO;
+                } else {
+                    *doubtful += frame;
                 }
-                if *voiced == Duration::ZERO {
+                if *voiced == Duration::ZERO
+                    || probability < self.silence_threshold
+                    || *doubtful > DOUBT
+                {
+                    self.state = QUIET;
                     return None;
                 }
                 *since_onset += frame;
@@ -254,6 +265,18 @@ mod tests {
                 since_onset: FRAME * 7
             })
         );
+    }
+
+    #[test]
+    fn clicks_on_a_noisy_line_are_no_word() {
+        let mut turn = turn();
+        for _ in 0..100 {
+            assert_eq!(feed(&mut turn, &[0.9]), None);
+            assert_eq!(feed(&mut turn, &[0.4; 30]), None);
+        }
+        let (_, change) = until_change(&mut turn, 0.9, false);
+        let since_onset = Duration::from_millis(80);
+        assert_eq!(change, TurnChange::Began { since_onset });
     }
 
     #[test]
