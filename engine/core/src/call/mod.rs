@@ -4,7 +4,7 @@
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
 //!
-//! Both sides meet in [`Call::settle`], which runs at the end of every step and does whatever the
+//! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
 
 mod agent;
