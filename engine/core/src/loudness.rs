@@ -18,11 +18,20 @@ const TOO_LOUD_TO_JUDGE_DB: f32 = 15.0;
 const NOISE_RISE_DB_PER_S: f32 = 2.0;
 const LOUDEST_FALL_DB_PER_S: f32 = 5.0;
 
+/// A level this far below the loudest sound that stays within so much for so long is the noise,
+/// even if there was less of it before: some phones let the noise through only around speech.
+const STEADY_BELOW_LOUDEST_DB: f32 = 18.0;
+const STEADY_WITHIN_DB: f32 = 3.0;
+const STEADY_FOR: Duration = Duration::from_millis(100);
+
 /// Follows the noise on a line and the loudest of what is said on it.
 #[derive(Debug)]
 pub(crate) struct Loudness {
     noise_dbfs: Option<f32>,
     loudest_dbfs: f32,
+    /// The level that the latest frames stayed near, and for how long.
+    steady_dbfs: f32,
+    steady_for: Duration,
 }
 
 impl Loudness {
@@ -30,6 +39,8 @@ impl Loudness {
         Self {
             noise_dbfs: None,
             loudest_dbfs: QUIETEST_DBFS,
+            steady_dbfs: QUIETEST_DBFS,
+            steady_for: Duration::ZERO,
         }
     }
 
@@ -45,6 +56,15 @@ impl Loudness {
             *noise = (*noise + NOISE_RISE_DB_PER_S * seconds).min(level);
         }
         self.loudest_dbfs = level.max(self.loudest_dbfs - LOUDEST_FALL_DB_PER_S * seconds);
+        if (level - self.steady_dbfs).abs() <= STEADY_WITHIN_DB {
+            self.steady_for += duration;
+        } else {
+            (self.steady_dbfs, self.steady_for) = (level, duration);
+        }
+        let far_below = level < self.loudest_dbfs - STEADY_BELOW_LOUDEST_DB;
+        if far_below && self.steady_for >= STEADY_FOR {
+            *noise = noise.max(self.steady_dbfs);
+        }
         let gate = (*noise + ABOVE_NOISE_DB).max(self.loudest_dbfs - BELOW_LOUDEST_DB);
         level < gate.min(self.loudest_dbfs - TOO_LOUD_TO_JUDGE_DB)
     }
@@ -107,6 +127,17 @@ mod tests {
     }
 
     #[test]
+    fn more_noise_than_before_is_recognised_by_its_steadiness() {
+        for (before, after) in [(-60.0, -50.0), (-90.0, -48.0), (-60.0, -42.0)] {
+            let quiet = quiet_frames(before, -20.0, after);
+            assert!(
+                (43..=50).contains(&quiet),
+                "{before} then {after}: {quiet} of 50"
+            );
+        }
+    }
+
+    #[test]
     fn speech_is_not_quiet() {
         for speech in [-20.0, -30.0, -40.0] {
             assert_eq!(
@@ -115,7 +146,23 @@ mod tests {
                 "speech at {speech} dBFS"
             );
         }
-        assert_eq!(quiet_frames(-60.0, -20.0, -45.0), 0, "nor its soft end");
+    }
+
+    #[test]
+    fn nor_is_the_soft_end_of_a_sentence() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut loudness = Loudness::new();
+        for level in [-60.0; 60].into_iter().chain([-20.0; 100]) {
+            loudness.is_quiet(&noise(&mut random, level), FRAME);
+        }
+        // Syllables: a few frames each, none as loud as the one before.
+        let end = (0..40).map(|n| -30.0 - (n % 5) as f32 * 4.0);
+        for level in end {
+            assert!(
+                !loudness.is_quiet(&noise(&mut random, level), FRAME),
+                "{level} dBFS"
+            );
+        }
     }
 
     #[test]
