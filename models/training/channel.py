@@ -45,7 +45,7 @@ def noise(r, samples):
 def telephone(voice, r, babble=None):
     """A voice at 8 kHz as an endpointed turn of a call: (the audio at 8 kHz, samples before the voice).
 
-    Room before and after as endpointing leaves it, noise, perhaps other people, a band, a level, μ-law.
+    Room before and after as endpointing leaves it, noise, perhaps other people, a microphone, a band, a level, μ-law.
     """
     lead = int(RATE_HZ * r.choice([0, .1, .2, .3, r.random() * .6]))
     tail = int(RATE_HZ * r.choice([.02, .1, .2, .3, .5, r.random() * 1.2]))
@@ -57,6 +57,8 @@ def telephone(voice, r, babble=None):
         babble = babble[:len(audio)]
         babble_level = np.sqrt((babble * babble).mean() + 1e-9)
         audio[:len(babble)] += babble * (level / babble_level * decibels(-r.uniform(15, 30)))
+    if r.random() < .5:                      # a microphone or handset that is bright or dull
+        audio = lfilter([1, r.uniform(-.7, .5)], [1], audio).astype(np.float32)
     if r.random() < .7:
         audio = sosfilt(BANDS[r.randrange(len(BANDS))], audio).astype(np.float32)
     audio *= decibels(r.uniform(-26, -.5)) / (np.abs(audio).max() + 1e-6)

@@ -2,13 +2,14 @@
 
     train.py --out work/run1.npz --minutes 60 [--init checkpoint.npz]
 
-Writes the moving average of the parameters every three minutes. Batches are made by another process.
+Writes the moving average of the parameters every three minutes, and when it is told to stop (SIGINT, SIGTERM).
+Batches are made by another process.
 """
 import argparse
 import multiprocessing
-import os
 import pickle
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from features import HOP, POSITION, log_mel
 # Encoder positions and decoder tokens of a batch's utterances; each pair is compiled once.
 BUCKETS = [(64, 10), (84, 14), (104, 16), (128, 20), (152, 24), (184, 27), (216, 30), (320, 34)]
 # Which share of the utterances comes from which folder of the data; the rest is no speech.
-MIX = {"order_line": .48, "order_line_flite": .12, "digits": .08, "digits_human": .14, "wide": .10}
+MIX = {"order_line": .45, "order_line_flite": .14, "digits": .07, "digits_human": .18, "wide": .08}
 
 
 def positions_of(text, samples, labels, lead):
@@ -106,6 +107,7 @@ def stack(examples, index, corruption, r):
 
 def produce(queue, options, tokens):
     """Fills the queue with batches, without end; looks for new shards now and then."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)        # the trainer ends both
     r, index = random.Random(options.seed), {token: i for i, token in enumerate(tokens)}
     pools, read, looked = {name: [] for name in MIX}, set(), 0.0
     bins = [[] for _ in BUCKETS]
@@ -198,8 +200,11 @@ def main():
         return parameters, average, state, jnp.stack(parts)
 
     print(sum(x.size for x in parameters.values()), "parameters,", len(tokens), "tokens, on", jax.devices()[0], flush=True)
+    told_to_stop = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: told_to_stop.append(number))
     began, saved, step, parts = time.monotonic(), time.monotonic(), 0, []
-    while (share := (time.monotonic() - began) / (60 * options.minutes)) < 1:
+    while (share := (time.monotonic() - began) / (60 * options.minutes)) < 1 and not told_to_stop:
         if not producer.is_alive():
             raise SystemExit("the producer of batches ended")
         fall = 1 if share < options.flat else (1 - share) / (1 - options.flat)
@@ -221,7 +226,8 @@ def main():
             saved = time.monotonic()
     checkpoint.save(options.out, average, tokens, shape, seen)
     print(f"{step} steps, {seen} utterances: {options.out}", flush=True)
-    os._exit(0)                              # the producer waits on a full queue
+    producer.kill()                          # it waits on a full queue
+    queue.cancel_join_thread()
 
 
 if __name__ == "__main__":
