@@ -1,12 +1,6 @@
 //! `load`: holds many simulated calls with a server and says what they noticed and cost.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 use sidetone_bench::load::{
@@ -70,8 +64,7 @@ async fn main() -> io::Result<()> {
         let ramp = Duration::from_secs(10).min(Duration::from_millis(100) * calls as u32);
         let server = Served::start(Role::Engine)?;
         warm_up(server.addr, &script).await;
-        let (server_before, phones_before, began) =
-            (server.usage()?, own_usage()?, Instant::now());
+        let (server_before, phones_before, began) = (server.usage()?, own_usage()?, Instant::now());
         let (stop, stopped) = watch::channel(());
         let server = Arc::new(server);
         let peak = tokio::spawn(watch_memory(Arc::clone(&server), stopped));

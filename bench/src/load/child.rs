@@ -65,11 +65,17 @@ impl Served {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let addr = line.trim().parse().map_err(|_| {
-            io::Error::other(format!("the {role} server did not say where it listens: {line:?}"))
+            io::Error::other(format!(
+                "the {role} server did not say where it listens: {line:?}"
+            ))
         })?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let process = Process::new(pid).map_err(io::Error::other)?;
-        Ok(Self { child, process, addr })
+        Ok(Self {
+            child,
+            process,
+            addr,
+        })
     }
 
     /// What the server has used so far.
@@ -103,7 +109,10 @@ fn usage_of(process: &Process) -> io::Result<Usage> {
     let stat = process.stat().map_err(io::Error::other)?;
     let ticks = stat.utime + stat.stime;
     let cpu = Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64);
-    Ok(Usage { cpu, resident: stat.rss_bytes().get() })
+    Ok(Usage {
+        cpu,
+        resident: stat.rss_bytes().get(),
+    })
 }
 
 /// The body of a child: serves until its standard input is closed.
@@ -136,7 +145,9 @@ async fn serve_engine() -> io::Result<()> {
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.insecure = true;
     config.server.max_calls = 10_000;
-    let server = Server::start(&config, engine).await.map_err(io::Error::other)?;
+    let server = Server::start(&config, engine)
+        .await
+        .map_err(io::Error::other)?;
     announce(server.addr());
     parent_gone().await;
     Ok(())
@@ -148,7 +159,9 @@ async fn serve_echo() -> io::Result<()> {
     let accept = async {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let Ok(socket) = tokio_tungstenite::accept_async(stream).await else { return };
+                let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
+                    return;
+                };
                 let (mut sink, mut stream) = socket.split();
                 while let Some(Ok(message)) = stream.next().await {
                     if !message.is_text() || sink.send(message).await.is_err() {

@@ -37,18 +37,24 @@ pub async fn stream(addr: SocketAddr, token: &str, until: Instant, seed: u64) ->
     let start = start(token);
     let mut twilio = Twilio::new();
     twilio.parse(start.as_bytes()).map_err(io::Error::other)?;
-    sink.send(Message::text(start)).await.map_err(io::Error::other)?;
+    sink.send(Message::text(start))
+        .await
+        .map_err(io::Error::other)?;
     // What comes back is read, so that the server never waits for this end.
     let reading = tokio::spawn(async move { while let Some(Ok(_)) = stream.next().await {} });
     let mut ticks = interval_at(Instant::now(), Duration::from_millis(20));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut text = Vec::new();
     while ticks.tick().await < until {
-        let payload = (0..160).map(|_| mulaw::encode(random.i16(-50..=50))).collect();
+        let payload = (0..160)
+            .map(|_| mulaw::encode(random.i16(-50..=50)))
+            .collect();
         text.clear();
         twilio.write(&Outbound::Media { payload }, &mut text);
         let media = String::from_utf8_lossy(&text).into_owned();
-        sink.send(Message::text(media)).await.map_err(io::Error::other)?;
+        sink.send(Message::text(media))
+            .await
+            .map_err(io::Error::other)?;
     }
     reading.abort();
     Ok(())
@@ -70,7 +76,9 @@ async fn token(addr: SocketAddr) -> io::Result<String> {
     socket.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await?;
-    let token = answer.split_once("value=\"").and_then(|(_, rest)| rest.split_once('"'));
+    let token = answer
+        .split_once("value=\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
     token.map(|(token, _)| token.to_owned()).ok_or_else(|| {
         let status = answer.lines().next().unwrap_or_default();
         io::Error::other(format!("the webhook gave no token: {status}"))

@@ -112,7 +112,11 @@ impl fmt::Display for Talked {
                 histogram.len(),
             )?;
         }
-        writeln!(f, "  {:<22} {}  (budget 0)", "underruns at the ear", self.underruns)?;
+        writeln!(
+            f,
+            "  {:<22} {}  (budget 0)",
+            "underruns at the ear", self.underruns
+        )?;
         writeln!(
             f,
             "  {:<22} {:.1} % of a core together, {:.3} % a call; the phones {:.1} %",

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sidetone_codecs::SampleRate;
 use sidetone_core::job::{LlmEvent, LlmJob, SttEvent, SttJob, Transcript, TtsEvent, TtsJob};
-use sidetone_speech::{
-    JobHandle, Llm, Sink, Stt, Tts, llm::LlmCapabilities, stt::SttCapabilities,
-    tts::TtsCapabilities,
-};
+use sidetone_speech::{JobHandle, Llm, Sink, Stt, Tts, stt::SttCapabilities};
 
 /// Hears the same words in everything.
 #[derive(Debug)]
@@ -21,7 +18,10 @@ impl Stt for InstantStt {
     fn start(&self, _job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
         JobHandle::spawn(async move {
             let text = "where is my order".to_owned();
-            let transcript = Transcript { text, ..Transcript::default() };
+            let transcript = Transcript {
+                text,
+                ..Transcript::default()
+            };
             // Nobody listening means that the call is over.
             let _ = sink.send(SttEvent::Transcript(transcript)).await;
         })
@@ -33,10 +33,6 @@ impl Stt for InstantStt {
 pub struct InstantLlm;
 
 impl Llm for InstantLlm {
-    fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::default()
-    }
-
     fn start(&self, _job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         JobHandle::spawn(async move {
             let text = "Your order left the warehouse this morning. It is on its way to you now. \
@@ -64,7 +60,9 @@ impl InstantTts {
     pub fn new() -> Self {
         let samples = Self::RATE.samples_in(Self::PIECE).0;
         let step = 440.0 * std::f64::consts::TAU / f64::from(Self::RATE.hz());
-        let piece = (0..samples).map(|n| ((n as f64 * step).sin() * 8_000.0) as i16).collect();
+        let piece = (0..samples)
+            .map(|n| ((n as f64 * step).sin() * 8_000.0) as i16)
+            .collect();
         Self { piece }
     }
 }
@@ -76,16 +74,15 @@ impl Default for InstantTts {
 }
 
 impl Tts for InstantTts {
-    fn capabilities(&self) -> TtsCapabilities {
-        TtsCapabilities::default()
-    }
-
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
         let piece = Arc::clone(&self.piece);
         JobHandle::spawn(async move {
             let pieces = (job.text.chars().count() * 60).div_ceil(100);
             for _ in 0..pieces {
-                let audio = TtsEvent::Audio { samples: piece.to_vec(), rate: Self::RATE };
+                let audio = TtsEvent::Audio {
+                    samples: piece.to_vec(),
+                    rate: Self::RATE,
+                };
                 if sink.send(audio).await.is_err() {
                     return;
                 }

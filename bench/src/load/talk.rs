@@ -24,7 +24,11 @@ pub fn script(fixtures: &Path, rounds: usize) -> io::Result<Arc<Script>> {
     let interruption = load("callers/annie/four-two-seven-one.wav")?;
     let lines = (0..rounds).flat_map(|_| {
         [
-            Line::new("question", Arc::clone(&question), When::AgentSilenceMs(PAUSE_MS)),
+            Line::new(
+                "question",
+                Arc::clone(&question),
+                When::AgentSilenceMs(PAUSE_MS),
+            ),
             Line::new(
                 "interruption",
                 Arc::clone(&interruption),

@@ -1,12 +1,7 @@
 //! `sidetone call`: a phone that calls any server that speaks Twilio Media Streams.
 
 use std::{
-    collections::BTreeMap,
-    error::Error,
-    path::PathBuf,
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
+    collections::BTreeMap, error::Error, path::PathBuf, str::FromStr, sync::Arc, time::Duration,
 };
 
 use clap::{ArgGroup, Args};
@@ -162,13 +157,9 @@ pub async fn run(args: CallArgs) -> Result<(), Box<dyn Error>> {
     anstream::println!("calling as {}\n", identity.call_sid);
     let view = View::new(&script, args.marks);
     let keep = args.save.is_some();
-    let report = phone::call(
-        &target,
-        Arc::clone(&script),
-        identity,
-        keep,
-        |at, sight| view.sight(at, sight),
-    )
+    let report = phone::call(&target, Arc::clone(&script), identity, keep, |at, sight| {
+        view.sight(at, sight);
+    })
     .await?;
     view::summary(&report);
     if let Some(folder) = &args.save {

@@ -6,6 +6,10 @@ mod serve;
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use sidetone_cli::{
+    call::{self, CallArgs},
+    demo::{self, DemoArgs},
+};
 
 /// A real-time voice engine for phone calls.
 #[derive(Debug, Parser)]
@@ -26,6 +30,13 @@ enum Command {
     ///
     /// Loads no model and connects to nothing, but looks whether files and programs are there.
     Check(ConfigArgs),
+    /// Call any server that speaks Twilio Media Streams, as a phone with recordings to play.
+    ///
+    /// Speaks at real pace and hears the answer as Twilio plays it. Fails if a turn went
+    /// unanswered or the agent did not do what the scenario expects.
+    Call(Box<CallArgs>),
+    /// Hold a conversation on this machine and show it: server, phone and caller in one.
+    Demo(DemoArgs),
 }
 
 #[derive(Args, Debug)]
@@ -40,6 +51,8 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args.config.as_deref()).await,
         Command::Check(args) => check::run(args.config.as_deref()),
+        Command::Call(args) => call::run(*args).await,
+        Command::Demo(args) => demo::run(args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -35,7 +35,10 @@ pub(crate) fn save(
     }
     let json = serde_json::to_string_pretty(report).expect("a report is numbers and texts");
     write(folder.join("report.json"), json + "\n")?;
-    write(folder.join("session.ndjson"), session_ndjson(&report.messages))?;
+    write(
+        folder.join("session.ndjson"),
+        session_ndjson(&report.messages),
+    )?;
     write(folder.join("timeline.svg"), timeline::draw(picture))
 }
 

@@ -1,5 +1,7 @@
 //! The phone against a small engine of its own kind, over real sockets.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -37,13 +39,13 @@ struct Seen {
 /// An agent that answers every stretch of sound with half a second of sound, and clears when the
 /// caller speaks while it does.
 async fn engine(socket: TcpStream, seen: Arc<Mutex<Seen>>, hang_up_after: usize) {
+    #[expect(clippy::result_large_err, reason = "the type is tungstenite's")]
     let note_signature = |request: &Request, response: Response| {
         let signature = request.headers().get("x-twilio-signature");
         seen.lock().unwrap().handshake_signature =
             signature.map(|value| value.to_str().unwrap().to_owned());
         Ok(response)
     };
-    #[expect(clippy::result_large_err, reason = "the type is tungstenite's")]
     let mut socket = accept_hdr_async(socket, note_signature).await.unwrap();
     let (mut speaking, mut answers, mut marks) = (false, 0, 0);
     while let Some(Ok(message)) = socket.next().await {

@@ -34,6 +34,16 @@ pub struct AgentConfig {
     pub instructions: String,
     /// The language of the call, an ISO 639-1 code. Default: `en`.
     pub language: String,
+    /// Whether the recogniser finds out which language the caller speaks, in place of expecting
+    /// `language`; the agent speaks `language` all the same. Default: false.
+    pub detect_language: bool,
+}
+
+impl AgentConfig {
+    /// The language to expect of the caller; `None`: the recogniser finds out.
+    pub(crate) fn caller_language(&self) -> Option<String> {
+        (!self.detect_language).then(|| self.language.clone())
+    }
 }
 
 impl Default for AgentConfig {
@@ -42,6 +52,7 @@ impl Default for AgentConfig {
             greeting: String::new(),
             instructions: String::new(),
             language: "en".into(),
+            detect_language: false,
         }
     }
 }
@@ -57,7 +68,7 @@ pub struct VadConfig {
     pub silence_threshold: f32,
     /// Speech begins after this much of it, in ms, 0 to 1000. Default: 80.
     pub min_speech_ms: u32,
-    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 120.
+    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 90.
     pub barge_in_ms: u32,
     /// How much audio before the first speech frame belongs to the turn, in ms, 0 to 1000.
     /// Default: 300.
@@ -70,7 +81,7 @@ impl Default for VadConfig {
             speech_threshold: 0.5,
             silence_threshold: 0.35,
             min_speech_ms: 80,
-            barge_in_ms: 120,
+            barge_in_ms: 90,
             pre_roll_ms: 300,
         }
     }

@@ -70,12 +70,13 @@ pub enum CallEvent {
         /// The sentence.
         text: String,
     },
-    /// The caller heard the agent's turn to its end.
+    /// The agent's turn is over: the caller heard it to its end, or the program or the end of the
+    /// call cut it off.
     #[serde(rename = "agent.finished")]
     AgentFinished {
         /// The agent's turn.
         turn: TurnId,
-        /// All of it.
+        /// What the caller heard of it.
         heard: String,
     },
     /// The caller interrupted the agent.
@@ -88,10 +89,10 @@ pub enum CallEvent {
         /// From the caller's first sound to the decision, in ms.
         onset_to_clear_ms: u64,
     },
-    /// The agent goes on with what an interruption without words had cut off.
+    /// The first audio of what an interruption without words had cut off went to the leg.
     #[serde(rename = "agent.resumed")]
     AgentResumed {
-        /// The agent's new turn.
+        /// The agent's turn.
         turn: TurnId,
     },
     /// The caller pressed a key.

@@ -39,7 +39,8 @@ pub enum Input<'a> {
 #[serde(tag = "command", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
-    /// The agent says this as soon as the caller does not hold the floor.
+    /// The agent says this as soon as nobody's turn is under way: the caller was answered, and
+    /// the agent has finished. It is said once; the end of the call comes before it.
     Say {
         /// What to say.
         text: String,

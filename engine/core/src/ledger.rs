@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::{config::Phrase, sentence::has_words};
+
 /// Below this level a sample at the edge of a sentence is silence: about −46 dBFS.
 const VOICED: u16 = 160;
 /// How fast a voice speaks while its sentence's length is not known: samples of 8 kHz a character.
@@ -16,18 +18,34 @@ pub(crate) struct Ledger {
     segments: Vec<Segment>,
 }
 
+/// A piece of what the agent says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Piece {
+    /// A sentence for the voice.
+    Sentence(String),
+    /// Words that need no voice, since their audio is there. After an interruption they begin anew.
+    Phrase(Phrase),
+}
+
+impl Piece {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Sentence(text) | Self::Phrase(Phrase { text, .. }) => text,
+        }
+    }
+}
+
 /// Whether the words of a segment are part of the conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Words {
     /// They are what the agent says.
-    Said,
+    Said(Piece),
     /// They only bridge a wait.
     Filler,
 }
 
 #[derive(Debug)]
 struct Segment {
-    text: String,
     words: Words,
     /// All of it so far.
     audio: Range<u64>,
@@ -45,19 +63,18 @@ enum Progress {
 }
 
 /// What was heard of the text, and what was not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Cut {
     /// Up to the word where playout stopped.
     pub(crate) heard: String,
-    /// From that word on, a string for each sentence.
-    pub(crate) unheard: Vec<String>,
+    /// From that word on.
+    pub(crate) unheard: Vec<Piece>,
 }
 
 impl Ledger {
     /// A new segment begins at `position` with nothing queued yet.
-    pub(crate) fn open(&mut self, text: String, words: Words, position: u64) {
+    pub(crate) fn open(&mut self, words: Words, position: u64) {
         self.segments.push(Segment {
-            text,
             words,
             audio: position..position,
             voiced: None,
@@ -66,20 +83,13 @@ impl Ledger {
     }
 
     /// Takes the newest segment back: nothing was queued for it.
-    pub(crate) fn withdraw(&mut self) -> Option<String> {
+    pub(crate) fn withdraw(&mut self) -> Option<Words> {
         let newest = self.segments.last()?;
         debug_assert!(
             newest.audio.is_empty(),
             "only a segment without audio is withdrawn"
         );
-        self.segments.pop().map(|segment| segment.text)
-    }
-
-    /// Nothing was queued for the newest segment yet.
-    pub(crate) fn newest_is_empty(&self) -> bool {
-        self.segments
-            .last()
-            .is_some_and(|segment| segment.audio.is_empty())
+        self.segments.pop().map(|segment| segment.words)
     }
 
     /// Where the first words that are no filler begin, if any were queued.
@@ -87,8 +97,14 @@ impl Ledger {
         let mut said = self
             .segments
             .iter()
-            .filter(|segment| segment.words == Words::Said);
+            .filter(|segment| matches!(segment.words, Words::Said(_)));
         said.next().map(|segment| segment.audio.start)
+    }
+
+    /// How many samples were queued for the newest segment.
+    pub(crate) fn newest_len(&self) -> u64 {
+        let newest = self.segments.last();
+        newest.map_or(0, |segment| segment.audio.end - segment.audio.start)
     }
 
     /// `samples` were queued for the newest segment.
@@ -120,14 +136,18 @@ impl Ledger {
     pub(crate) fn cut(&mut self, position: u64) -> Cut {
         let mut cut = Cut::default();
         for segment in self.segments.drain(..) {
-            if segment.words == Words::Filler {
+            let Words::Said(piece) = &segment.words else {
+                continue;
+            };
+            let (heard, unheard) = segment.split(piece.text(), position);
+            join(&mut cut.heard, heard);
+            if unheard.is_empty() {
                 continue;
             }
-            let (heard, unheard) = segment.split(position);
-            join(&mut cut.heard, heard);
-            if !unheard.is_empty() {
-                cut.unheard.push(unheard.to_owned());
-            }
+            cut.unheard.push(match piece {
+                Piece::Sentence(_) => Piece::Sentence(unheard.to_owned()),
+                Piece::Phrase(phrase) => Piece::Phrase(phrase.clone()),
+            });
         }
         cut
     }
@@ -139,36 +159,37 @@ impl Ledger {
 }
 
 impl Segment {
-    /// The words that were played entirely by `position`, and the others.
-    fn split(&self, position: u64) -> (&str, &str) {
+    /// The words of `text` that were played entirely by `position`, and the others.
+    fn split<'t>(&self, text: &'t str, position: u64) -> (&'t str, &'t str) {
         let voiced = self.voiced.clone().unwrap_or_else(|| self.audio.clone());
         let position = position.min(self.audio.end);
         let end = match self.progress {
             Progress::Complete => voiced.end,
             Progress::Open => voiced
                 .end
-                .max(voiced.start + self.text.len() as u64 * SAMPLES_PER_CHAR),
+                .max(voiced.start + text.len() as u64 * SAMPLES_PER_CHAR),
         };
         if position >= end && self.progress == Progress::Complete {
-            return (&self.text, "");
+            return (text, "");
         }
         let played = position.saturating_sub(voiced.start);
         let length = (end - voiced.start).max(1);
-        let total = self.text.chars().count() as u64;
+        let total = text.chars().count() as u64;
         let (mut characters, mut heard_bytes) = (0, 0);
-        for (index, character) in self.text.char_indices() {
+        for (index, character) in text.char_indices() {
             characters += 1;
             let after = index + character.len_utf8();
             let word_ends = !character.is_whitespace()
-                && self.text[after..]
-                    .chars()
-                    .next()
-                    .is_none_or(char::is_whitespace);
+                && text[after..].chars().next().is_none_or(char::is_whitespace);
             if word_ends && characters * length <= played * total {
                 heard_bytes = after;
             }
         }
-        let (heard, unheard) = self.text.split_at(heard_bytes);
+        let (heard, unheard) = text.split_at(heard_bytes);
+        if !has_words(unheard) {
+            // A mark that stands alone, as before a French `!`, is no sound that is missed.
+            return (text, "");
+        }
         (heard, unheard.trim_start())
     }
 }
@@ -185,11 +206,19 @@ pub(crate) fn join(sentences: &mut String, text: &str) {
 mod tests {
     use super::*;
 
+    fn said(text: &str) -> Words {
+        Words::Said(Piece::Sentence(text.to_owned()))
+    }
+
+    fn sentence(text: &str) -> Piece {
+        Piece::Sentence(text.to_owned())
+    }
+
     fn ledger_of(sentences: &[(&str, usize)]) -> Ledger {
         let mut ledger = Ledger::default();
         let mut position = 0;
         for (text, samples) in sentences {
-            ledger.open((*text).to_owned(), Words::Said, position);
+            ledger.open(said(text), position);
             ledger.add(&vec![1_000; *samples]);
             ledger.complete();
             position += *samples as u64;
@@ -217,7 +246,7 @@ mod tests {
             cut,
             Cut {
                 heard: String::new(),
-                unheard: vec!["One two.".into()]
+                unheard: vec![sentence("One two.")]
             }
         );
     }
@@ -234,7 +263,7 @@ mod tests {
         ] {
             let cut = ledger_of(&[("four two nine", 1_300)]).cut(position);
             assert_eq!(
-                (cut.heard.as_str(), cut.unheard[0].as_str()),
+                (cut.heard.as_str(), cut.unheard[0].text()),
                 (heard, unheard)
             );
         }
@@ -243,14 +272,14 @@ mod tests {
     #[test]
     fn silence_around_a_sentence_holds_no_words() {
         let mut ledger = Ledger::default();
-        ledger.open("four two".into(), Words::Said, 0);
+        ledger.open(said("four two"), 0);
         ledger.add(&[0; 1_000]);
         ledger.add(&[1_000; 800]);
         ledger.add(&[0; 1_000]);
         ledger.complete();
         assert_eq!(ledger.cut(1_300).heard, "");
         let mut ledger = Ledger::default();
-        ledger.open("four two".into(), Words::Said, 0);
+        ledger.open(said("four two"), 0);
         ledger.add(&[0; 1_000]);
         ledger.add(&[1_000; 800]);
         ledger.add(&[0; 1_000]);
@@ -261,27 +290,23 @@ mod tests {
     #[test]
     fn an_unfinished_sentence_is_not_heard_to_its_end() {
         let mut ledger = Ledger::default();
-        ledger.open(
-            "a sentence of which only the beginning came".into(),
-            Words::Said,
-            0,
-        );
+        ledger.open(said("a sentence of which only the beginning came"), 0);
         ledger.add(&[1_000; 8_000]);
         let cut = ledger.cut(8_000);
         assert_eq!(cut.heard, "a sentence of");
-        assert_eq!(cut.unheard, ["which only the beginning came"]);
+        assert_eq!(cut.unheard, [sentence("which only the beginning came")]);
     }
 
     #[test]
     fn filler_is_no_part_of_the_conversation() {
         let mut ledger = Ledger::default();
-        ledger.open("One moment, please.".into(), Words::Filler, 0);
+        ledger.open(Words::Filler, 0);
         ledger.add(&[1_000; 800]);
         ledger.complete();
-        ledger.open("Here it is.".into(), Words::Said, 800);
+        ledger.open(said("Here it is."), 800);
         ledger.add(&[1_000; 800]);
         ledger.complete();
-        assert_eq!(ledger.cut(100).unheard, ["Here it is."]);
+        assert_eq!(ledger.cut(100).unheard, [sentence("Here it is.")]);
     }
 
     #[test]
@@ -290,7 +315,7 @@ mod tests {
             let text = "¿Qué día? Não é amanhã. 明日 です。";
             let cut = ledger_of(&[(text, 3_500)]).cut(position);
             let mut all = cut.heard.clone();
-            join(&mut all, cut.unheard.first().map_or("", String::as_str));
+            join(&mut all, cut.unheard.first().map_or("", Piece::text));
             assert_eq!(all, text);
         }
     }

@@ -17,6 +17,12 @@ use crate::{
     time::CallTime,
 };
 
+/// Below this level a sample in front of the first word is silence: about −50 dBFS.
+const SILENT: u16 = 100;
+/// How much silence in front of the first word is left out, and how much of it stays.
+const MAX_TRIM: Duration = Duration::from_millis(400);
+const KEEP: Duration = Duration::from_millis(10);
+
 /// Sends audio to the leg and knows how much of it was heard.
 #[derive(Debug)]
 pub(crate) struct Playout {
@@ -28,6 +34,7 @@ pub(crate) struct Playout {
     /// In the leg's format, not sent yet.
     queue: VecDeque<u8>,
     supply: Supply,
+    opening: Opening,
     resampler: Option<(SampleRate, Resampler)>,
     pcm: Vec<i16>,
     encoded: Vec<u8>,
@@ -39,6 +46,8 @@ pub(crate) struct Playout {
     marked: u64,
     /// When the leg will have played all that was sent.
     play_end: CallTime,
+    /// The same if every message reached it at once: no leg plays faster.
+    play_end_at_best: CallTime,
     marks: VecDeque<PendingMark>,
     media_sent: u64,
 }
@@ -49,6 +58,15 @@ enum Supply {
     Open,
     /// What is queued may be sent to its last sample.
     Flushed,
+}
+
+/// Voices begin with some silence. In front of the first word it only makes the caller wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// Nothing was queued but silence, of which so many samples were left out.
+    Silent { trimmed: usize },
+    /// Everything is kept.
+    Sounding,
 }
 
 #[derive(Debug)]
@@ -81,6 +99,7 @@ impl Playout {
             mark_grace,
             queue: VecDeque::new(),
             supply: Supply::Flushed,
+            opening: Opening::Sounding,
             resampler: None,
             pcm: Vec::new(),
             encoded: Vec::new(),
@@ -90,18 +109,24 @@ impl Playout {
             sent: 0,
             marked: 0,
             play_end: CallTime::ZERO,
+            play_end_at_best: CallTime::ZERO,
             marks: VecDeque::new(),
             media_sent: 0,
         }
     }
 
-    /// The following audio says `text`.
-    pub(crate) fn begin(&mut self, text: String, words: Words) {
-        self.ledger.open(text, words, self.queued);
+    /// The following audio says `words`.
+    pub(crate) fn begin(&mut self, words: Words) {
+        self.ledger.open(words, self.queued);
         self.supply = Supply::Open;
+        self.opening = if self.queued == 0 {
+            Opening::Silent { trimmed: 0 }
+        } else {
+            Opening::Sounding
+        };
     }
 
-    /// Queues audio of the text that began.
+    /// Queues audio of the words that began.
     pub(crate) fn push(&mut self, pcm: &[i16], rate: SampleRate) -> Result<(), ResampleError> {
         if self
             .resampler
@@ -117,41 +142,41 @@ impl Playout {
         Ok(())
     }
 
-    /// The text that began has all its audio.
+    /// The words that began have all their audio.
     pub(crate) fn complete(&mut self) {
         self.flush();
         self.ledger.complete();
     }
 
-    /// The text that began gets no more audio: what there is of it will be heard.
+    /// The words that began get no more audio: what there is of it will be heard.
     pub(crate) fn abort(&mut self) {
         if self.supply == Supply::Flushed {
             return;
         }
         self.flush();
-        if self.ledger.newest_is_empty() {
+        if self.ledger.newest_len() == 0 {
             self.ledger.withdraw();
         }
     }
 
-    /// Queues `text` with audio that is there already.
-    pub(crate) fn play(&mut self, text: &str, pcm: &[i16], words: Words) {
-        self.begin(text.to_owned(), words);
+    /// Queues `words` with audio that is there already: 8 kHz.
+    pub(crate) fn play(&mut self, words: Words, pcm: &[i16]) {
+        self.begin(words);
         self.push(pcm, SampleRate::HZ_8000)
             .expect("8 kHz is resampled to every leg's rate");
         self.complete();
     }
 
-    /// Queues audio that bridges a wait, in front of a text that has begun but has no audio yet.
-    pub(crate) fn interject(&mut self, text: &str, pcm: &[i16]) {
+    /// Queues audio that bridges a wait, in front of words that have begun but have no audio yet.
+    pub(crate) fn interject(&mut self, pcm: &[i16]) {
         let waiting = if self.supply == Supply::Open {
             self.ledger.withdraw()
         } else {
             None
         };
-        self.play(text, pcm, Words::Filler);
-        if let Some(text) = waiting {
-            self.begin(text, Words::Said);
+        self.play(Words::Filler, pcm);
+        if let Some(words) = waiting {
+            self.begin(words);
         }
     }
 
@@ -173,7 +198,9 @@ impl Playout {
                 out.push(Output::Leg(Outbound::Media { payload }));
                 self.media_sent += 1;
                 self.sent += ready as u64;
-                self.play_end = self.play_end.max(now) + self.duration(ready as u64);
+                let lasts = self.duration(ready as u64);
+                self.play_end = self.play_end.max(now) + lasts;
+                self.play_end_at_best = self.play_end_at_best.max(now) + lasts;
             }
             let all_sent = self.queue.is_empty() && self.supply == Supply::Flushed;
             if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
@@ -202,7 +229,9 @@ impl Playout {
         };
         let position = self.marks[index].position;
         self.marks.drain(..=index);
-        self.play_end = now + self.duration(self.sent - position);
+        // A mark that comes back before its audio can have been played is not believed: the leg's
+        // buffer would grow beyond the lead.
+        self.play_end = (now + self.duration(self.sent - position)).max(self.play_end_at_best);
         MarkReturn::Heard
     }
 
@@ -216,15 +245,21 @@ impl Playout {
     /// Forgets everything the caller has not heard, and empties the leg's buffer if it may hold
     /// any of it. Returns what was heard and what was not.
     pub(crate) fn clear(&mut self, now: CallTime, out: &mut Vec<Output>) -> Cut {
-        let heard = self.heard(now);
         if self.in_leg(now) {
             out.push(Output::Leg(Outbound::Clear));
         }
-        let cut = self.ledger.cut(heard);
+        let cut = self.cut(now);
         self.queue.clear();
         self.next_epoch();
-        self.play_end = now;
+        self.play_end = self.play_end.min(now);
+        self.play_end_at_best = self.play_end;
         cut
+    }
+
+    /// What the caller has heard and what they have not; forgets the words, not their audio.
+    pub(crate) fn cut(&mut self, now: CallTime) -> Cut {
+        let heard = self.heard(now);
+        self.ledger.cut(heard)
     }
 
     /// All of it was heard, or will be: takes what was said.
@@ -246,9 +281,14 @@ impl Playout {
             .is_some_and(|position| self.sent > position)
     }
 
-    /// Whether the leg may still be playing, or there is more to send.
-    pub(crate) fn is_audible(&self, now: CallTime) -> bool {
-        !self.queue.is_empty() || self.in_leg(now)
+    /// There is audio that was not sent yet.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether the leg may still be playing.
+    pub(crate) fn in_leg(&self, now: CallTime) -> bool {
+        !self.marks.is_empty() || self.play_end > now
     }
 
     /// Everything queued was sent, and played or given up.
@@ -262,6 +302,11 @@ impl Playout {
     /// When the leg will have played everything sent so far, as far as is known.
     pub(crate) fn play_end(&self) -> CallTime {
         self.play_end
+    }
+
+    /// How much audio the words that began last have.
+    pub(crate) fn newest_duration(&self) -> Duration {
+        self.duration(self.ledger.newest_len())
     }
 
     /// How much audio waits to be sent.
@@ -297,13 +342,13 @@ impl Playout {
         Some(played.max(mark.sent_at) + self.mark_grace)
     }
 
-    /// When the last audio will have been played although no mark is pending.
+    /// When what was sent will have been played although no mark is pending.
     pub(crate) fn drain_deadline(&self, now: CallTime) -> Option<CallTime> {
-        (self.queue.is_empty() && self.marks.is_empty() && self.play_end > now)
-            .then_some(self.play_end)
+        (self.marks.is_empty() && self.play_end > now).then_some(self.play_end)
     }
 
     fn enqueue(&mut self) {
+        self.trim();
         self.ledger.add(&self.pcm);
         self.encoded.clear();
         match self.format.encoding {
@@ -312,6 +357,31 @@ impl Playout {
         }
         self.queue.extend(&self.encoded);
         self.queued += self.pcm.len() as u64;
+    }
+
+    /// Takes the silence in front of the first word out of what is about to be queued.
+    fn trim(&mut self) {
+        let Opening::Silent { trimmed } = self.opening else {
+            return;
+        };
+        let len = |duration| {
+            let samples = self.format.rate.samples_in(duration).0;
+            usize::try_from(samples).expect("less than a second")
+        };
+        let loud = self
+            .pcm
+            .iter()
+            .position(|sample| sample.unsigned_abs() > SILENT);
+        let silent = loud.map_or(self.pcm.len(), |first| first.saturating_sub(len(KEEP)));
+        let cut = silent.min(len(MAX_TRIM) - trimmed);
+        self.opening = if loud.is_some() || cut < silent {
+            Opening::Sounding
+        } else {
+            Opening::Silent {
+                trimmed: trimmed + cut,
+            }
+        };
+        self.pcm.drain(..cut);
     }
 
     /// Gives out what the resampler holds back.
@@ -345,10 +415,6 @@ impl Playout {
         self.play_end.since(now)
     }
 
-    fn in_leg(&self, now: CallTime) -> bool {
-        !self.marks.is_empty() || self.play_end > now
-    }
-
     /// How much of this epoch the caller has heard: what the clock says, but never past a mark
     /// that has not come back.
     fn heard(&self, now: CallTime) -> u64 {
@@ -372,12 +438,17 @@ fn parse_mark(name: &str) -> Option<(u32, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Piece;
 
     const RATE: SampleRate = SampleRate::HZ_8000;
     const GRACE: Duration = Duration::from_secs(1);
 
     fn playout() -> Playout {
         Playout::new(LegFormat::MULAW_8000, &PlayoutConfig::default(), GRACE)
+    }
+
+    fn said(text: &str) -> Words {
+        Words::Said(Piece::Sentence(text.to_owned()))
     }
 
     fn at(ms: u64) -> CallTime {
@@ -406,7 +477,7 @@ mod tests {
     #[test]
     fn sends_up_to_the_lead_and_goes_on_when_there_is_room() {
         let mut playout = playout();
-        playout.play("long", &audio(5_000), Words::Said);
+        playout.play(said("long"), &audio(5_000));
         let (media, marks) = pump(&mut playout, 0);
         assert_eq!((media, marks.len()), (vec![200; 10], 10));
         assert_eq!(playout.send_deadline(), Some(at(200)));
@@ -417,7 +488,7 @@ mod tests {
     #[test]
     fn the_first_audio_does_not_wait_for_a_whole_chunk() {
         let mut playout = playout();
-        playout.begin("first".into(), Words::Said);
+        playout.begin(said("first"));
         playout.push(&audio(20), RATE).unwrap();
         assert_eq!(pump(&mut playout, 0), (vec![20], vec![]));
         playout.push(&audio(500), RATE).unwrap();
@@ -429,7 +500,7 @@ mod tests {
     #[test]
     fn a_rest_waits_for_more_while_it_cannot_be_missed() {
         let mut playout = playout();
-        playout.begin("first".into(), Words::Said);
+        playout.begin(said("first"));
         playout.push(&audio(1_000), RATE).unwrap();
         pump(&mut playout, 0);
         playout.push(&audio(50), RATE).unwrap();
@@ -445,7 +516,7 @@ mod tests {
     #[test]
     fn a_mark_says_how_far_the_leg_got() {
         let mut playout = playout();
-        playout.play("two words", &audio(1_800), Words::Said);
+        playout.play(said("two words"), &audio(1_800));
         let (_, marks) = pump(&mut playout, 0);
         // The leg began to play 300 ms late: its first mark comes at 500 ms.
         assert_eq!(playout.mark_returned(at(500), &marks[0]), MarkReturn::Heard);
@@ -457,7 +528,7 @@ mod tests {
     #[test]
     fn what_the_clock_says_never_passes_a_mark_that_is_still_out() {
         let mut playout = playout();
-        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        playout.play(said("one two three four five six"), &audio(2_700));
         pump(&mut playout, 0);
         let cut = playout.clear(at(1_500), &mut Vec::new());
         assert_eq!(cut.heard, "", "not even the mark at 200 ms came back");
@@ -466,7 +537,7 @@ mod tests {
     #[test]
     fn a_lost_mark_is_given_up_and_the_clock_counts() {
         let mut playout = playout();
-        playout.play("one two three four five six", &audio(2_700), Words::Said);
+        playout.play(said("one two three four five six"), &audio(2_700));
         pump(&mut playout, 0);
         assert_eq!(playout.mark_deadline(), Some(at(1_200)));
         for ms in [1_200, 1_400, 1_500] {
@@ -482,12 +553,12 @@ mod tests {
     #[test]
     fn after_a_clear_marks_are_stale_and_positions_begin_anew() {
         let mut playout = playout();
-        playout.play("one two three", &audio(1_300), Words::Said);
+        playout.play(said("one two three"), &audio(1_300));
         let (_, marks) = pump(&mut playout, 0);
         let mut out = Vec::new();
         let cut = playout.clear(at(100), &mut out);
         assert_eq!(out, [Output::Leg(Outbound::Clear)]);
-        assert_eq!(cut.unheard, ["one two three"]);
+        assert_eq!(cut.unheard, [Piece::Sentence("one two three".into())]);
         for mark in &marks {
             assert_eq!(playout.mark_returned(at(150), mark), MarkReturn::Stale);
         }
@@ -497,7 +568,7 @@ mod tests {
         );
         assert_eq!(playout.mark_returned(at(150), "hello"), MarkReturn::Foreign);
         assert!(playout.is_drained(at(150)));
-        playout.play("again", &audio(200), Words::Said);
+        playout.play(said("again"), &audio(200));
         let (media, again) = pump(&mut playout, 200);
         assert_eq!(media, [200]);
         assert!(!marks.contains(&again[0]));
@@ -506,17 +577,46 @@ mod tests {
     #[test]
     fn nothing_is_cleared_where_nothing_can_be_heard() {
         let mut playout = playout();
-        playout.play("prepared", &audio(400), Words::Said);
+        playout.play(said("prepared"), &audio(400));
         let mut out = Vec::new();
         playout.clear(at(10), &mut out);
         assert_eq!(out, []);
     }
 
     #[test]
+    fn the_first_word_does_not_wait_for_the_silence_in_front_of_it() {
+        let silence = |ms: usize| vec![5; ms * 8];
+        let mut playout = playout();
+        playout.begin(said("first"));
+        playout.push(&silence(100), RATE).unwrap();
+        assert_eq!(pump(&mut playout, 0).0, [0; 0], "nothing to hear yet");
+        playout
+            .push(&[silence(50), audio(200)].concat(), RATE)
+            .unwrap();
+        playout.push(&silence(300), RATE).unwrap();
+        playout.complete();
+        playout.play(said("second"), &[silence(100), audio(200)].concat());
+        let sent: usize = pump(&mut playout, 0).0.iter().sum();
+        assert_eq!(
+            sent,
+            10 + 200 + 300 + 100 + 200,
+            "other silence is the voice's own"
+        );
+    }
+
+    #[test]
+    fn a_voice_that_is_silent_for_long_is_believed() {
+        let mut playout = playout();
+        playout.play(said("…"), &vec![0; 8_000]);
+        let sent: usize = pump(&mut playout, 0).0.iter().sum();
+        assert_eq!(sent, 600, "a second less what is left out at most");
+    }
+
+    #[test]
     fn filler_goes_in_front_of_a_sentence_that_has_no_audio_yet() {
         let mut playout = playout();
-        playout.begin("the answer".into(), Words::Said);
-        playout.interject("one moment", &audio(200));
+        playout.begin(said("the answer"));
+        playout.interject(&audio(200));
         playout.push(&audio(400), RATE).unwrap();
         playout.complete();
         assert_eq!(pump(&mut playout, 0).0, [200, 200, 200]);

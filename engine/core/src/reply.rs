@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use crate::{
+    config::Phrase,
     event::{EndReason, TurnId},
     job::JobId,
     latency::Latency,
-    ledger::{Cut, join},
+    ledger::{Cut, Piece, join},
     sentence::Splitter,
     time::CallTime,
 };
@@ -26,8 +27,10 @@ pub(crate) struct Reply {
     pub(crate) latency: Option<Latency>,
     /// What was heard of it before an interruption that turned out to be none.
     pub(crate) heard: String,
+    /// What the program wants said, until some of it was sent.
+    pub(crate) announcement: Option<String>,
     splitter: Splitter,
-    sentences: VecDeque<String>,
+    pieces: VecDeque<Piece>,
     length: usize,
 }
 
@@ -62,6 +65,8 @@ pub(crate) enum Delivery {
     HeldUnheard,
     /// The caller interrupted it.
     Interrupted,
+    /// The interruption was none; nothing of the rest was sent yet.
+    Resuming,
 }
 
 /// What follows when the reply was heard.
@@ -88,11 +93,20 @@ impl Reply {
         }
     }
 
-    /// A reply whose text is there. Empty: the audio is, too.
+    /// A reply whose text is there.
     pub(crate) fn of_text(turn: TurnId, text: &str) -> Self {
         let mut reply = Self::new(turn, Text::Written);
-        reply.append(text);
+        reply.split(text);
+        reply.finish_text();
         reply
+    }
+
+    /// A reply that says what the program wants said.
+    pub(crate) fn announcing(turn: TurnId, text: String) -> Self {
+        Self {
+            announcement: Some(text.clone()),
+            ..Self::of_text(turn, &text)
+        }
     }
 
     fn new(turn: TurnId, text: Text) -> Self {
@@ -104,60 +118,63 @@ impl Reply {
             ending: Ending::Listen,
             latency: None,
             heard: String::new(),
+            announcement: None,
             splitter: Splitter::default(),
-            sentences: VecDeque::new(),
+            pieces: VecDeque::new(),
             length: 0,
         }
     }
 
     /// Takes the next piece of text; `false` once there is too much of it.
     pub(crate) fn write(&mut self, delta: &str) -> bool {
-        self.length += delta.len();
-        let sentences = &mut self.sentences;
+        let fits = delta.floor_char_boundary(LONGEST - self.length);
+        self.length += fits;
+        self.split(&delta[..fits]);
+        fits == delta.len()
+    }
+
+    fn split(&mut self, text: &str) {
+        let pieces = &mut self.pieces;
         self.splitter
-            .push(delta, |sentence| sentences.push_back(sentence));
-        self.length <= LONGEST
+            .push(text, |sentence| pieces.push_back(Piece::Sentence(sentence)));
     }
 
     /// There is no more text.
     pub(crate) fn finish_text(&mut self) {
-        let sentences = &mut self.sentences;
+        let pieces = &mut self.pieces;
         self.splitter
-            .finish(|sentence| sentences.push_back(sentence));
+            .finish(|sentence| pieces.push_back(Piece::Sentence(sentence)));
         self.text = Text::Written;
     }
 
-    /// The next sentence for the voice, unless the reply is held or the voice is busy.
-    pub(crate) fn next_sentence(&mut self) -> Option<String> {
-        let flowing = matches!(self.delivery, Delivery::Waiting | Delivery::Audible);
-        if flowing && self.voice == Voice::Idle {
-            self.sentences.pop_front()
-        } else {
-            None
+    /// The next piece, unless the reply is held or the voice is busy.
+    pub(crate) fn next_piece(&mut self) -> Option<Piece> {
+        if self.is_held() || self.voice != Voice::Idle {
+            return None;
         }
+        self.pieces.pop_front()
     }
 
-    /// Says `text` after everything else.
-    pub(crate) fn append(&mut self, text: &str) {
-        self.sentences.extend(sentences_of(text));
+    /// Says `phrase` after everything else.
+    pub(crate) fn append(&mut self, phrase: &Phrase) {
+        if !phrase.audio.is_empty() {
+            self.pieces.push_back(Piece::Phrase(phrase.clone()));
+        }
     }
 
     /// The voice works on it as `id`.
     pub(crate) fn is_voiced_by(&self, id: JobId) -> bool {
-        matches!(self.voice, Voice::Asked { job, .. } | Voice::Speaking { job, .. } if job == id)
+        self.voice_job() == Some(id)
     }
 
     /// A sentence is ready for the voice.
     pub(crate) fn has_sentence(&self) -> bool {
-        !self.sentences.is_empty()
+        !self.pieces.is_empty()
     }
 
     /// All of it was given to the caller's leg.
     pub(crate) fn is_spoken(&self) -> bool {
-        self.text == Text::Written
-            && self.voice == Voice::Idle
-            && self.sentences.is_empty()
-            && !self.is_held()
+        self.text == Text::Written && self.voice == Voice::Idle && self.pieces.is_empty()
     }
 
     /// The caller has the floor; the reply waits to hear what becomes of it.
@@ -165,16 +182,30 @@ impl Reply {
         matches!(self.delivery, Delivery::HeldUnheard | Delivery::Interrupted)
     }
 
-    /// The caller hears the end of the call coming: not to be interrupted any more.
+    /// The end of the call is decided: not to be interrupted any more. That the agent wants to hang
+    /// up is decided only when the caller hears it; until then they may still have something to say.
     pub(crate) fn is_farewell(&self) -> bool {
-        matches!(self.ending, Ending::HangUp(_)) && self.delivery == Delivery::Audible
+        match self.ending {
+            Ending::Listen => false,
+            Ending::HangUp(EndReason::AgentHungUp) => self.delivery == Delivery::Audible,
+            Ending::HangUp(_) => true,
+        }
     }
 
     /// The caller takes the floor before anything of what comes next was sent.
     pub(crate) fn hold(&mut self) {
         self.delivery = match self.delivery {
             Delivery::Waiting | Delivery::HeldUnheard => Delivery::HeldUnheard,
-            Delivery::Audible | Delivery::Interrupted => Delivery::Interrupted,
+            Delivery::Audible | Delivery::Interrupted | Delivery::Resuming => Delivery::Interrupted,
+        };
+    }
+
+    /// The caller gives the floor back without having said a word.
+    pub(crate) fn release(&mut self) {
+        self.delivery = match self.delivery {
+            Delivery::HeldUnheard => Delivery::Waiting,
+            Delivery::Interrupted => Delivery::Resuming,
+            free @ (Delivery::Waiting | Delivery::Audible | Delivery::Resuming) => free,
         };
     }
 
@@ -184,7 +215,7 @@ impl Reply {
         if self.ending == Ending::Listen {
             self.ending = Ending::HangUp(reason);
         }
-        self.delivery = Delivery::Audible;
+        self.release();
     }
 
     /// All its text is there, and it is none.
@@ -195,8 +226,8 @@ impl Reply {
     /// The caller interrupted: what was not heard goes back in front of what was not spoken.
     pub(crate) fn rewind(&mut self, cut: Cut) {
         join(&mut self.heard, &cut.heard);
-        for sentence in cut.unheard.into_iter().rev() {
-            self.sentences.push_front(sentence);
+        for piece in cut.unheard.into_iter().rev() {
+            self.pieces.push_front(piece);
         }
         self.voice = Voice::Idle;
         self.hold();
@@ -205,7 +236,7 @@ impl Reply {
     /// Nothing that is not spoken yet will be.
     pub(crate) fn drop_rest(&mut self) {
         self.splitter = Splitter::default();
-        self.sentences.clear();
+        self.pieces.clear();
         self.text = Text::Written;
         self.voice = Voice::Idle;
         self.latency = None;
@@ -217,17 +248,14 @@ impl Reply {
             Text::Writing { job, .. } => Some(job),
             Text::Written => None,
         };
-        let tts = match self.voice {
+        llm.into_iter().chain(self.voice_job())
+    }
+
+    /// The job of the voice.
+    pub(crate) fn voice_job(&self) -> Option<JobId> {
+        match self.voice {
             Voice::Asked { job, .. } | Voice::Speaking { job, .. } => Some(job),
             Voice::Idle => None,
-        };
-        llm.into_iter().chain(tts)
+        }
     }
-}
-
-fn sentences_of(text: &str) -> Vec<String> {
-    let (mut splitter, mut sentences) = (Splitter::default(), Vec::new());
-    splitter.push(text, |sentence| sentences.push(sentence));
-    splitter.finish(|sentence| sentences.push(sentence));
-    sentences
 }

@@ -46,7 +46,7 @@ impl Splitter {
 
     fn give(&mut self, piece: &str, sentence: &mut impl FnMut(String)) {
         let spoken = speakable(piece);
-        if spoken.chars().any(char::is_alphanumeric) {
+        if has_words(&spoken) {
             self.given += 1;
             sentence(spoken);
         }
@@ -124,6 +124,11 @@ impl Splitter {
             word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I";
         ABBREVIATIONS.contains(&lower.as_str()) || initial || list_number
     }
+}
+
+/// Whether there is anything in `text` that a voice can say.
+pub(crate) fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
 }
 
 /// The text without what is written but not spoken: Markdown's signs, emoji, repeated space.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use sidetone_codecs::SampleRate;
 use sidetone_core::{
     call::Call,
-    config::{CallConfig, Phrase, Phrases},
+    config::CallConfig,
     dialect::{Inbound, LegMessage, Outbound},
     event::{CallError, CallEvent, EndReason},
     io::{Input, Output},
@@ -15,23 +15,6 @@ use sidetone_core::{
     time::CallTime,
 };
 use sim::{Behaviour, LevelVad, Network, Run, World, always, coughs, says};
-
-fn phrase(text: &str, duration_ms: usize) -> Phrase {
-    Phrase {
-        text: text.into(),
-        audio: vec![1_500; duration_ms * 8].into(),
-    }
-}
-
-fn with_phrases() -> World {
-    let mut world = World::default();
-    world.config.phrases = Phrases {
-        hold: phrase("One moment.", 800),
-        apology: phrase("Sorry.", 600),
-        farewell: phrase("We are closed.", 900),
-    };
-    world
-}
 
 fn long_greeting() -> World {
     let mut world = World::default();
@@ -312,7 +295,7 @@ fn a_bye_over_the_farewell_does_not_stop_it() {
 #[test]
 fn a_failed_service_is_apologised_for() {
     for service in [Service::Stt, Service::Llm, Service::Tts] {
-        let mut world = with_phrases();
+        let mut world = World::with_phrases();
         world.sounds = vec![says(1_000, 600, "hello"), says(5_000, 600, "again")];
         let fails: sim::Schedule = Box::new(|n| {
             if n == 0 {
@@ -351,7 +334,7 @@ fn a_failed_service_is_apologised_for() {
 
 #[test]
 fn the_third_failure_in_a_row_ends_in_a_farewell() {
-    let mut world = with_phrases();
+    let mut world = World::with_phrases();
     world.sounds = vec![
         says(1_000, 600, "one"),
         says(5_000, 600, "two"),
@@ -366,7 +349,7 @@ fn the_third_failure_in_a_row_ends_in_a_farewell() {
 
 #[test]
 fn an_answer_in_between_forgives_the_failures() {
-    let mut world = with_phrases();
+    let mut world = World::with_phrases();
     world.sounds = (0..5)
         .map(|n| says(1_000 + n * 4_000, 600, "again"))
         .collect();
@@ -388,7 +371,7 @@ fn the_caller_never_waits_more_than_four_seconds_in_silence() {
             Behaviour::FailsAfter(7_000),
             Behaviour::After(7_900),
         ] {
-            let mut world = with_phrases();
+            let mut world = World::with_phrases();
             world.sounds = vec![says(1_000, 1_000, "is anybody there")];
             world.answer = Box::new(|_| ("Yes. We are here, and we are listening.".into(), true));
             match service {
@@ -409,7 +392,7 @@ fn the_caller_never_waits_more_than_four_seconds_in_silence() {
 
 #[test]
 fn a_wait_is_bridged_and_the_answer_still_comes() {
-    let mut world = with_phrases();
+    let mut world = World::with_phrases();
     world.sounds = vec![says(1_000, 600, "think hard")];
     world.llm = always(Behaviour::After(5_000));
     let run = world.run();
@@ -421,7 +404,7 @@ fn a_wait_is_bridged_and_the_answer_still_comes() {
 
 #[test]
 fn an_empty_answer_is_a_failure_not_silence() {
-    let mut world = with_phrases();
+    let mut world = World::with_phrases();
     world.sounds = vec![says(1_000, 600, "hello")];
     world.answer = Box::new(|_| (String::new(), false));
     let run = world.run();
@@ -430,7 +413,7 @@ fn an_empty_answer_is_a_failure_not_silence() {
 
 #[test]
 fn a_voice_that_breaks_off_is_not_credited_with_the_rest() {
-    let mut world = with_phrases();
+    let mut world = World::with_phrases();
     world.sounds = vec![says(1_000, 600, "tell me")];
     world.answer = Box::new(|_| {
         (
@@ -450,7 +433,7 @@ fn a_voice_that_breaks_off_is_not_credited_with_the_rest() {
 
 #[test]
 fn a_failure_while_the_caller_speaks_waits_for_the_caller() {
-    let mut world = with_phrases();
+    let mut world = World::with_phrases();
     world.sounds = vec![says(1_000, 600, "one"), says(2_000, 3_000, "two")];
     world.stt = Box::new(|n| {
         if n == 0 {

@@ -24,7 +24,7 @@ use crate::{
     events::{CallId, EventRecord, EventStream, Outlets, Reporter},
     handle::{AcceptOptions, COMMANDS, CallHandle},
     jobs::{Jobs, Services},
-    leg::Leg,
+    leg::{Leg, LegLimits},
     transport::Transport,
 };
 
@@ -50,30 +50,6 @@ struct Shared {
     log: Option<EventLog>,
     calls: TaskTracker,
     shutdown: CancellationToken,
-}
-
-/// What a leg may cost while it does not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LegLimits {
-    /// A socket that takes nothing for this long, although there is something to send, has
-    /// stalled. Default: 5 s.
-    pub stall: Duration,
-    /// A socket that leaves more than this unsent has stalled, in bytes. Default: 256 KiB, about
-    /// 20 s of audio.
-    pub queued_bytes: usize,
-    /// How long a closed call waits for its leg to say goodbye. Default: 1 s.
-    pub close: Duration,
-}
-
-impl Default for LegLimits {
-    fn default() -> Self {
-        Self {
-            stall: Duration::from_secs(5),
-            queued_bytes: 256 * 1024,
-            close: Duration::from_secs(1),
-        }
-    }
 }
 
 impl Engine {
@@ -265,6 +241,23 @@ impl EngineBuilder {
             llm: self.llm.ok_or(BuildError::Missing { part: "llm" })?,
             tts: self.tts.ok_or(BuildError::Missing { part: "tts" })?,
         };
+        let can = services.stt.capabilities();
+        for (key, wanted, can) in [
+            (
+                "stt.partial_interval_ms",
+                self.config.partials.interval_ms > 0,
+                can.partials,
+            ),
+            (
+                "agent.detect_language",
+                self.config.agent.detect_language,
+                can.detects_language,
+            ),
+        ] {
+            if wanted && !can {
+                return Err(BuildError::Unsupported { key });
+            }
+        }
         let shared = Shared {
             config: Arc::new(self.config),
             limits: self.limits,
@@ -305,6 +298,12 @@ pub enum BuildError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A setting asks for what the recogniser cannot do.
+    #[error("`{key}` is set, but this speech recogniser (or its model) cannot do that")]
+    Unsupported {
+        /// The setting, `section.key`.
+        key: &'static str,
+    },
 }
 
 /// Some services cannot be used right now.

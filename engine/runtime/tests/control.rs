@@ -170,6 +170,17 @@ fn what_is_missing_or_wrong_is_named() {
         said.contains("endpointing.silence_ms") && said.contains("100 to 5000"),
         "{said}"
     );
+    let mut config = CallConfig::default();
+    config.partials.interval_ms = 500;
+    let stt = FakeStt::new().without_partials();
+    let error = common::builder(stt, FakeLlm::new(), FakeTts::new())
+        .config(config)
+        .build()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("stt.partial_interval_ms"),
+        "{error}"
+    );
 }
 
 /// Cannot be reached.

@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     phone::{CallReport, CallerTurn},
-    timeline::{Caption, Lane, Note, Part, Timeline},
+    timeline::{Caption, Lane, Note, Part, Parts, Timeline},
     view::{line, printable},
 };
 
@@ -73,9 +73,7 @@ impl Account {
             caption.note = Note::HeardAs(self.understood(report, n));
         }
         for answer in &mut picture.answers {
-            if let Some(metrics) = self.metrics(answer.from, answer.until) {
-                answer.parts = parts(&metrics);
-            }
+            answer.parts = self.parts(answer.from, answer.until);
         }
         picture.captions.extend(self.agent_captions(report));
         picture.captions.sort_by_key(|caption| caption.from);
@@ -102,33 +100,37 @@ impl Account {
         texts.join(" ")
     }
 
-    /// What the engine measured about the answer that was heard at `until`.
-    fn metrics(&self, from: CallTime, until: CallTime) -> Option<TurnMetrics> {
-        // Both ends count time from the opening of the socket, not to the millisecond.
-        const SLACK: Duration = Duration::from_millis(250);
-        self.records
-            .iter()
-            .find_map(|record| match &record.event {
-                CallEvent::TurnMetrics(metrics)
-                    if at(record) >= from && at(record) <= until + SLACK =>
-                {
-                    Some(*metrics)
-                }
-                _ => None,
-            })
+    /// Where the time went before the answer to the speech that ended at `from` was heard.
+    fn parts(&self, from: CallTime, until: CallTime) -> Option<Parts> {
+        self.records.iter().find_map(|record| match &record.event {
+            CallEvent::TurnMetrics(metrics)
+                if (from..=until + CLOCK_SLACK).contains(&at(record)) =>
+            {
+                let total = Duration::from_millis(metrics.total_ms);
+                Some(Parts {
+                    // The event comes with the answer's first audio.
+                    from: at(record).saturating_sub(total),
+                    took: parts(metrics),
+                })
+            }
+            _ => None,
+        })
     }
 
     /// What the agent said, turn by turn, where it was heard.
     fn agent_captions(&self, report: &CallReport) -> Vec<Caption> {
-        let spoke = self.records.iter().filter_map(|record| match &record.event {
-            CallEvent::AgentSpeaking { turn } => Some((*turn, at(record))),
-            _ => None,
-        });
+        let spoke = self
+            .records
+            .iter()
+            .filter_map(|record| match &record.event {
+                CallEvent::AgentSpeaking { turn } => Some((*turn, at(record))),
+                _ => None,
+            });
         spoke
             .map(|(turn, sent)| {
                 // Heard a little after it was sent: the first sound from then on.
                 let mut sounds = report.agent_speech.iter().map(|&(from, _)| from);
-                let from = sounds.find(|from| *from + SENT_AHEAD >= sent);
+                let from = sounds.find(|from| *from + CLOCK_SLACK >= sent);
                 let sentences = self.sentences(turn);
                 let heard = self.heard(turn).unwrap_or_else(|| sentences.clone());
                 let rest = sentences.strip_prefix(heard.as_str()).unwrap_or_default();
@@ -171,8 +173,8 @@ impl Account {
     }
 }
 
-/// How much the clocks of both ends may differ.
-const SENT_AHEAD: Duration = Duration::from_millis(50);
+/// How much the clocks of both ends may differ: each begins when its end of the socket opens.
+const CLOCK_SLACK: Duration = Duration::from_millis(50);
 
 fn at(record: &EventRecord) -> CallTime {
     CallTime::from_millis(record.at_ms)

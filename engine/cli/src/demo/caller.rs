@@ -1,10 +1,8 @@
 //! The demo's caller, inside the program so that the demo runs from anywhere.
 
-use std::sync::Arc;
-
 use sidetone_codecs::wav;
 
-use crate::phone::{Script, ScenarioError, audio_from_wav, parse_scenario};
+use crate::phone::{ScenarioError, Script, audio_from_wav, parse_scenario};
 
 macro_rules! fixture {
     ($file:literal) => {

@@ -8,7 +8,7 @@ mod caller;
 
 use std::{
     error::Error,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -50,6 +50,7 @@ pub async fn run(args: DemoArgs) -> Result<(), Box<dyn Error>> {
     make_folder(&args.out)?;
     let script = Arc::new(caller::script()?);
     let events_file = args.out.join("events.ndjson");
+    begin_anew(&events_file)?;
     let config = config(&events_file);
 
     anstream::println!(
@@ -116,6 +117,16 @@ async fn hold_call(
     // The account may have ended by itself with the call's last event.
     let _ = hung_up.send(());
     Ok((report, account.await?))
+}
+
+/// The engine appends to its file of events; this one is of one call.
+fn begin_anew(events_file: &Path) -> Result<(), String> {
+    match fs::remove_file(events_file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("cannot replace {}: {error}", events_file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn require_espeak() -> Result<(), String> {

@@ -73,6 +73,8 @@ impl VoiceMeter {
 
     /// The voice was cut off: the silence that follows is no pause in it.
     pub(super) fn cut(&mut self) -> Option<VoiceChange> {
+        // What was heard of the window being filled is no new beginning.
+        self.window.fill(0);
         let until = self.voice_until.take()?;
         Some(VoiceChange::Stopped(until * WINDOW_LEN as u64))
     }
@@ -94,7 +96,8 @@ impl VoiceMeter {
         if self.windows - until < HANGOVER_WINDOWS {
             return None;
         }
-        self.cut()
+        self.voice_until = None;
+        Some(VoiceChange::Stopped(until * WINDOW_LEN as u64))
     }
 }
 
@@ -202,9 +205,10 @@ mod tests {
     #[test]
     fn a_cut_voice_stops_at_once() {
         let mut meter = VoiceMeter::default();
-        changes(&mut meter, &tone(400));
+        changes(&mut meter, &tone(439));
         assert_eq!(meter.cut(), Some(VoiceChange::Stopped(400)));
         assert_eq!(meter.cut(), None);
+        assert_eq!(changes(&mut meter, &[0; 400]), []);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sidetone_core::time::CallTime;
 
-use super::script::{Expect, Line};
+use super::script::{Expect, Line, When};
 
 /// A finished call.
 #[derive(Clone, Debug, Default, Serialize)]

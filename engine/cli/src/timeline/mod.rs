@@ -72,8 +72,17 @@ pub struct Answer {
     pub from: CallTime,
     /// When the agent was heard.
     pub until: CallTime,
-    /// Where the time went, in order, as far as is known; the rest is left open.
-    pub parts: Vec<(Part, Duration)>,
+    /// Where the time went, as the engine knows it.
+    pub parts: Option<Parts>,
+}
+
+/// Where the time before an answer went, in the engine's own account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// When the engine heard the caller's last word.
+    pub from: CallTime,
+    /// What took how long from then on, in order.
+    pub took: Vec<(Part, Duration)>,
 }
 
 /// Where the time before an answer goes.
@@ -113,7 +122,7 @@ impl Timeline {
             Some(Answer {
                 from: turn.speech_ended,
                 until: turn.answered_at?.max(turn.speech_ended),
-                parts: Vec::new(),
+                parts: None,
             })
         };
         let barge_in = |turn: &CallerTurn| {

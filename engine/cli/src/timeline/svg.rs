@@ -5,7 +5,7 @@ use std::{fmt::Write as _, ops::Range, time::Duration};
 use sidetone_core::time::CallTime;
 
 use super::{
-    Answer, Caption, Lane, Note, Part, Timeline,
+    Caption, Lane, Note, Part, Parts, Timeline,
     rows::{RATE, ROW_SECONDS, rows, wrap},
 };
 
@@ -98,7 +98,7 @@ fn header(out: &mut String, timeline: &Timeline) {
         x += 32.0 + 6.4 * name.len() as f64;
     };
     key(WAIT, "wait for the answer, as heard");
-    if timeline.answers.iter().any(|a| !a.parts.is_empty()) {
+    if timeline.answers.iter().any(|a| a.parts.is_some()) {
         for part in Part::ALL {
             key(part.colour(), part.name());
         }
@@ -239,14 +239,16 @@ impl Row<'_> {
                 let middle = f64::midpoint(from, until);
                 centred(out, middle, top - 6.0, "m", &format!("{took} ms"), INK);
             }
-            self.strip(out, answer, strip);
+            if let Some(parts) = &answer.parts {
+                self.strip(out, parts, strip);
+            }
         }
     }
 
     /// Where the time went, as a strip of the parts' colours.
-    fn strip(&self, out: &mut String, answer: &Answer, y: f64) {
-        let mut from = answer.from;
-        for &(part, took) in &answer.parts {
+    fn strip(&self, out: &mut String, parts: &Parts, y: f64) {
+        let mut from = parts.from;
+        for &(part, took) in &parts.took {
             let until = from + took;
             if let Some((x, end)) = self.clip(from, until)
                 && took > Duration::ZERO
@@ -402,7 +404,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::BargeIn;
+    use crate::timeline::{Answer, BargeIn};
 
     fn at(ms: u64) -> CallTime {
         CallTime::from_millis(ms)
@@ -436,7 +438,10 @@ mod tests {
             answers: vec![Answer {
                 from: at(2_000),
                 until: at(2_400),
-                parts: vec![(Part::Stt, Duration::from_millis(100))],
+                parts: Some(Parts {
+                    from: at(2_050),
+                    took: vec![(Part::Stt, Duration::from_millis(100))],
+                }),
             }],
             barge_ins: vec![BargeIn {
                 from: at(5_800),

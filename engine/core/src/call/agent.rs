@@ -6,11 +6,13 @@ use sidetone_codecs::SampleRate;
 
 use super::{Call, Delivery, Ending, Phase, Reply, Text, Voice, caller::timed_out};
 use crate::{
+    config::Phrase,
     conversation::{Message, Role},
     event::{CallError, CallEvent, EndReason},
     io::Output,
     job::{FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
-    ledger::{Words, join},
+    ledger::{Cut, Piece, Words, join},
+    sentence::has_words,
 };
 
 /// The voice waits with the next sentence while this much audio is still to be sent.
@@ -37,18 +39,23 @@ impl Call {
         let Some(reply) = &mut talk.reply else { return };
         // What is prepared and was not sent yet waits for what the caller says.
         let Some(cut) = cut else { return reply.hold() };
-        if let Voice::Asked { job, .. } | Voice::Speaking { job, .. } = reply.voice {
-            out.push(Output::Cancel(job));
-        }
+        out.extend(reply.voice_job().map(Output::Cancel));
+        let delivery = reply.delivery;
         reply.rewind(cut);
-        if words_sent {
-            self.counters.interruptions += 1;
-            out.push(Output::Event(CallEvent::AgentInterrupted {
-                turn: reply.turn,
-                heard: reply.heard.clone(),
-                onset_to_clear_ms: u64::try_from(since_onset.as_millis()).unwrap_or(u64::MAX),
-            }));
+        if !words_sent {
+            return;
         }
+        if reply.is_spoken() {
+            // The last word was out: the caller answers, and interrupts nothing.
+            reply.delivery = delivery;
+            return self.finish(out);
+        }
+        self.counters.interruptions += 1;
+        out.push(Output::Event(CallEvent::AgentInterrupted {
+            turn: reply.turn,
+            heard: reply.heard.clone(),
+            onset_to_clear_ms: u64::try_from(since_onset.as_millis()).unwrap_or(u64::MAX),
+        }));
     }
 
     /// The caller spoke words: the reply they interrupted stays as far as it was heard.
@@ -63,96 +70,92 @@ impl Call {
     }
 
     fn abandon_reply(&mut self, out: &mut Vec<Output>) {
-        let now = self.now;
+        if let Phase::Talking(talk) = &mut self.phase
+            && talk.reply.is_some()
+        {
+            let cut = talk.playout.clear(self.now, out);
+            self.cut_reply(&cut, out);
+        }
+    }
+
+    /// The reply ends where it was cut, whatever was to follow.
+    pub(super) fn cut_reply(&mut self, cut: &Cut, out: &mut Vec<Output>) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        let Some(mut reply) = talk.reply.take() else {
-            return;
-        };
+        let Some(reply) = &mut talk.reply else { return };
         out.extend(reply.jobs().map(Output::Cancel));
-        let cut = talk.playout.clear(now, out);
         join(&mut reply.heard, &cut.heard);
-        self.agent_said(reply.heard);
+        if let Some(text) = reply.announcement.take() {
+            self.announcements.push_front(text);
+        }
+        self.close_reply(out);
     }
 
-    fn agent_said(&mut self, text: String) {
-        if !text.is_empty() {
-            self.conversation.push(Message {
-                role: Role::Agent,
-                text,
-            });
-        }
-    }
-
-    /// The agent says `text` next.
-    pub(super) fn say(&mut self, text: &str) {
-        if text.trim().is_empty() {
-            return;
-        }
-        let turn = self.next_turn();
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let caller_has_floor = talk.caller_has_floor();
-        match &mut talk.reply {
-            Some(reply) => reply.append(text),
-            None => {
-                let mut reply = Reply::of_text(turn, text);
-                if caller_has_floor {
-                    reply.hold();
-                }
-                talk.reply = Some(reply);
-            }
+    /// The agent says `text` as soon as nobody's turn is under way.
+    pub(super) fn say(&mut self, text: String) {
+        if has_words(&text) {
+            self.announcements.push_back(text);
         }
     }
 
     /// The agent says `text` now, whatever goes on, and hangs up.
     pub(super) fn say_goodbye(&mut self, text: &str, out: &mut Vec<Output>) {
-        self.abandon_reply(out);
-        let turn = self.next_turn();
-        let Phase::Talking(talk) = &mut self.phase else {
+        if let Phase::Connecting { .. } = self.phase {
             return self.end(EndReason::Commanded, out);
-        };
+        }
+        self.abandon_reply(out);
+        self.stop_listening(out);
+        let turn = self.next_turn();
         let mut reply = Reply::of_text(turn, text);
-        reply.ending = Ending::HangUp(EndReason::Commanded);
-        talk.reply = Some(reply);
+        reply.say_goodbye(EndReason::Commanded);
+        self.set_reply(reply);
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.quiet_since = self.now;
+        }
     }
 
-    /// Begins the reply that is owed, or goes on with one that a sound without words held up.
-    pub(super) fn begin_or_release_reply(&mut self, out: &mut Vec<Output>) {
+    /// Goes on with a reply that a sound without words held up.
+    pub(super) fn release_reply(&mut self) {
+        if let Phase::Talking(talk) = &mut self.phase
+            && talk.is_agents_turn()
+            && let Some(reply) = &mut talk.reply
+        {
+            reply.release();
+        }
+    }
+
+    /// Begins the reply that is owed, else what the program wants said.
+    pub(super) fn begin_reply(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.caller_has_floor() || !talk.transcripts.is_empty() {
+        if talk.reply.is_some() || !talk.is_agents_turn() {
             return;
         }
-        match &mut talk.reply {
-            Some(reply) => match reply.delivery {
-                Delivery::HeldUnheard => reply.delivery = Delivery::Waiting,
-                Delivery::Interrupted => {
-                    reply.delivery = Delivery::Audible;
-                    out.push(Output::Event(CallEvent::AgentResumed { turn: reply.turn }));
-                }
-                Delivery::Waiting | Delivery::Audible => {}
-            },
-            None => {
-                let Some(latency) = talk.owed.take() else {
-                    return;
-                };
-                let (job, turn) = (self.next_job(), self.next_turn());
-                let Phase::Talking(talk) = &mut self.phase else {
-                    return;
-                };
-                talk.reply = Some(Reply::written_by(job, turn, now, latency));
-                let request = LlmJob {
-                    id: job,
-                    messages: self.conversation.as_slice().into(),
-                    language: self.config.agent.language.clone(),
-                };
-                Self::start_job(Job::Llm(request), out);
-            }
+        if let Some(latency) = talk.owed.take() {
+            let (job, turn) = (self.next_job(), self.next_turn());
+            let messages = self.conversation.as_slice().into();
+            let language = self.config.agent.language.clone();
+            self.set_reply(Reply::written_by(job, turn, now, latency));
+            let job = LlmJob {
+                id: job,
+                messages,
+                language,
+            };
+            Self::start_job(Job::Llm(job), out);
+        } else if let Some(text) = self.announcements.pop_front() {
+            // Nobody waited for it before.
+            talk.quiet_since = now;
+            let turn = self.next_turn();
+            self.set_reply(Reply::announcing(turn, text));
+        }
+    }
+
+    pub(super) fn set_reply(&mut self, reply: Reply) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.reply = Some(reply);
         }
     }
 
@@ -221,7 +224,6 @@ impl Call {
 
     /// Gives the voice its next sentence, and the leg as much audio as it may have.
     pub(super) fn speak(&mut self, out: &mut Vec<Output>) {
-        let job = JobId(self.jobs + 1);
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -229,47 +231,63 @@ impl Call {
         if talk.is_gated() {
             return;
         }
-        if talk.playout.backlog() < VOICE_AHEAD
-            && let Some(reply) = &mut talk.reply
-            && let Some(text) = reply.next_sentence()
-        {
-            self.jobs = job.0;
-            reply.voice = Voice::Asked {
-                job,
-                progressed: now,
-            };
-            talk.playout.begin(text.clone(), Words::Said);
-            let turn = reply.turn;
-            out.push(Output::Event(CallEvent::AgentSentence {
-                turn,
-                text: text.clone(),
-            }));
-            let language = self.config.agent.language.clone();
-            Self::start_job(
-                Job::Tts(TtsJob {
-                    id: job,
-                    text,
-                    language,
-                }),
-                out,
-            );
+        if let Some(reply) = &mut talk.reply {
+            while talk.playout.backlog() < VOICE_AHEAD
+                && let Some(piece) = reply.next_piece()
+            {
+                let (turn, text) = (reply.turn, piece.text().to_owned());
+                out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                if let Piece::Phrase(Phrase { audio, .. }) = &piece {
+                    let audio = audio.clone();
+                    talk.playout.play(Words::Said(piece), &audio);
+                    continue;
+                }
+                self.jobs += 1;
+                let id = JobId(self.jobs);
+                let progressed = now;
+                reply.voice = Voice::Asked {
+                    job: id,
+                    progressed,
+                };
+                let job = TtsJob {
+                    id,
+                    text: piece.text().to_owned(),
+                    language: self.config.agent.language.clone(),
+                };
+                Self::start_job(Job::Tts(job), out);
+                talk.playout.begin(Words::Said(piece));
+            }
         }
-        talk.playout.pump(now, out);
+        self.send(out);
         self.announce(out);
     }
 
-    /// The first audio of a reply went out.
+    /// Gives the leg as much audio as it may have.
+    fn send(&mut self, out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.playout.pump(self.now, out);
+            self.counters.media_out = talk.playout.media_sent();
+        }
+    }
+
+    /// The first audio of a reply, or of its rest, went out.
     fn announce(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         let Some(reply) = &mut talk.reply else { return };
-        if reply.delivery != Delivery::Waiting || !talk.playout.has_sent_words() {
+        if !talk.playout.has_sent_words() {
             return;
         }
+        let turn = reply.turn;
+        out.push(Output::Event(match reply.delivery {
+            Delivery::Waiting => CallEvent::AgentSpeaking { turn },
+            Delivery::Resuming => CallEvent::AgentResumed { turn },
+            Delivery::Audible | Delivery::HeldUnheard | Delivery::Interrupted => return,
+        }));
         reply.delivery = Delivery::Audible;
-        out.push(Output::Event(CallEvent::AgentSpeaking { turn: reply.turn }));
+        reply.announcement = None;
         if let Some(latency) = reply.latency.take() {
             // Every service did its part.
             talk.failures_in_a_row = 0;
@@ -292,6 +310,9 @@ impl Call {
         let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_voiced_by(id)) else {
             return;
         };
+        if samples.is_empty() {
+            return;
+        }
         reply.voice = Voice::Speaking {
             job: id,
             progressed: now,
@@ -302,7 +323,7 @@ impl Call {
         let pushed = talk.playout.push(samples, rate);
         let problem = match pushed {
             Err(error) => error.to_string(),
-            Ok(()) if talk.playout.backlog() > LONGEST_AUDIO => {
+            Ok(()) if talk.playout.newest_duration() > LONGEST_AUDIO => {
                 format!("a sentence has more than {LONGEST_AUDIO:?} of audio")
             }
             Ok(()) => return,
@@ -342,7 +363,11 @@ impl Call {
     }
 
     pub(super) fn tts_timed_out(&mut self, out: &mut Vec<Output>) {
-        let failure = timed_out("speech synthesis", self.config.patience.service);
+        self.tts_stalled(self.config.patience.service, out);
+    }
+
+    fn tts_stalled(&mut self, patience: Duration, out: &mut Vec<Output>) {
+        let failure = timed_out("speech synthesis", patience);
         self.service_failed(Service::Tts, failure, out);
     }
 
@@ -353,18 +378,19 @@ impl Call {
             return;
         };
         talk.quiet_since = now;
-        if let Some(Reply {
-            voice: Voice::Speaking { .. },
-            ..
-        }) = &talk.reply
-        {
-            // A voice that stops in the middle of a sentence is not waited for.
-            return self.tts_timed_out(out);
+        if let Some(reply) = &mut talk.reply {
+            if reply.is_held() && talk.playout.has_queued() {
+                // The filler goes before what is prepared and may not be sent: that is made anew.
+                out.extend(reply.voice_job().map(Output::Cancel));
+                reply.rewind(talk.playout.clear(now, out));
+            } else if let Voice::Speaking { .. } = reply.voice {
+                // A voice that stops in the middle of a sentence is not waited for.
+                return self.tts_stalled(self.config.patience.hold, out);
+            }
         }
-        let phrase = &self.config.phrases.hold;
         // The sentence that was asked for keeps its place behind the filler.
-        talk.playout.interject(&phrase.text, &phrase.audio);
-        talk.playout.pump(now, out);
+        talk.playout.interject(&self.config.phrases.hold.audio);
+        self.send(out);
     }
 
     /// The language model or the voice failed in the reply that is under way.
@@ -406,60 +432,82 @@ impl Call {
     /// Something failed: tells the caller, in a voice that needs no service; after too many
     /// failures in a row says goodbye.
     pub(super) fn apologise(&mut self, out: &mut Vec<Output>) {
-        let turn = self.next_turn();
         let config = self.config.clone();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        let ending = talk
-            .reply
-            .as_ref()
-            .map_or(Ending::Listen, |reply| reply.ending);
-        let give_up = talk.failures_in_a_row >= config.patience.max_failures;
-        let phrase = match (ending, give_up) {
-            (Ending::HangUp(_), _) | (_, true) => &config.phrases.farewell,
-            (Ending::Listen, false) => &config.phrases.apology,
-        };
-        let caller_has_floor = talk.caller_has_floor();
-        let reply = talk.reply.get_or_insert_with(|| Reply::of_text(turn, ""));
-        if give_up || matches!(ending, Ending::HangUp(_)) {
-            talk.owed = None;
-            reply.say_goodbye(EndReason::ServicesFailed);
-        } else if caller_has_floor {
-            // It is said only if the caller's sound turns out to be no words.
-            reply.hold();
+        if talk.reply.is_none() {
+            let turn = self.next_turn();
+            self.set_reply(Reply::of_text(turn, ""));
         }
-        let turn = reply.turn;
-        talk.playout.play(&phrase.text, &phrase.audio, Words::Said);
-        let text = phrase.text.clone();
-        out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let is_agents_turn = talk.is_agents_turn();
+        let Some(reply) = &mut talk.reply else { return };
+        let give_up = talk.failures_in_a_row >= config.patience.max_failures;
+        if give_up || reply.ending != Ending::Listen {
+            reply.append(&config.phrases.farewell);
+            reply.say_goodbye(EndReason::ServicesFailed);
+            self.stop_listening(out);
+        } else {
+            reply.append(&config.phrases.apology);
+            if !is_agents_turn {
+                // It is said only if the caller's sound turns out to be no words.
+                reply.hold();
+            }
+        }
+    }
+
+    /// The end of the call is decided: nothing more is answered.
+    fn stop_listening(&mut self, out: &mut Vec<Output>) {
+        self.announcements.clear();
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.owed = None;
+            out.extend(talk.transcripts.abandon().map(Output::Cancel));
+        }
     }
 
     /// Once the caller has heard the whole reply, the floor is the caller's, or the call is over.
     pub(super) fn finish_reply(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
+        if let Phase::Talking(talk) = &mut self.phase
+            && let Some(reply) = &mut talk.reply
+            && reply.is_spoken()
+            && !reply.is_held()
+            && talk.playout.is_drained(now)
+        {
+            talk.quiet_since = now;
+            join(&mut reply.heard, &talk.playout.finish());
+            self.finish(out);
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<Output>) {
+        if let Some(Ending::HangUp(reason)) = self.close_reply(out) {
+            self.end(reason, out);
+        }
+    }
+
+    /// The reply is over: what was heard of it becomes part of the conversation.
+    fn close_reply(&mut self, out: &mut Vec<Output>) -> Option<Ending> {
         let Phase::Talking(talk) = &mut self.phase else {
-            return;
+            return None;
         };
-        let heard_all = talk.reply.as_ref().is_some_and(Reply::is_spoken);
-        if !heard_all || !talk.playout.is_drained(now) {
-            return;
+        let reply = talk.reply.take()?;
+        // Otherwise none of it was heard, or the interruption told what was.
+        if let Delivery::Audible | Delivery::Resuming = reply.delivery {
+            out.push(Output::Event(CallEvent::AgentFinished {
+                turn: reply.turn,
+                heard: reply.heard.clone(),
+            }));
         }
-        let Some(mut reply) = talk.reply.take() else {
-            return;
-        };
-        talk.quiet_since = now;
-        join(&mut reply.heard, &talk.playout.finish());
-        let event = CallEvent::AgentFinished {
-            turn: reply.turn,
-            heard: reply.heard.clone(),
-        };
-        out.push(Output::Event(event));
-        self.agent_said(reply.heard);
-        match reply.ending {
-            Ending::HangUp(reason) => self.end(reason, out),
-            // Words that came in meanwhile are answered now.
-            Ending::Listen => self.begin_or_release_reply(out),
+        if !reply.heard.is_empty() {
+            self.conversation.push(Message {
+                role: Role::Agent,
+                text: reply.heard,
+            });
         }
+        Some(reply.ending)
     }
 }

@@ -19,22 +19,33 @@ use crate::{
 
 /// A turn in which no audio arrives for this long has ended: the leg is stuck.
 pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
+/// The caller's audio is followed in pieces of this length at most.
+const SLICE: Duration = Duration::from_millis(20);
 
 impl Call {
-    /// The caller's next audio, at the leg's rate.
+    /// The caller's next audio, at the leg's rate. A leg may put seconds of it into one message:
+    /// each turn in there is to get its own part.
     pub(super) fn audio(&mut self, pcm: &[i16], out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.latest_audio = self.now;
+            let slice = talk.hearing.rate().samples_in(SLICE).0;
+            let slice = usize::try_from(slice).expect("20 ms fit the memory");
+            for pcm in pcm.chunks(slice) {
+                self.slice(pcm, out);
+            }
+        }
+    }
+
+    fn slice(&mut self, pcm: &[i16], out: &mut Vec<Output>) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.latest_audio = self.now;
-        let audible = talk.playout.is_audible(self.now);
-        let frame = talk.hearing.frame();
+        let audible = talk.is_audible(self.now);
         let next = TurnId(self.turns + 1);
-        // A message holds a few frames; the last change is the one that stands, except that a
-        // turn which ends and begins in the same message does both.
+        // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
-        talk.hearing.push(pcm, |probability| {
-            if let Some(change) = turn.frame(probability, frame, audible, next) {
+        talk.hearing.push(pcm, |frame| {
+            if let Some(change) = turn.frame(frame, audible, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }
@@ -113,7 +124,7 @@ impl Call {
                 purpose: SttPurpose::Final,
                 audio,
                 rate: talk.hearing.rate(),
-                language: Some(self.config.agent.language.clone()),
+                language: self.config.agent.caller_language(),
             }),
             out,
         );
@@ -141,7 +152,7 @@ impl Call {
                 purpose: SttPurpose::Partial,
                 audio: talk.hearing.utterance(),
                 rate: talk.hearing.rate(),
-                language: Some(self.config.agent.language.clone()),
+                language: self.config.agent.caller_language(),
             }),
             out,
         );
@@ -308,7 +319,7 @@ impl Call {
 }
 
 impl Talk {
-    fn stop_partial(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn stop_partial(&mut self, out: &mut Vec<Output>) {
         if let Partial::Asked { job, .. } = std::mem::replace(&mut self.partial, Partial::Off) {
             out.push(Output::Cancel(job));
         }

@@ -4,13 +4,13 @@
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
 //!
-//! Both sides meet in [`Call::settle`], which runs at the end of every step and does whatever the
+//! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
 
 mod agent;
 mod caller;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     config::CallConfig,
@@ -25,6 +25,7 @@ use crate::{
     latency::Latency,
     playout::{MarkReturn, Playout},
     reply::{Delivery, Ending, Reply, Text, Voice},
+    sentence::has_words,
     time::CallTime,
     timer::{Earliest, Timer},
     transcripts::Transcripts,
@@ -34,6 +35,9 @@ use crate::{
 
 /// A leg that sends this many messages in a row that cannot be understood is not a leg.
 const MAX_MALFORMED: u32 = 100;
+
+/// A decision waits for the end of the detector's frame, and that for the end of the leg's.
+const DECISION_ROUNDING: Duration = Duration::from_millis(40);
 
 /// One phone call.
 pub struct Call {
@@ -47,6 +51,8 @@ pub struct Call {
     turns: u32,
     jobs: u64,
     conversation: Vec<Message>,
+    /// What the program wants said and nobody began to say yet.
+    announcements: VecDeque<String>,
     pcm: Vec<i16>,
 }
 
@@ -121,6 +127,7 @@ impl Call {
             turns: 0,
             jobs: 0,
             conversation,
+            announcements: VecDeque::new(),
             pcm: Vec::new(),
         }
     }
@@ -212,11 +219,11 @@ impl Call {
         let Phase::Connecting { vad } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             unreachable!("the ingress accepts one start");
         };
-        let ms = |ms: u32| std::time::Duration::from_millis(ms.into());
+        let ms = |ms: u32| Duration::from_millis(ms.into());
         let config = &self.config;
         // What the detector took to decide lies before the decision, too.
         let deciding = config.vad.min_speech_ms.max(config.vad.barge_in_ms);
-        let pre_roll = ms(config.vad.pre_roll_ms + deciding);
+        let pre_roll = ms(config.vad.pre_roll_ms + deciding) + DECISION_ROUNDING;
         let max_turn = ms(config.endpointing.max_turn_ms);
         let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
@@ -237,8 +244,11 @@ impl Call {
             stream_id: start.stream_id,
             provider_call_id: start.call_id,
         }));
-        let greeting = self.config.agent.greeting.clone();
-        self.say(&greeting);
+        let config = self.config.clone();
+        if has_words(&config.agent.greeting) {
+            let turn = self.next_turn();
+            self.set_reply(Reply::of_text(turn, &config.agent.greeting));
+        }
     }
 
     fn mark(&mut self, name: &str, out: &mut Vec<Output>) {
@@ -275,7 +285,7 @@ impl Call {
 
     fn command(&mut self, command: Command, out: &mut Vec<Output>) {
         match command {
-            Command::Say { text } => self.say(&text),
+            Command::Say { text } => self.say(text),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
@@ -316,25 +326,24 @@ impl Call {
     /// Does what the state calls for, whatever led to it.
     fn settle(&mut self, out: &mut Vec<Output>) {
         self.take_words(out);
-        self.begin_or_release_reply(out);
-        self.speak(out);
+        self.release_reply();
         self.finish_reply(out);
+        self.begin_reply(out);
+        self.speak(out);
     }
 
     /// The call is over: stops everything, and says why.
     fn end(&mut self, reason: EndReason, out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            let cut = talk.playout.cut(self.now);
+            self.cut_reply(&cut, out);
+        }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Connecting { .. } => {}
             Phase::Talking(mut talk) => {
-                self.counters.media_out = talk.playout.media_sent();
-                let partial = match talk.partial {
-                    Partial::Asked { job, .. } => Some(job),
-                    Partial::Off | Partial::Due { .. } => None,
-                };
-                let reply = talk.reply.iter().flat_map(Reply::jobs);
-                let running = talk.transcripts.abandon().chain(partial).chain(reply);
-                out.extend(running.map(Output::Cancel));
+                talk.stop_partial(out);
+                out.extend(talk.transcripts.abandon().map(Output::Cancel));
             }
         }
         let counters = self.counters.clone();
@@ -404,8 +413,8 @@ impl Talk {
         }
         if !self.is_gated() {
             earliest.consider(Timer::Playout, self.playout.send_deadline());
-            earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         }
+        earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         earliest.consider(Timer::Mark, self.playout.mark_deadline());
     }
 
@@ -414,16 +423,26 @@ impl Talk {
         self.turn.current().is_some() || self.keypad.is_pressing()
     }
 
+    /// The caller has said everything, and it was understood.
+    fn is_agents_turn(&self) -> bool {
+        !self.caller_has_floor() && self.transcripts.is_empty()
+    }
+
     /// What is queued may not be sent: the caller has the floor.
     fn is_gated(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_held)
+    }
+
+    /// The caller hears the agent, or is about to in this step.
+    fn is_audible(&self, now: CallTime) -> bool {
+        self.playout.in_leg(now) || (self.playout.has_queued() && !self.is_gated())
     }
 
     /// The caller has said something, or the agent has begun to, and nothing is to be heard.
     fn waits(&self, now: CallTime) -> bool {
         let answer_due =
             self.reply.is_some() || self.owed.is_some() || !self.transcripts.is_empty();
-        answer_due && !self.caller_has_floor() && !self.playout.is_audible(now)
+        answer_due && !self.caller_has_floor() && !self.is_audible(now)
     }
 }
 

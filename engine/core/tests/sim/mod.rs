@@ -10,6 +10,9 @@
     reason = "each test binary uses its own part of the harness"
 )]
 
+pub(crate) mod by_hand;
+mod run;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, HashMap},
@@ -20,19 +23,20 @@ use fastrand::Rng;
 use sidetone_codecs::{SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
-    config::CallConfig,
+    config::{CallConfig, Phrase, Phrases},
     conversation::Message,
     dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
-    event::{CallEvent, EndReason, TurnMetrics},
     io::{Command, Input, Output},
     job::{
-        FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, LlmJob, SttEvent,
-        SttJob, SttPurpose, Transcript, TtsEvent, TtsJob,
+        FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, SttEvent, SttJob, SttPurpose,
+        Transcript, TtsEvent,
     },
     sim::PlayoutBuffer,
     time::CallTime,
     vad::Vad,
 };
+
+pub(crate) use run::Run;
 
 pub(crate) const FRAME_MS: u64 = 20;
 pub(crate) const SAMPLES_PER_MS: u64 = 8;
@@ -73,6 +77,8 @@ pub(crate) enum Behaviour {
     Silent,
     /// Answers half, then nothing more.
     Stalls(u64),
+    /// Answers piece by piece, this many ms apart.
+    Trickles(u64),
 }
 
 pub(crate) type Schedule = Box<dyn Fn(usize) -> Behaviour>;
@@ -103,6 +109,8 @@ pub(crate) struct World {
     pub(crate) commands: Vec<(u64, Command)>,
     /// The caller hangs up at this time.
     pub(crate) hangs_up_ms: Option<u64>,
+    /// How much audio the phone sends in one message.
+    pub(crate) frame_ms: u64,
     /// The phone stops sending audio at this time, the socket stays open.
     pub(crate) falls_silent_ms: Option<u64>,
     pub(crate) network: Network,
@@ -124,6 +132,7 @@ impl Default for World {
             keys: Vec::new(),
             commands: Vec::new(),
             hangs_up_ms: None,
+            frame_ms: FRAME_MS,
             falls_silent_ms: None,
             network: Network::default(),
             stt: always(Behaviour::After(0)),
@@ -135,26 +144,6 @@ impl Default for World {
             until_ms: 20_000,
         }
     }
-}
-
-/// What happened.
-pub(crate) struct Run {
-    pub(crate) events: Vec<(u64, CallEvent)>,
-    /// What left for the leg, and when.
-    pub(crate) sent: Vec<(u64, Outbound)>,
-    /// What the caller's ear heard, sample by sample since the call began.
-    pub(crate) heard: Vec<i16>,
-    pub(crate) conversation: Vec<Message>,
-    pub(crate) llm_jobs: Vec<(u64, LlmJob)>,
-    pub(crate) stt_jobs: Vec<(u64, SttJob)>,
-    pub(crate) tts_jobs: Vec<(u64, TtsJob)>,
-    pub(crate) cancelled: Vec<JobId>,
-    pub(crate) ended: Option<(u64, EndReason)>,
-    pub(crate) underruns: u64,
-    /// The most audio that was ever in the phone's buffer, in ms.
-    pub(crate) most_buffered_ms: u64,
-    /// All inputs and what followed from each.
-    pub(crate) log: Vec<(CallTime, Input<'static>, Vec<Output>)>,
 }
 
 #[derive(Debug)]
@@ -197,7 +186,26 @@ fn level(n: usize) -> i16 {
 /// What the agent's voice sounds like in the caller's ear.
 pub(crate) const VOICE_LEVEL: i16 = 2_000;
 
+/// Words whose audio is there.
+pub(crate) fn phrase(text: &str, duration_ms: usize) -> Phrase {
+    Phrase {
+        text: text.into(),
+        audio: vec![1_500; duration_ms * 8].into(),
+    }
+}
+
 impl World {
+    /// One in which the call has phrases to fall back on.
+    pub(crate) fn with_phrases() -> Self {
+        let mut world = Self::default();
+        world.config.phrases = Phrases {
+            hold: phrase("One moment.", 800),
+            apology: phrase("Sorry.", 600),
+            farewell: phrase("We are closed.", 900),
+        };
+        world
+    }
+
     pub(crate) fn run(self) -> Run {
         Simulation::new(self).run()
     }
@@ -276,7 +284,8 @@ impl Simulation {
             format: LegFormat::MULAW_8000,
         });
         self.say_to_engine(CallTime::ZERO, start);
-        self.at(CallTime::from_millis(FRAME_MS), Happening::Frame(0));
+        let first = CallTime::from_millis(self.world.frame_ms);
+        self.at(first, Happening::Frame(0));
         for (at_ms, key) in self.world.keys.clone() {
             self.at(CallTime::from_millis(at_ms), Happening::Key(key));
         }
@@ -325,9 +334,10 @@ impl Simulation {
         }
     }
 
-    /// The phone sends the caller's next 20 ms.
+    /// The phone sends the caller's next frame.
     fn frame(&mut self, now: CallTime, n: u64) {
-        let next = now + std::time::Duration::from_millis(FRAME_MS);
+        let frame_ms = self.world.frame_ms;
+        let next = now + std::time::Duration::from_millis(frame_ms);
         self.at(next, Happening::Frame(n + 1));
         if self
             .world
@@ -336,8 +346,8 @@ impl Simulation {
         {
             return;
         }
-        let start_ms = n * FRAME_MS;
-        let payload: Vec<u8> = (0..FRAME_MS * SAMPLES_PER_MS)
+        let start_ms = n * frame_ms;
+        let payload: Vec<u8> = (0..frame_ms * SAMPLES_PER_MS)
             .map(|sample| {
                 let at_ms = start_ms + sample / SAMPLES_PER_MS;
                 let sound = self.world.sounds.iter().position(|sound| {
@@ -486,9 +496,14 @@ impl Simulation {
             }
         };
         let failure = || JobFailure::new(FailureKind::Unavailable, "simulated");
+        let mut apart_ms = 0;
         let (after_ms, events) = match behaviour {
             Behaviour::Silent => return,
             Behaviour::After(ms) => (ms, answer),
+            Behaviour::Trickles(ms) => {
+                apart_ms = ms;
+                (ms, answer)
+            }
             Behaviour::Stalls(ms) => {
                 let half = answer.len() / 2;
                 (ms, answer.into_iter().take(half).collect())
@@ -502,9 +517,11 @@ impl Simulation {
                 }],
             ),
         };
-        let at = now + std::time::Duration::from_millis(after_ms);
+        let mut at_ms = after_ms;
         for event in events {
+            let at = now + std::time::Duration::from_millis(at_ms);
             self.at(at, Happening::Job(JobUpdate { id, event }));
+            at_ms += apart_ms;
         }
     }
 
@@ -532,99 +549,5 @@ impl Simulation {
             text,
             ..Transcript::default()
         }))
-    }
-}
-
-impl Run {
-    /// When each event happened whose description `select` gives.
-    pub(crate) fn all<T>(&self, select: impl Fn(&CallEvent) -> Option<T>) -> Vec<(u64, T)> {
-        self.events
-            .iter()
-            .filter_map(|(at, event)| Some((*at, select(event)?)))
-            .collect()
-    }
-
-    pub(crate) fn transcripts(&self) -> Vec<(u64, String)> {
-        self.all(|event| match event {
-            CallEvent::TranscriptFinal { text, .. } => Some(text.clone()),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn interruptions(&self) -> Vec<(u64, String)> {
-        self.all(|event| match event {
-            CallEvent::AgentInterrupted { heard, .. } => Some(heard.clone()),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn finished(&self) -> Vec<(u64, String)> {
-        self.all(|event| match event {
-            CallEvent::AgentFinished { heard, .. } => Some(heard.clone()),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn metrics(&self) -> Vec<TurnMetrics> {
-        let metrics = self.all(|event| match event {
-            CallEvent::TurnMetrics(metrics) => Some(*metrics),
-            _ => None,
-        });
-        metrics.into_iter().map(|(_, metrics)| metrics).collect()
-    }
-
-    pub(crate) fn errors(&self) -> usize {
-        self.all(|event| matches!(event, CallEvent::Error { .. }).then_some(()))
-            .len()
-    }
-
-    /// When each clear left.
-    pub(crate) fn clears(&self) -> Vec<u64> {
-        let clears = self
-            .sent
-            .iter()
-            .filter(|(_, message)| *message == Outbound::Clear);
-        clears.map(|(at, _)| *at).collect()
-    }
-
-    /// The conversation as `who: text` lines.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.conversation
-            .iter()
-            .map(|m| format!("{:?}: {}", m.role, m.text))
-            .collect()
-    }
-
-    /// From when to when the caller heard something, in ms; silence under 60 ms is no pause.
-    pub(crate) fn audible(&self) -> Vec<(u64, u64)> {
-        let mut spans: Vec<(u64, u64)> = Vec::new();
-        for (n, sample) in self.heard.iter().enumerate() {
-            if sample.unsigned_abs() < 100 {
-                continue;
-            }
-            let at_ms = n as u64 / SAMPLES_PER_MS;
-            match spans.last_mut() {
-                Some((_, end)) if at_ms <= *end + 60 => *end = at_ms,
-                _ => spans.push((at_ms, at_ms)),
-            }
-        }
-        spans
-    }
-
-    /// The longest time in `from_ms..to_ms` in which the caller heard nothing.
-    pub(crate) fn longest_silence_ms(&self, from_ms: u64, to_ms: u64) -> u64 {
-        let mut longest = 0;
-        let mut since = from_ms;
-        for (start, end) in self.audible() {
-            if end < from_ms {
-                continue;
-            }
-            longest = longest.max(start.min(to_ms).saturating_sub(since));
-            since = end.max(since);
-            if since >= to_ms {
-                return longest;
-            }
-        }
-        longest.max(to_ms.saturating_sub(since))
     }
 }

@@ -12,9 +12,6 @@ pub use script::{Script, ScriptError, ScriptLlm};
 
 /// Continues conversations. One instance serves all calls.
 pub trait Llm: Send + Sync {
-    /// What this provider can do.
-    fn capabilities(&self) -> LlmCapabilities;
-
     /// Starts `job` at once and reports to `sink`: deltas, then exactly one event that ends the
     /// job, unless the handle is dropped first. Never blocks; must be called within a tokio
     /// runtime.
@@ -28,12 +25,4 @@ pub trait Llm: Send + Sync {
     fn warm_up(&self) -> futures_util::future::BoxFuture<'_, Result<(), JobFailure>> {
         Box::pin(async { Ok(()) })
     }
-}
-
-/// What a language model can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LlmCapabilities {
-    /// It can ask for the call to be ended.
-    pub hangs_up: bool,
 }

@@ -10,9 +10,9 @@ use sidetone_core::job::{
 use super::Probe;
 use crate::{
     job::{JobHandle, Sink, SinkClosed},
-    llm::{Llm, LlmCapabilities},
+    llm::Llm,
     stt::{Stt, SttCapabilities},
-    tts::{Tts, TtsCapabilities},
+    tts::Tts,
 };
 
 /// What a fake does with one job, after a delay.
@@ -283,10 +283,6 @@ impl FakeLlm {
 }
 
 impl Llm for FakeLlm {
-    fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities { hangs_up: true }
-    }
-
     fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         let (index, running) = self.probe.start(job.clone());
         let step = self.plan.step(index).unwrap_or_else(|| Step {
@@ -447,10 +443,6 @@ impl FakeTts {
 }
 
 impl Tts for FakeTts {
-    fn capabilities(&self) -> TtsCapabilities {
-        TtsCapabilities { streams: true }
-    }
-
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
         let whole = self.length_of(&job.text);
         let (index, running) = self.probe.start(job);

@@ -14,9 +14,6 @@ pub use openai::{OpenAiTts, OpenAiTtsConfig};
 
 /// Speaks sentences. One instance serves all calls.
 pub trait Tts: Send + Sync {
-    /// What this provider can do.
-    fn capabilities(&self) -> TtsCapabilities;
-
     /// Starts `job` at once and reports to `sink`: audio as it becomes available, then exactly
     /// one event that ends the job, unless the handle is dropped first. Never blocks; must be
     /// called within a tokio runtime.
@@ -30,12 +27,4 @@ pub trait Tts: Send + Sync {
     fn warm_up(&self) -> futures_util::future::BoxFuture<'_, Result<(), JobFailure>> {
         Box::pin(async { Ok(()) })
     }
-}
-
-/// What a speech synthesiser can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TtsCapabilities {
-    /// Audio arrives while the rest of the sentence is still being synthesised.
-    pub streams: bool,
 }

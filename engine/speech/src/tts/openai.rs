@@ -9,7 +9,7 @@ use sidetone_codecs::SampleRate;
 use sidetone_core::job::{FailureKind, JobFailure, Service, TtsEvent, TtsJob};
 
 use super::{
-    Tts, TtsCapabilities,
+    Tts,
     decode::Decoder,
     telling::{Halt, Telling},
 };
@@ -92,10 +92,6 @@ impl OpenAiTts {
 }
 
 impl Tts for OpenAiTts {
-    fn capabilities(&self) -> TtsCapabilities {
-        TtsCapabilities { streams: true }
-    }
-
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {

@@ -23,7 +23,7 @@ use self::{
     reading::{Progress, Reading, Unusable},
     request::{Shape, body},
 };
-use super::{Llm, LlmCapabilities};
+use super::Llm;
 use crate::{
     error::ProviderError,
     http::{Answer, Api, Fault, Timeouts},
@@ -117,12 +117,6 @@ impl OpenAiLlm {
 }
 
 impl Llm for OpenAiLlm {
-    fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities {
-            hangs_up: self.0.config.hang_up_tool,
-        }
-    }
-
     fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {

@@ -18,7 +18,7 @@ use self::{
     pattern::Slots,
     replay::Reply,
 };
-use super::{Llm, LlmCapabilities};
+use super::Llm;
 use crate::job::{JobHandle, Sink, SinkClosed};
 
 /// A written dialogue.
@@ -137,16 +137,6 @@ impl Script {
         })?;
         Self::parse(&source)
     }
-
-    fn hangs_up(&self) -> bool {
-        let rules = self
-            .states
-            .values()
-            .flat_map(|state| &state.rules)
-            .chain(&self.always);
-        let mut answers = rules.map(|rule| &rule.answer).chain(&self.give_up);
-        answers.any(|answer| answer.hang_up)
-    }
 }
 
 /// A language model that follows a script. It remembers nothing between jobs: each job carries
@@ -163,12 +153,6 @@ impl ScriptLlm {
 }
 
 impl Llm for ScriptLlm {
-    fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities {
-            hangs_up: self.0.hangs_up(),
-        }
-    }
-
     fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         let script = Arc::clone(&self.0);
         JobHandle::spawn(async move {

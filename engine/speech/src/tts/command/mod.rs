@@ -18,7 +18,7 @@ use self::{
     process::{Ended, Process},
 };
 use super::{
-    Tts, TtsCapabilities,
+    Tts,
     decode::Decoder,
     telling::{Halt, Telling},
 };
@@ -153,10 +153,6 @@ impl CommandTts {
 }
 
 impl Tts for CommandTts {
-    fn capabilities(&self) -> TtsCapabilities {
-        TtsCapabilities { streams: true }
-    }
-
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {
