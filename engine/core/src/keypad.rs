@@ -13,11 +13,13 @@ const LONGEST: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Keypad(Option<Entry>);
 
-#[derive(Debug)]
-struct Entry {
-    turn: TurnId,
-    keys: String,
-    latest: CallTime,
+/// A message of keys.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) turn: TurnId,
+    pub(crate) keys: String,
+    /// When the latest key was pressed.
+    pub(crate) latest: CallTime,
 }
 
 impl Keypad {
@@ -46,7 +48,7 @@ impl Keypad {
     }
 
     /// The message, once the caller has finished: by `#`, a pause, or too many keys.
-    pub(crate) fn finished(&mut self, now: CallTime) -> Option<(TurnId, String)> {
+    pub(crate) fn finished(&mut self, now: CallTime) -> Option<Entry> {
         let entry = self.0.as_ref()?;
         let over =
             entry.keys.ends_with('#') || entry.keys.len() >= LONGEST || entry.latest + PAUSE <= now;
@@ -57,7 +59,7 @@ impl Keypad {
         if entry.keys.len() > 1 && entry.keys.ends_with('#') {
             entry.keys.pop();
         }
-        Some((entry.turn, entry.keys))
+        Some(entry)
     }
 }
 
@@ -78,7 +80,12 @@ mod tests {
         assert_eq!(keypad.finished(CallTime::from_millis(2_899)), None);
         assert_eq!(keypad.deadline(), Some(CallTime::from_millis(2_900)));
         let message = keypad.finished(CallTime::from_millis(2_900));
-        assert_eq!(message, Some((TurnId(1), "4271".into())));
+        let expected = Entry {
+            turn: TurnId(1),
+            keys: "4271".into(),
+            latest: CallTime::from_millis(900),
+        };
+        assert_eq!(message, Some(expected));
         assert!(!keypad.is_pressing());
     }
 
@@ -88,7 +95,7 @@ mod tests {
             let mut keypad = Keypad::default();
             press(&mut keypad, keys);
             assert_eq!(
-                keypad.finished(CallTime::ZERO).map(|m| m.1),
+                keypad.finished(CallTime::ZERO).map(|m| m.keys),
                 Some(message.into())
             );
         }

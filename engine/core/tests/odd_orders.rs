@@ -103,6 +103,47 @@ fn a_caller_who_interrupts_and_is_understood_late_is_not_left_in_silence() {
 }
 
 #[test]
+fn a_caller_who_pressed_a_key_waits_from_the_key_on() {
+    let mut world = World::with_phrases();
+    world.keys = vec![(1_000, '7')];
+    world.llm = always(Behaviour::After(6_000));
+    let run = world.run();
+    let silence = run.longest_silence_ms(1_000, 8_000);
+    assert!(silence <= 4_000, "{silence} ms");
+    let endpointing: Vec<u64> = run.metrics().iter().map(|m| m.endpointing_ms).collect();
+    assert_eq!(endpointing, [2_000]);
+}
+
+#[test]
+fn a_voice_slower_than_speech_is_heard_to_its_last_word() {
+    // 300 ms of audio every 420 ms, and every rate that a voice may change to.
+    for hz in [8_000, 24_000] {
+        let mut world = World {
+            sounds: vec![says(1_000, 600, "tell me")],
+            tts: always(Behaviour::Trickles(if hz == 8_000 { 420 } else { 140 })),
+            tts_rate: sidetone_codecs::SampleRate::new(hz).unwrap(),
+            ..World::default()
+        };
+        let text = "Every word of this is spoken slowly. And this, too.";
+        world.answer = Box::new(move |_| (text.into(), false));
+        let run = world.run();
+        assert_eq!(run.lines()[1], format!("Agent: {text}"), "{hz} Hz");
+        assert!(run.underruns > 0, "the voice was late at {hz} Hz");
+        let heard_ms = run
+            .heard
+            .iter()
+            .filter(|s| s.unsigned_abs() > 1_000)
+            .count() as u64
+            / 8;
+        let spoken_ms = (text.len() as u64 - 1) * 60;
+        assert!(
+            heard_ms.abs_diff(spoken_ms) < 20,
+            "{heard_ms} ms at {hz} Hz"
+        );
+    }
+}
+
+#[test]
 fn every_turn_of_the_agent_is_told_from_its_first_sound_to_its_end() {
     let mut world = World::with_phrases();
     world.config.agent.greeting = "Good morning. What can I do for you today?".into();

@@ -3,19 +3,19 @@
 //! The operations are read from bytes, so that the same driver serves property tests and the
 //! fuzzer.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+#[path = "call_operations/invariants.rs"]
+mod invariants;
 
-use sidetone_codecs::SampleRate;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+
+use invariants::{Invariants, code_of};
+use sidetone_codecs::{SampleCount, SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
     config::{CallConfig, Phrase},
-    dialect::{DialectError, Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
-    event::{CallEvent, EndReason},
-    io::{Command, Input, Output},
+    dialect::{DialectError, Inbound, LegFormat, LegMessage, Media, Start, Track},
+    event::EndReason,
+    io::{Command, Input},
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, SttEvent, Transcript,
         TtsEvent,
@@ -23,6 +23,12 @@ use sidetone_core::{
     time::CallTime,
     vad::Vad,
 };
+
+/// μ-law codes of the caller's audio.
+const LOUD: u8 = 0x8A;
+const SILENT: u8 = 0xFF;
+/// A level that no voice has; see [`code_of`].
+const PHRASE_LEVEL: i16 = -900;
 
 /// Speech where the audio is loud.
 struct LoudVad;
@@ -59,12 +65,8 @@ struct Driver {
     now: CallTime,
     deadline: Option<CallTime>,
     sequence: u64,
-    started: BTreeMap<JobId, Job>,
-    cancelled: BTreeSet<JobId>,
-    marks: BTreeSet<String>,
     returnable: Vec<String>,
-    stream_started: bool,
-    ended: bool,
+    seen: Invariants,
 }
 
 impl Driver {
@@ -74,29 +76,26 @@ impl Driver {
             config.agent.greeting = "Good morning. How may I help you today, dear caller?".into();
         }
         if setting & 2 != 0 {
-            let phrase = Phrase {
-                text: "Sorry.".into(),
-                audio: vec![900; 4_000].into(),
+            let phrase = |text: &str| Phrase {
+                text: text.into(),
+                audio: vec![PHRASE_LEVEL; 4_000].into(),
             };
-            config.phrases.hold = phrase.clone();
-            config.phrases.apology = phrase.clone();
-            config.phrases.farewell = phrase;
+            config.phrases.hold = phrase("One moment.");
+            config.phrases.apology = phrase("Sorry, what was that?");
+            config.phrases.farewell = phrase("We are closed.");
         }
         config.partials.interval_ms = if setting & 4 != 0 { 400 } else { 0 };
         config.playout.lead_ms = if setting & 8 != 0 { 200 } else { 2_000 };
         config.validate().expect("every setting is valid");
+        let lead = Duration::from_millis(config.playout.lead_ms.into());
         let call = Call::new(Arc::new(config), Box::new(LoudVad));
         Self {
             deadline: call.next_wake().map(|(at, _)| at),
             call,
             now: CallTime::ZERO,
             sequence: 0,
-            started: BTreeMap::new(),
-            cancelled: BTreeSet::new(),
-            marks: BTreeSet::new(),
             returnable: Vec::new(),
-            stream_started: false,
-            ended: false,
+            seen: Invariants::new(lead),
         }
     }
 
@@ -115,18 +114,9 @@ impl Driver {
             ),
             1..=4 => {
                 // Up to 640 ms of speech or silence, in frames of 20 ms.
-                let payload = if code.is_multiple_of(2) { 0xFF } else { 0x8A };
+                let level = if code.is_multiple_of(2) { SILENT } else { LOUD };
                 for _ in 0..value % 33 {
-                    self.wait(Duration::from_millis(20));
-                    self.leg(
-                        Some("MZ1".into()),
-                        Inbound::Media(Media {
-                            track: Track::Inbound,
-                            chunk: None,
-                            timestamp_ms: None,
-                            payload: vec![payload; 160].into(),
-                        }),
-                    );
+                    self.frame(vec![level; 160]);
                 }
             }
             5 => self.wait(Duration::from_millis(u64::from(value) * 40)),
@@ -169,6 +159,11 @@ impl Driver {
             11 if value == 0 => self.leg(None, Inbound::Stop),
             11 if value == 1 => self.step(Input::LegClosed),
             11 if value == 2 => self.step(Input::End(EndReason::LegStalled)),
+            11 if value < 10 => {
+                // Several turns in one message.
+                let turn = [vec![LOUD; 2_400], vec![SILENT; 2_800]].concat();
+                self.frame(turn.repeat(usize::from(value) - 2));
+            }
             _ => self.news(code, value),
         }
     }
@@ -176,24 +171,15 @@ impl Driver {
     /// News of a job: of the latest mostly, of any other, or of none that exists.
     fn news(&mut self, code: u8, value: u8) {
         let back = usize::from(value & 0x03);
-        let Some((id, job)) = self.started.iter().rev().nth(back) else {
+        let Some((id, job)) = self.seen.jobs.iter().rev().nth(back) else {
             return;
         };
         let id = if value == 255 { JobId(9_999) } else { *id };
         let failure = JobFailure::new(FailureKind::Unavailable, "fuzzed");
         let event = match (job, code % 4) {
             (Job::Stt(_), 0) => JobEvent::Stt(SttEvent::Failed(failure)),
-            (Job::Stt(_), n) => {
-                let text = if n == 1 {
-                    String::new()
-                } else {
-                    "some words".into()
-                };
-                JobEvent::Stt(SttEvent::Transcript(Transcript {
-                    text,
-                    ..Default::default()
-                }))
-            }
+            (Job::Stt(_), 1) => transcript(""),
+            (Job::Stt(_), _) => transcript("some words"),
             (Job::Llm(_), 0) => JobEvent::Llm(LlmEvent::Failed(failure)),
             (Job::Llm(_), 1) => JobEvent::Llm(LlmEvent::Done {
                 hang_up: value > 220,
@@ -203,19 +189,42 @@ impl Driver {
             }),
             (Job::Tts(_), 0) => JobEvent::Tts(TtsEvent::Failed(failure)),
             (Job::Tts(_), 1) => JobEvent::Tts(TtsEvent::Done),
-            (Job::Tts(_), _) => JobEvent::Tts(TtsEvent::Audio {
-                samples: vec![1_000; usize::from(value) * 100],
-                rate: if value & 4 == 0 {
-                    SampleRate::HZ_8000
-                } else {
-                    SampleRate::HZ_24000
-                },
+            (Job::Tts(_), _) if value & 4 != 0 => JobEvent::Tts(TtsEvent::Audio {
+                samples: vec![PHRASE_LEVEL; usize::from(value) * 100],
+                rate: SampleRate::HZ_24000,
             }),
+            (Job::Tts(_), _) => voice(id, usize::from(value) * 100),
         };
-        self.step(Input::Job(JobUpdate { id, event }));
+        self.tell(id, event);
     }
 
-    fn leg(&mut self, stream_id: Option<std::borrow::Cow<'static, str>>, body: Inbound<'static>) {
+    fn tell(&mut self, id: JobId, event: JobEvent) {
+        let is_over = self.seen.over.contains(&id) || !self.seen.jobs.contains_key(&id);
+        if let JobEvent::Stt(_)
+        | JobEvent::Llm(LlmEvent::Done { .. } | LlmEvent::Failed(_))
+        | JobEvent::Tts(TtsEvent::Done | TtsEvent::Failed(_)) = event
+        {
+            self.seen.over.insert(id);
+        }
+        let count = self.count_outputs(Input::Job(JobUpdate { id, event }));
+        assert!(count == 0 || !is_over, "a job that is over changes nothing");
+    }
+
+    fn frame(&mut self, payload: Vec<u8>) {
+        let samples = SampleCount(payload.len() as u64);
+        self.wait(samples.duration(SampleRate::HZ_8000));
+        self.leg(
+            Some("MZ1".into()),
+            Inbound::Media(Media {
+                track: Track::Inbound,
+                chunk: None,
+                timestamp_ms: None,
+                payload: payload.into(),
+            }),
+        );
+    }
+
+    fn leg(&mut self, stream_id: Option<Cow<'static, str>>, body: Inbound<'static>) {
         self.sequence += 1;
         let sequence = Some(self.sequence);
         self.step(Input::Leg(LegMessage {
@@ -231,81 +240,93 @@ impl Driver {
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= until) {
             self.now = deadline;
             self.step(Input::Deadline);
-            assert!(
-                self.deadline.is_none_or(|next| next > deadline),
-                "a deadline moves on: {:?}",
-                self.call.next_wake()
-            );
         }
         self.now = until;
     }
 
     fn step(&mut self, input: Input<'static>) {
-        let mut out = Vec::new();
-        self.deadline = self.call.step(self.now, input, &mut out);
-        assert!(!self.ended || out.is_empty(), "nothing follows the end");
-        assert_eq!(self.ended, self.ended && self.deadline.is_none());
-        let count = out.len();
-        for (n, output) in out.into_iter().enumerate() {
-            assert!(!self.ended, "the hang-up is the last output");
-            match output {
-                Output::Leg(message) => self.sent(message),
-                Output::Start(job) => {
-                    let id = job.id();
-                    if let Job::Tts(job) = &job {
-                        assert!(!job.text.trim().is_empty(), "the voice is given words");
-                    }
-                    assert!(
-                        self.started.insert(id, job).is_none(),
-                        "ids are not used twice"
-                    );
-                }
-                Output::Cancel(id) => {
-                    assert!(
-                        self.started.contains_key(&id),
-                        "only what runs is cancelled"
-                    );
-                    assert!(self.cancelled.insert(id), "and only once");
-                }
-                Output::Event(CallEvent::CallEnded { .. }) => {
-                    assert_eq!(n, count - 2, "the last event, right before the hang-up");
-                }
-                Output::Event(CallEvent::CallStarted { .. }) => self.stream_started = true,
-                Output::Event(_) => {}
-                Output::HangUp(_) => self.ended = true,
-                other => panic!("unknown output {other:?}"),
-            }
-        }
-        if !self.ended {
-            assert!(self.deadline.is_some(), "a running call has a deadline");
-        }
+        self.count_outputs(input);
     }
 
-    fn sent(&mut self, message: Outbound) {
-        assert!(
-            self.stream_started,
-            "nothing is sent before the stream started"
-        );
-        match message {
-            Outbound::Media { payload } => {
-                assert!(
-                    (1..=1_600).contains(&payload.len()),
-                    "{} bytes",
-                    payload.len()
-                );
+    fn count_outputs(&mut self, input: Input<'static>) -> usize {
+        let mut out = Vec::new();
+        let was_ended = self.seen.ended;
+        self.deadline = self.call.step(self.now, input, &mut out);
+        let count = out.len();
+        assert!(!was_ended || count == 0, "nothing follows the end");
+        self.returnable.extend(self.seen.step(self.now, out));
+        let wake = self.call.next_wake();
+        match self.deadline {
+            None => assert!(self.seen.ended, "a running call has a deadline"),
+            Some(deadline) => assert!(deadline > self.now, "a deadline moves on: {wake:?}"),
+        }
+        count
+    }
+
+    /// Whatever happened before, who speaks now is answered, if the services work.
+    fn speak_and_be_answered(&mut self) {
+        if !self.seen.stream_started {
+            return;
+        }
+        for _ in 0..30 {
+            self.frame(vec![LOUD; 160]);
+        }
+        let sent = self.seen.media_sent;
+        for _ in 0..400 {
+            self.serve();
+            self.frame(vec![SILENT; 160]);
+        }
+        let answered = self.seen.media_sent > sent;
+        assert!(answered || self.seen.ended, "the caller hears an answer");
+    }
+
+    /// Every service answers what it was asked.
+    fn serve(&mut self) {
+        let jobs = self.seen.jobs.iter();
+        let open = jobs.filter(|(id, _)| !self.seen.over.contains(id));
+        let open: Vec<Job> = open.map(|(_, job)| job.clone()).collect();
+        for job in open {
+            let id = job.id();
+            match job {
+                Job::Stt(_) => self.tell(id, transcript("some words")),
+                Job::Llm(_) => {
+                    let text = "Yes, of course.".into();
+                    self.tell(id, JobEvent::Llm(LlmEvent::Delta { text }));
+                    if !self.seen.over.contains(&id) {
+                        let hang_up = false;
+                        self.tell(id, JobEvent::Llm(LlmEvent::Done { hang_up }));
+                    }
+                }
+                Job::Tts(_) => {
+                    self.tell(id, voice(id, 4_000));
+                    if !self.seen.over.contains(&id) {
+                        self.tell(id, JobEvent::Tts(TtsEvent::Done));
+                    }
+                }
             }
-            Outbound::Mark { name } => {
-                assert!(self.marks.insert(name.clone()), "mark names are unique");
-                self.returnable.push(name);
-            }
-            Outbound::Clear => {}
-            other => panic!("unknown message {other:?}"),
         }
     }
 
     /// Left alone, every call ends: the leg is silent.
     fn finish(mut self) {
+        self.speak_and_be_answered();
         self.wait(Duration::from_secs(600));
-        assert!(self.ended, "a call nobody takes care of ends");
+        assert!(self.seen.ended, "a call nobody takes care of ends");
+        self.seen.check_conversation(self.call.conversation());
     }
+}
+
+fn transcript(text: &str) -> JobEvent {
+    JobEvent::Stt(SttEvent::Transcript(Transcript {
+        text: text.into(),
+        ..Default::default()
+    }))
+}
+
+/// So many samples of the voice that says `job`.
+fn voice(job: JobId, samples: usize) -> JobEvent {
+    JobEvent::Tts(TtsEvent::Audio {
+        samples: vec![mulaw::decode(code_of(job)); samples],
+        rate: SampleRate::HZ_8000,
+    })
 }

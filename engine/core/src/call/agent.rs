@@ -204,7 +204,8 @@ impl Call {
     }
 
     pub(super) fn llm_failed(&mut self, job: JobId, failure: JobFailure, out: &mut Vec<Output>) {
-        if self.reply_written_by(job).is_some() {
+        if let Some(reply) = self.reply_written_by(job) {
+            reply.text = Text::Written;
             self.service_failed(Service::Llm, failure, out);
         }
     }
@@ -340,24 +341,21 @@ impl Call {
         let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_voiced_by(id)) else {
             return;
         };
-        if let Voice::Asked { .. } = reply.voice {
+        let voice = std::mem::replace(&mut reply.voice, Voice::Idle);
+        if let Voice::Asked { .. } = voice {
             let detail = "speech synthesis returned no audio for a sentence";
             let failure = JobFailure::new(FailureKind::Malformed, detail);
             return self.service_failed(Service::Tts, failure, out);
         }
-        reply.voice = Voice::Idle;
         talk.playout.complete();
     }
 
     pub(super) fn tts_failed(&mut self, id: JobId, failure: JobFailure, out: &mut Vec<Output>) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        if talk
-            .reply
-            .as_ref()
-            .is_some_and(|reply| reply.is_voiced_by(id))
+        if let Phase::Talking(talk) = &mut self.phase
+            && let Some(reply) = &mut talk.reply
+            && reply.is_voiced_by(id)
         {
+            reply.voice = Voice::Idle;
             self.service_failed(Service::Tts, failure, out);
         }
     }

@@ -11,6 +11,7 @@ use crate::{
         FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
         SttPurpose, TtsEvent,
     },
+    keypad::Entry,
     latency::Latency,
     ledger::join,
     transcripts::Outcome,
@@ -180,16 +181,16 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        let Some((turn, keys)) = talk.keypad.finished(now) else {
+        let Some(Entry { turn, keys, latest }) = talk.keypad.finished(now) else {
             return;
         };
-        talk.quiet_since = now;
+        talk.quiet_since = latest;
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms: 0 }));
         out.push(Output::Event(CallEvent::TranscriptFinal {
             turn,
             text: keys.clone(),
         }));
-        self.heard(&keys, Latency::new(turn, now, now), out);
+        self.heard(&keys, Latency::new(turn, latest, now), out);
     }
 
     /// News of a job.

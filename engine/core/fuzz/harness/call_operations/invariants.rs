@@ -1,0 +1,254 @@
+//! What must hold for all that comes out of a call.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use sidetone_codecs::{SampleRate, g711::mulaw};
+use sidetone_core::{
+    conversation::{Message, Role},
+    dialect::Outbound,
+    event::{CallEvent, TurnId, TurnMetrics},
+    io::Output,
+    job::{Job, JobId},
+    sim::PlayoutBuffer,
+    time::CallTime,
+};
+
+/// Watches the outputs of one call.
+pub(crate) struct Invariants {
+    lead: Duration,
+    /// What a phone without a network in between would have to play.
+    phone: PlayoutBuffer,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Cancelled, or answered to the end.
+    pub(crate) over: BTreeSet<JobId>,
+    /// Whose audio is not to be sent any more.
+    cleared: BTreeSet<JobId>,
+    marks: BTreeSet<String>,
+    turns: BTreeSet<TurnId>,
+    callers: BTreeMap<TurnId, Callers>,
+    agents: BTreeMap<TurnId, Agents>,
+    pub(crate) stream_started: bool,
+    pub(crate) ended: bool,
+    pub(crate) media_sent: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Callers {
+    Speaks,
+    Ended,
+    Understood,
+}
+
+/// A turn of the agent, as its events tell it.
+#[derive(Debug, Default)]
+struct Agents {
+    state: AgentsState,
+    sentences: Vec<String>,
+    heard: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum AgentsState {
+    #[default]
+    Silent,
+    Speaks,
+    Interrupted,
+    Finished,
+}
+
+/// The one μ-law code that the voice's audio for `job` consists of.
+pub(crate) fn code_of(job: JobId) -> u8 {
+    0x80 + u8::try_from(job.0 % 0x50).expect("it is below 0x50")
+}
+
+impl Invariants {
+    pub(crate) fn new(lead: Duration) -> Self {
+        Self {
+            lead,
+            phone: PlayoutBuffer::new(SampleRate::HZ_8000),
+            jobs: BTreeMap::new(),
+            over: BTreeSet::new(),
+            cleared: BTreeSet::new(),
+            marks: BTreeSet::new(),
+            turns: BTreeSet::new(),
+            callers: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            stream_started: false,
+            ended: false,
+            media_sent: 0,
+        }
+    }
+
+    /// Takes the outputs of one step; returns the marks among them.
+    pub(crate) fn step(&mut self, now: CallTime, out: Vec<Output>) -> Vec<String> {
+        let mut marks = Vec::new();
+        let count = out.len();
+        for (n, output) in out.into_iter().enumerate() {
+            assert!(!self.ended, "the hang-up is the last output");
+            match output {
+                Output::Leg(message) => marks.extend(self.sent(now, message)),
+                Output::Start(job) => self.started(job),
+                Output::Cancel(id) => {
+                    assert!(self.jobs.contains_key(&id), "only what runs is cancelled");
+                    assert!(self.over.insert(id), "and only once, while it runs");
+                }
+                Output::Event(CallEvent::CallEnded { .. }) => {
+                    assert_eq!(n, count - 2, "the last event, right before the hang-up");
+                }
+                Output::Event(event) => self.event(event),
+                Output::HangUp(_) => {
+                    self.ended = true;
+                    let running: Vec<_> = self.jobs.keys().collect();
+                    let running = running.iter().filter(|id| !self.over.contains(id));
+                    assert_eq!(running.count(), 0, "no job outlives the call");
+                }
+                other => panic!("unknown output {other:?}"),
+            }
+        }
+        marks
+    }
+
+    fn started(&mut self, job: Job) {
+        if let Job::Tts(job) = &job {
+            assert!(!job.text.trim().is_empty(), "the voice is given words");
+        }
+        let id = job.id();
+        let earlier = self.jobs.insert(id, job);
+        assert!(earlier.is_none(), "ids are not used twice");
+    }
+
+    fn sent(&mut self, now: CallTime, message: Outbound) -> Option<String> {
+        assert!(self.stream_started, "nothing is sent before the stream");
+        match message {
+            Outbound::Media { payload } => {
+                let len = payload.len();
+                assert!((1..=1_600).contains(&len), "{len} bytes");
+                for code in &payload {
+                    self.may_be_heard(*code);
+                }
+                let pcm: Vec<i16> = payload.iter().map(|code| mulaw::decode(*code)).collect();
+                self.phone.media(now, &pcm);
+                let buffered = self.phone.buffered();
+                assert!(buffered <= self.lead, "{buffered:?} are with the phone");
+                self.media_sent += 1;
+                None
+            }
+            Outbound::Mark { name } => {
+                assert!(self.marks.insert(name.clone()), "mark names are unique");
+                Some(name)
+            }
+            Outbound::Clear => {
+                self.phone.clear(now);
+                self.cleared.extend(self.jobs.keys());
+                None
+            }
+            other => panic!("unknown message {other:?}"),
+        }
+    }
+
+    /// Nothing of what was cleared is sent afterwards.
+    fn may_be_heard(&self, code: u8) {
+        let mut newest_first = self.jobs.values().rev();
+        let spoke =
+            newest_first.find(|job| matches!(job, Job::Tts(_)) && code_of(job.id()) == code);
+        if let Some(job) = spoke {
+            assert!(!self.cleared.contains(&job.id()), "{} is over", job.id());
+        }
+    }
+
+    fn event(&mut self, event: CallEvent) {
+        match event {
+            CallEvent::CallStarted { .. } => self.stream_started = true,
+            CallEvent::TurnStarted { turn } => {
+                self.callers.insert(turn, Callers::Speaks);
+                self.is_new(turn);
+            }
+            CallEvent::TurnEnded { turn, .. } => {
+                let was = self.callers.insert(turn, Callers::Ended);
+                assert_eq!(was, Some(Callers::Speaks), "{turn:?} ends once");
+            }
+            CallEvent::TranscriptPartial { turn, .. } => {
+                assert_eq!(self.callers[&turn], Callers::Speaks, "{turn:?} goes on");
+            }
+            CallEvent::TranscriptFinal { turn, .. } => {
+                let was = self.callers.insert(turn, Callers::Understood);
+                assert_eq!(was, Some(Callers::Ended), "{turn:?} is understood once");
+            }
+            CallEvent::AgentSentence { turn, text } => {
+                if !self.agents.contains_key(&turn) {
+                    self.is_new(turn);
+                }
+                self.agents.entry(turn).or_default().sentences.push(text);
+            }
+            CallEvent::AgentSpeaking { turn } => {
+                self.agent(turn, &[AgentsState::Silent], AgentsState::Speaks);
+                let speak = |a: &&Agents| a.state == AgentsState::Speaks;
+                assert_eq!(
+                    self.agents.values().filter(speak).count(),
+                    1,
+                    "one at a time"
+                );
+            }
+            CallEvent::AgentResumed { turn } => {
+                self.agent(turn, &[AgentsState::Interrupted], AgentsState::Speaks);
+            }
+            CallEvent::AgentInterrupted { turn, heard, .. } => {
+                self.agent(turn, &[AgentsState::Speaks], AgentsState::Interrupted);
+                self.heard(turn, heard);
+            }
+            CallEvent::AgentFinished { turn, heard } => {
+                let from = [AgentsState::Speaks, AgentsState::Interrupted];
+                self.agent(turn, &from, AgentsState::Finished);
+                self.heard(turn, heard);
+            }
+            CallEvent::TurnMetrics(metrics) => check_metrics(&metrics),
+            _ => {}
+        }
+    }
+
+    fn is_new(&mut self, turn: TurnId) {
+        assert!(self.turns.insert(turn), "{turn:?} is one turn");
+    }
+
+    fn agent(&mut self, turn: TurnId, from: &[AgentsState], to: AgentsState) {
+        let state = &mut self.agents.entry(turn).or_default().state;
+        assert!(from.contains(state), "{turn:?}: from {state:?} to {to:?}");
+        *state = to;
+    }
+
+    /// The agent said what it is told to have said, in this order.
+    fn heard(&mut self, turn: TurnId, heard: String) {
+        let agent = self.agents.entry(turn).or_default();
+        let mut said = agent.sentences.iter().flat_map(|s| s.split_whitespace());
+        let all = heard.split_whitespace().all(|word| said.any(|w| w == word));
+        assert!(all, "{heard:?} of {:?}", agent.sentences);
+        let goes_on = heard.starts_with(&agent.heard);
+        assert!(goes_on, "{heard:?} after {:?}", agent.heard);
+        agent.heard = heard;
+    }
+
+    /// The call is over: what it remembers is what its events told.
+    pub(crate) fn check_conversation(&self, conversation: &[Message]) {
+        let agents = conversation.iter().filter(|m| m.role == Role::Agent);
+        let remembered: Vec<&str> = agents.map(|m| m.text.as_str()).collect();
+        let told = self.agents.values().map(|agent| agent.heard.as_str());
+        let told: Vec<&str> = told.filter(|heard| !heard.is_empty()).collect();
+        assert_eq!(remembered, told);
+        for agent in self.agents.values() {
+            assert_ne!(agent.state, AgentsState::Speaks, "every turn is closed");
+        }
+    }
+}
+
+/// The parts of a wait are not longer than the wait.
+fn check_metrics(metrics: &TurnMetrics) {
+    let parts = metrics.endpointing_ms
+        + metrics.stt_ms
+        + metrics.llm_first_token_ms
+        + metrics.llm_first_sentence_ms
+        + metrics.tts_first_byte_ms;
+    assert!(parts <= metrics.total_ms, "{metrics:?}");
+}
