@@ -10,6 +10,46 @@
 //! Encoding what was decoded gives the same code again, with one exception: μ-law has two codes
 //! for zero, and the negative one (`0x7F`) comes back as the positive one (`0xFF`).
 
+/// A law's work on slices, from its `encode` and `decode` of one sample.
+macro_rules! slices {
+    () => {
+        /// Encodes `samples` into `codes`, one byte a sample.
+        ///
+        /// # Panics
+        ///
+        /// If the two lengths differ.
+        pub fn encode_into(samples: &[i16], codes: &mut [u8]) {
+            assert_eq!(samples.len(), codes.len(), "one code per sample");
+            for (code, &sample) in codes.iter_mut().zip(samples) {
+                *code = encode(sample);
+            }
+        }
+
+        /// Decodes `codes` into `samples`, one sample a byte.
+        ///
+        /// # Panics
+        ///
+        /// If the two lengths differ.
+        pub fn decode_into(codes: &[u8], samples: &mut [i16]) {
+            assert_eq!(codes.len(), samples.len(), "one sample per code");
+            for (sample, &code) in samples.iter_mut().zip(codes) {
+                *sample = decode(code);
+            }
+        }
+
+        /// Appends the codes of `samples`. Allocates only where `codes` lacks capacity.
+        pub fn encode_append(samples: &[i16], codes: &mut Vec<u8>) {
+            codes.extend(samples.iter().map(|&sample| encode(sample)));
+        }
+
+        /// Appends the samples of `codes`. Allocates only where `samples` lacks capacity.
+        pub fn decode_append(codes: &[u8], samples: &mut Vec<i16>) {
+            samples.extend(codes.iter().map(|&code| decode(code)));
+        }
+    };
+}
+use slices;
+
 pub mod alaw;
 pub mod mulaw;
 

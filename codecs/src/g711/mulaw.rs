@@ -43,39 +43,7 @@ pub const fn decode(code: u8) -> i16 {
     DECODED[code as usize]
 }
 
-/// Encodes `samples` into `codes`, one byte a sample.
-///
-/// # Panics
-///
-/// If the two lengths differ.
-pub fn encode_into(samples: &[i16], codes: &mut [u8]) {
-    assert_eq!(samples.len(), codes.len(), "one code per sample");
-    for (code, &sample) in codes.iter_mut().zip(samples) {
-        *code = encode(sample);
-    }
-}
-
-/// Decodes `codes` into `samples`, one sample a byte.
-///
-/// # Panics
-///
-/// If the two lengths differ.
-pub fn decode_into(codes: &[u8], samples: &mut [i16]) {
-    assert_eq!(codes.len(), samples.len(), "one sample per code");
-    for (sample, &code) in samples.iter_mut().zip(codes) {
-        *sample = decode(code);
-    }
-}
-
-/// Appends the codes of `samples`. Allocates only where `codes` lacks capacity.
-pub fn encode_append(samples: &[i16], codes: &mut Vec<u8>) {
-    codes.extend(samples.iter().map(|&sample| encode(sample)));
-}
-
-/// Appends the samples of `codes`. Allocates only where `samples` lacks capacity.
-pub fn decode_append(codes: &[u8], samples: &mut Vec<i16>) {
-    samples.extend(codes.iter().map(|&code| decode(code)));
-}
+super::slices!();
 
 const fn expand(code: u8) -> i16 {
     let code = !code;

@@ -68,38 +68,3 @@ pub enum Output {
     /// Close the leg; the call is over and takes no more inputs.
     HangUp(EndReason),
 }
-
-/// PCM as base64 of little-endian 16-bit samples.
-pub(crate) mod pcm_base64 {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(crate) fn serialize<S: Serializer>(
-        samples: impl AsRef<[i16]>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = samples
-            .as_ref()
-            .iter()
-            .flat_map(|s| s.to_le_bytes())
-            .collect();
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub(crate) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-    where
-        D: Deserializer<'de>,
-        T: From<Vec<i16>>,
-    {
-        let text = String::deserialize(deserializer)?;
-        let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
-        if bytes.len() % 2 != 0 {
-            return Err(D::Error::custom("16-bit PCM has an even number of bytes"));
-        }
-        let samples: Vec<i16> = bytes
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-            .collect();
-        Ok(samples.into())
-    }
-}

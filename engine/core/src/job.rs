@@ -64,7 +64,7 @@ pub struct SttJob {
     /// Partial or final.
     pub purpose: SttPurpose,
     /// Mono 16-bit PCM at `rate`, pre-roll included.
-    #[serde(with = "crate::io::pcm_base64")]
+    #[serde(with = "crate::as_base64::pcm")]
     pub audio: Arc<[i16]>,
     /// The rate of `audio`.
     pub rate: SampleRate,
@@ -162,7 +162,7 @@ pub enum TtsEvent {
     /// The next stretch of audio.
     Audio {
         /// Mono 16-bit PCM at `rate`.
-        #[serde(with = "crate::io::pcm_base64")]
+        #[serde(with = "crate::as_base64::pcm")]
         samples: Vec<i16>,
         /// The rate of `samples`; constant within a job.
         rate: SampleRate,

@@ -10,6 +10,7 @@
 //! therefore runs in a test in microseconds, and benches, offline transcription and replay are
 //! simply other drivers of the same machine.
 
+mod as_base64;
 pub mod call;
 pub mod config;
 pub mod conversation;

@@ -181,7 +181,7 @@ pub struct Media<'a> {
     /// When it was captured, in ms since the stream began, where the message says.
     pub timestamp_ms: Option<u64>,
     /// The audio in the leg's format.
-    #[serde(borrow, with = "bytes_base64")]
+    #[serde(borrow, with = "crate::as_base64::bytes")]
     pub payload: Cow<'a, [u8]>,
 }
 
@@ -203,7 +203,7 @@ pub enum Outbound {
     /// Play this after everything sent before.
     Media {
         /// Audio in the leg's format, any length.
-        #[serde(with = "bytes_base64")]
+        #[serde(with = "crate::as_base64::bytes")]
         payload: Vec<u8>,
     },
     /// Tell me when everything before this was played.
@@ -259,26 +259,4 @@ pub enum DialectError {
         /// What came.
         got: FrameKind,
     },
-}
-
-/// Bytes as base64 text.
-mod bytes_base64 {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(
-        bytes: impl AsRef<[u8]>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-    where
-        D: Deserializer<'de>,
-        T: From<Vec<u8>>,
-    {
-        let text = String::deserialize(deserializer)?;
-        Ok(STANDARD.decode(text).map_err(D::Error::custom)?.into())
-    }
 }

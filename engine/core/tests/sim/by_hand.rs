@@ -164,7 +164,7 @@ impl ByHand {
 
     pub(crate) fn jobs(&self) -> Vec<&Job> {
         let job = |output| match output {
-            &Output::Start(ref job) => Some(job),
+            Output::Start(job) => Some(job),
             _ => None,
         };
         self.outputs.iter().filter_map(|(_, o)| job(o)).collect()
@@ -173,7 +173,7 @@ impl ByHand {
     /// The texts that the voice was given.
     pub(crate) fn spoken(&self) -> Vec<&str> {
         let text = |job| match job {
-            &Job::Tts(ref job) => Some(job.text.as_str()),
+            Job::Tts(job) => Some(job.text.as_str()),
             _ => None,
         };
         self.jobs().into_iter().filter_map(text).collect()
@@ -181,7 +181,7 @@ impl ByHand {
 
     pub(crate) fn events(&self) -> Vec<&CallEvent> {
         let event = |output| match output {
-            &Output::Event(ref event) => Some(event),
+            Output::Event(event) => Some(event),
             _ => None,
         };
         self.outputs.iter().filter_map(|(_, o)| event(o)).collect()
