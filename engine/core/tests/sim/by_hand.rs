@@ -163,28 +163,31 @@ impl ByHand {
     }
 
     pub(crate) fn jobs(&self) -> Vec<&Job> {
-        let job = |output| match output {
-            &Output::Start(ref job) => Some(job),
+        let outputs = self.outputs.iter();
+        let jobs = outputs.filter_map(|(_, output)| match output {
+            Output::Start(job) => Some(job),
             _ => None,
-        };
-        self.outputs.iter().filter_map(|(_, o)| job(o)).collect()
+        });
+        jobs.collect()
     }
 
     /// The texts that the voice was given.
     pub(crate) fn spoken(&self) -> Vec<&str> {
-        let text = |job| match job {
-            &Job::Tts(ref job) => Some(job.text.as_str()),
+        let jobs = self.jobs().into_iter();
+        let texts = jobs.filter_map(|job| match job {
+            Job::Tts(job) => Some(job.text.as_str()),
             _ => None,
-        };
-        self.jobs().into_iter().filter_map(text).collect()
+        });
+        texts.collect()
     }
 
     pub(crate) fn events(&self) -> Vec<&CallEvent> {
-        let event = |output| match output {
-            &Output::Event(ref event) => Some(event),
+        let outputs = self.outputs.iter();
+        let events = outputs.filter_map(|(_, output)| match output {
+            Output::Event(event) => Some(event),
             _ => None,
-        };
-        self.outputs.iter().filter_map(|(_, o)| event(o)).collect()
+        });
+        events.collect()
     }
 
     /// How much audio was sent so far, in ms.
