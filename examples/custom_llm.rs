@@ -22,7 +22,6 @@ use sidetone::{
     },
     speech::{
         JobHandle, Llm, Sink, SinkClosed,
-        llm::LlmCapabilities,
         stt::whisper::{Whisper, WhisperConfig},
         tts::{CommandTts, CommandTtsConfig},
     },
@@ -35,12 +34,6 @@ use tokio::net::TcpListener;
 struct Parrot;
 
 impl Llm for Parrot {
-    fn capabilities(&self) -> LlmCapabilities {
-        let mut capabilities = LlmCapabilities::default();
-        capabilities.hangs_up = true;
-        capabilities
-    }
-
     /// Called on the call's own task: starts the work and returns at once. When the caller
     /// interrupts, the engine drops the handle, and with it the work.
     fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {

@@ -3,8 +3,10 @@
 use std::{env, error::Error, io, path::Path};
 
 use sidetone_server::{Config, Server, Shutdown};
-use tracing::info;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata, info};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// What is logged; `RUST_LOG` is understood too.
 const LOG_VARIABLE: &str = "SIDETONE_LOG";
@@ -28,12 +30,21 @@ fn log_to_stderr() -> Result<(), Box<dyn Error>> {
             .map_err(|error| format!("environment variable {name} = {rules:?}: {error}"))?,
         None => EnvFilter::new("info"),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(may_be_logged))
+        .with(lines)
         .init();
     Ok(())
+}
+
+/// The libraries below log whole messages and headers at their finer levels, and with them voices
+/// and secrets. Those levels are ours alone, whatever the rules say.
+fn may_be_logged(of: &Metadata<'_>) -> bool {
+    *of.level() <= Level::INFO || of.target().starts_with("sidetone")
 }
 
 /// The first signal begins to drain, the second hangs up.

@@ -5,12 +5,13 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use sidetone_codecs::{Resampler, SampleCount, SampleRate};
 
-use crate::vad::Vad;
+use crate::{loudness::Loudness, vad::Vad};
 
 /// Runs the detector over the leg's audio, and records what belongs to a turn.
 pub(crate) struct Hearing {
     vad: Box<dyn Vad>,
     frame: Duration,
+    loudness: Loudness,
     resampler: Resampler,
     /// At the detector's rate, less than one frame between pushes.
     unframed: Vec<i16>,
@@ -23,6 +24,17 @@ pub(crate) struct Hearing {
     /// given back when it ends: no frame waits for it, and a call that listens does not hold it.
     utterance: Vec<i16>,
     utterance_len: usize,
+}
+
+/// What a frame of the caller's audio sounds like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// The detector's probability of speech.
+    pub(crate) speech: f32,
+    /// It is as quiet as the line without speech.
+    pub(crate) is_quiet: bool,
+    /// How long it is.
+    pub(crate) duration: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +59,7 @@ impl Hearing {
         let pre_roll_len = len(rate.samples_in(pre_roll));
         Some(Self {
             frame,
+            loudness: Loudness::new(),
             resampler,
             // A frame of the leg is 20 ms, a few at most; the reserve covers 200 ms.
             unframed: Vec::with_capacity(
@@ -62,14 +75,9 @@ impl Hearing {
         })
     }
 
-    /// The length of the frames that [`push`](Self::push) reports.
-    pub(crate) fn frame(&self) -> Duration {
-        self.frame
-    }
-
-    /// Takes the leg's next audio and calls `on_frame` with the probability of speech in each
-    /// frame that became complete.
-    pub(crate) fn push(&mut self, pcm: &[i16], mut on_frame: impl FnMut(f32)) {
+    /// Takes the leg's next audio and calls `on_frame` for each of the detector's frames that
+    /// became complete.
+    pub(crate) fn push(&mut self, pcm: &[i16], mut on_frame: impl FnMut(Frame)) {
         match self.recording {
             Recording::Utterance => self.utterance.extend_from_slice(pcm),
             Recording::PreRoll => {
@@ -83,7 +91,11 @@ impl Hearing {
         let frame_len = self.vad.frame_len();
         let mut frames = self.unframed.chunks_exact(frame_len);
         for frame in &mut frames {
-            on_frame(self.vad.push(frame));
+            on_frame(Frame {
+                speech: self.vad.push(frame),
+                is_quiet: self.loudness.is_quiet(frame, self.frame),
+                duration: self.frame,
+            });
         }
         let rest = frames.remainder().len();
         self.unframed.drain(..self.unframed.len() - rest);

@@ -22,6 +22,7 @@ pub mod job;
 mod keypad;
 mod latency;
 mod ledger;
+mod loudness;
 mod playout;
 mod reply;
 mod sentence;

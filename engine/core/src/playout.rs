@@ -17,6 +17,12 @@ use crate::{
     time::CallTime,
 };
 
+/// Below this level a sample in front of the first word is silence: about −50 dBFS.
+const SILENT: u16 = 100;
+/// How much silence in front of the first word is left out, and how much of it stays.
+const MAX_TRIM: Duration = Duration::from_millis(400);
+const KEEP: Duration = Duration::from_millis(10);
+
 /// Sends audio to the leg and knows how much of it was heard.
 #[derive(Debug)]
 pub(crate) struct Playout {
@@ -28,6 +34,7 @@ pub(crate) struct Playout {
     /// In the leg's format, not sent yet.
     queue: VecDeque<u8>,
     supply: Supply,
+    opening: Opening,
     resampler: Option<(SampleRate, Resampler)>,
     pcm: Vec<i16>,
     encoded: Vec<u8>,
@@ -51,6 +58,15 @@ enum Supply {
     Open,
     /// What is queued may be sent to its last sample.
     Flushed,
+}
+
+/// Voices begin with some silence. In front of the first word it only makes the caller wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// Nothing was queued but silence, of which so many samples were left out.
+    Silent { trimmed: usize },
+    /// Everything is kept.
+    Sounding,
 }
 
 #[derive(Debug)]
@@ -83,6 +99,7 @@ impl Playout {
             mark_grace,
             queue: VecDeque::new(),
             supply: Supply::Flushed,
+            opening: Opening::Sounding,
             resampler: None,
             pcm: Vec::new(),
             encoded: Vec::new(),
@@ -102,6 +119,11 @@ impl Playout {
     pub(crate) fn begin(&mut self, words: Words) {
         self.ledger.open(words, self.queued);
         self.supply = Supply::Open;
+        self.opening = if self.queued == 0 {
+            Opening::Silent { trimmed: 0 }
+        } else {
+            Opening::Sounding
+        };
     }
 
     /// Queues audio of the words that began.
@@ -326,6 +348,7 @@ impl Playout {
     }
 
     fn enqueue(&mut self) {
+        self.trim();
         self.ledger.add(&self.pcm);
         self.encoded.clear();
         match self.format.encoding {
@@ -334,6 +357,31 @@ impl Playout {
         }
         self.queue.extend(&self.encoded);
         self.queued += self.pcm.len() as u64;
+    }
+
+    /// Takes the silence in front of the first word out of what is about to be queued.
+    fn trim(&mut self) {
+        let Opening::Silent { trimmed } = self.opening else {
+            return;
+        };
+        let len = |duration| {
+            let samples = self.format.rate.samples_in(duration).0;
+            usize::try_from(samples).expect("less than a second")
+        };
+        let loud = self
+            .pcm
+            .iter()
+            .position(|sample| sample.unsigned_abs() > SILENT);
+        let silent = loud.map_or(self.pcm.len(), |first| first.saturating_sub(len(KEEP)));
+        let cut = silent.min(len(MAX_TRIM) - trimmed);
+        self.opening = if loud.is_some() || cut < silent {
+            Opening::Sounding
+        } else {
+            Opening::Silent {
+                trimmed: trimmed + cut,
+            }
+        };
+        self.pcm.drain(..cut);
     }
 
     /// Gives out what the resampler holds back.
@@ -533,6 +581,35 @@ mod tests {
         let mut out = Vec::new();
         playout.clear(at(10), &mut out);
         assert_eq!(out, []);
+    }
+
+    #[test]
+    fn the_first_word_does_not_wait_for_the_silence_in_front_of_it() {
+        let silence = |ms: usize| vec![5; ms * 8];
+        let mut playout = playout();
+        playout.begin(said("first"));
+        playout.push(&silence(100), RATE).unwrap();
+        assert_eq!(pump(&mut playout, 0).0, [0; 0], "nothing to hear yet");
+        playout
+            .push(&[silence(50), audio(200)].concat(), RATE)
+            .unwrap();
+        playout.push(&silence(300), RATE).unwrap();
+        playout.complete();
+        playout.play(said("second"), &[silence(100), audio(200)].concat());
+        let sent: usize = pump(&mut playout, 0).0.iter().sum();
+        assert_eq!(
+            sent,
+            10 + 200 + 300 + 100 + 200,
+            "other silence is the voice's own"
+        );
+    }
+
+    #[test]
+    fn a_voice_that_is_silent_for_long_is_believed() {
+        let mut playout = playout();
+        playout.play(said("…"), &vec![0; 8_000]);
+        let sent: usize = pump(&mut playout, 0).0.iter().sum();
+        assert_eq!(sent, 600, "a second less what is left out at most");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! When the caller holds the floor.
 //!
-//! Hysteresis over the voice activity detector's probability, one frame at a time. Durations are
+//! Hysteresis over the voice activity detector's probability, one frame at a time; a turn that has
+//! begun also ends where the line is as quiet as before. Durations are
 //! audio time, counted in frames, so that jitter of the network moves no decision.
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crate::{
     config::{EndpointingConfig, VadConfig},
     event::TurnId,
+    hearing::Frame,
 };
 
 /// A blip of voice shorter than this does not interrupt the silence at the end of a turn.
@@ -99,15 +101,19 @@ impl Turn {
         }
     }
 
-    /// Takes the detector's answer for one frame. `agent_audible`: speech must last longer to
+    /// Takes the next frame. `agent_audible`: speech must last longer to
     /// begin a turn, since it interrupts. `next` names the turn that would begin.
     pub(crate) fn frame(
         &mut self,
-        probability: f32,
-        frame: Duration,
+        frame: Frame,
         agent_audible: bool,
         next: TurnId,
     ) -> Option<TurnChange> {
+        let Frame {
+            speech: probability,
+            is_quiet,
+            duration: frame,
+        } = frame;
         match &mut self.state {
             State::Quiet {
                 voiced,
@@ -153,7 +159,7 @@ impl Turn {
             } => {
                 *since_onset += frame;
                 *silent += frame;
-                if probability >= self.silence_threshold {
+                if probability >= self.silence_threshold && !is_quiet {
                     *voiced_run += frame;
                     if *voiced_run > BLIP {
                         *silent = Duration::ZERO;
@@ -194,6 +200,14 @@ mod tests {
     const FRAME: Duration = Duration::from_millis(16);
     const TURN: TurnId = TurnId(7);
 
+    fn frame(speech: f32) -> Frame {
+        Frame {
+            speech,
+            is_quiet: false,
+            duration: FRAME,
+        }
+    }
+
     fn turn() -> Turn {
         Turn::new(&VadConfig::default(), &EndpointingConfig::default())
     }
@@ -201,7 +215,7 @@ mod tests {
     /// Feeds frames until something changes; says after how many ms.
     fn until_change(turn: &mut Turn, probability: f32, audible: bool) -> (u64, TurnChange) {
         for n in 1..10_000 {
-            if let Some(change) = turn.frame(probability, FRAME, audible, TURN) {
+            if let Some(change) = turn.frame(frame(probability), audible, TURN) {
                 return (n * 16, change);
             }
         }
@@ -211,7 +225,7 @@ mod tests {
     fn feed(turn: &mut Turn, probabilities: &[f32]) -> Option<TurnChange> {
         probabilities
             .iter()
-            .find_map(|p| turn.frame(*p, FRAME, false, TURN))
+            .find_map(|p| turn.frame(frame(*p), false, TURN))
     }
 
     #[test]
@@ -229,7 +243,7 @@ mod tests {
     #[test]
     fn speech_over_the_agent_must_last_longer() {
         let (after_ms, _) = until_change(&mut turn(), 0.9, true);
-        assert_eq!(after_ms, 128);
+        assert_eq!(after_ms, 96);
     }
 
     #[test]
@@ -306,6 +320,18 @@ mod tests {
         assert_eq!(feed(&mut turn, &[0.0; 15]), None);
         assert_eq!(feed(&mut turn, &[0.9, 0.9]), None);
         assert_eq!(feed(&mut turn, &[0.0; 17]), None);
+    }
+
+    #[test]
+    fn a_quiet_line_is_silence_whatever_the_detector_still_believes() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        let quiet = Frame {
+            is_quiet: true,
+            ..frame(0.9)
+        };
+        let frames = (1..).find(|_| turn.frame(quiet, false, TURN).is_some());
+        assert_eq!(frames, Some(19), "304 ms");
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn an_interruption_stops_the_agent_in_the_step_that_hears_it() {
     world.sounds = vec![says(3_000, 900, "wait")];
     let run = world.run();
     let cleared_ms = run.clears()[0];
-    assert!((120..=160).contains(&(cleared_ms - 3_000)), "{cleared_ms}");
+    assert!((90..=130).contains(&(cleared_ms - 3_000)), "{cleared_ms}");
     let (_, _, outputs) = run
         .log
         .iter()

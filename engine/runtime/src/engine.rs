@@ -24,7 +24,7 @@ use crate::{
     events::{CallId, EventRecord, EventStream, Outlets, Reporter},
     handle::{AcceptOptions, COMMANDS, CallHandle},
     jobs::{Jobs, Services},
-    leg::Leg,
+    leg::{Leg, LegLimits},
     transport::Transport,
 };
 
@@ -50,30 +50,6 @@ struct Shared {
     log: Option<EventLog>,
     calls: TaskTracker,
     shutdown: CancellationToken,
-}
-
-/// What a leg may cost while it does not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LegLimits {
-    /// A socket that takes nothing for this long, although there is something to send, has
-    /// stalled. Default: 5 s.
-    pub stall: Duration,
-    /// A socket that leaves more than this unsent has stalled, in bytes. Default: 256 KiB, about
-    /// 20 s of audio.
-    pub queued_bytes: usize,
-    /// How long a closed call waits for its leg to say goodbye. Default: 1 s.
-    pub close: Duration,
-}
-
-impl Default for LegLimits {
-    fn default() -> Self {
-        Self {
-            stall: Duration::from_secs(5),
-            queued_bytes: 256 * 1024,
-            close: Duration::from_secs(1),
-        }
-    }
 }
 
 impl Engine {

@@ -6,6 +6,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,10 +14,31 @@ use sidetone_core::dialect::{Dialect, Outbound};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::{
-    engine::LegLimits,
-    transport::{Transport, TransportError, WireMessage},
-};
+use crate::transport::{Transport, TransportError, WireMessage};
+
+/// What a leg may cost while it does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LegLimits {
+    /// A socket that takes nothing for this long, although there is something to send, has
+    /// stalled. Default: 5 s.
+    pub stall: Duration,
+    /// A socket that leaves more than this unsent has stalled, in bytes. Default: 256 KiB, about
+    /// 20 s of audio.
+    pub queued_bytes: usize,
+    /// How long a closed call waits for its leg to say goodbye. Default: 1 s.
+    pub close: Duration,
+}
+
+impl Default for LegLimits {
+    fn default() -> Self {
+        Self {
+            stall: Duration::from_secs(5),
+            queued_bytes: 256 * 1024,
+            close: Duration::from_secs(1),
+        }
+    }
+}
 
 /// A call's socket.
 ///

@@ -78,9 +78,10 @@ mod handle;
 mod jobs;
 mod leg;
 
-pub use engine::{BuildError, Engine, EngineBuilder, LegLimits, WarmUpError};
+pub use engine::{BuildError, Engine, EngineBuilder, WarmUpError};
 pub use event_log::{EventLog, EventLogError};
 pub use events::{CallId, CallSummary, EventRecord, EventStream, EventsMissed};
 pub use handle::{AcceptOptions, CallHandle, CallOver};
+pub use leg::LegLimits;
 pub use sidetone_core as core;
 pub use sidetone_speech as speech;

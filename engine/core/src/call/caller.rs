@@ -42,12 +42,11 @@ impl Call {
             return;
         };
         let audible = talk.is_audible(self.now);
-        let frame = talk.hearing.frame();
         let next = TurnId(self.turns + 1);
         // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
-        talk.hearing.push(pcm, |probability| {
-            if let Some(change) = turn.frame(probability, frame, audible, next) {
+        talk.hearing.push(pcm, |frame| {
+            if let Some(change) = turn.frame(frame, audible, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }

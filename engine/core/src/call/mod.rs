@@ -4,13 +4,13 @@
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
 //!
-//! Both sides meet in [`Call::settle`], which runs at the end of every step and does whatever the
+//! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
 
 mod agent;
 mod caller;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     config::CallConfig,
@@ -35,6 +35,9 @@ use crate::{
 
 /// A leg that sends this many messages in a row that cannot be understood is not a leg.
 const MAX_MALFORMED: u32 = 100;
+
+/// A decision waits for the end of the detector's frame, and that for the end of the leg's.
+const DECISION_ROUNDING: Duration = Duration::from_millis(40);
 
 /// One phone call.
 pub struct Call {
@@ -216,11 +219,11 @@ impl Call {
         let Phase::Connecting { vad } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             unreachable!("the ingress accepts one start");
         };
-        let ms = |ms: u32| std::time::Duration::from_millis(ms.into());
+        let ms = |ms: u32| Duration::from_millis(ms.into());
         let config = &self.config;
         // What the detector took to decide lies before the decision, too.
         let deciding = config.vad.min_speech_ms.max(config.vad.barge_in_ms);
-        let pre_roll = ms(config.vad.pre_roll_ms + deciding);
+        let pre_roll = ms(config.vad.pre_roll_ms + deciding) + DECISION_ROUNDING;
         let max_turn = ms(config.endpointing.max_turn_ms);
         let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
