@@ -142,10 +142,15 @@ impl Playout {
         Ok(())
     }
 
-    /// The words that began have all their audio.
-    pub(crate) fn complete(&mut self) {
+    /// The words that began have all their audio. Without any they are taken back: `false`.
+    pub(crate) fn complete(&mut self) -> bool {
         self.flush();
+        if self.ledger.newest_len() == 0 {
+            self.ledger.withdraw();
+            return false;
+        }
         self.ledger.complete();
+        true
     }
 
     /// The words that began get no more audio: what there is of it will be heard.

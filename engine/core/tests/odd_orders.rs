@@ -248,9 +248,15 @@ fn audio_that_is_none_is_not_taken_for_speech() {
     let mut call = ByHand::started(CallConfig::default());
     call.say("Hello there.");
     call.voice(0);
+    call.say("Are you there?");
+    let samples = vec![0; 2_000];
+    let rate = sidetone_codecs::SampleRate::HZ_8000;
+    call.silence(20);
+    call.news(call.tts(), TtsEvent::Audio { samples, rate });
+    call.news(call.tts(), TtsEvent::Done);
     call.silence(1_000);
     assert_eq!(call.lines(), [""; 0], "nobody heard it");
-    assert_eq!(call.call.counters().service_failures, 1);
+    assert_eq!(call.call.counters().service_failures, 2);
 }
 
 #[test]

@@ -341,13 +341,12 @@ impl Call {
         let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_voiced_by(id)) else {
             return;
         };
-        let voice = std::mem::replace(&mut reply.voice, Voice::Idle);
-        if let Voice::Asked { .. } = voice {
+        reply.voice = Voice::Idle;
+        if !talk.playout.complete() {
             let detail = "speech synthesis returned no audio for a sentence";
             let failure = JobFailure::new(FailureKind::Malformed, detail);
-            return self.service_failed(Service::Tts, failure, out);
+            self.service_failed(Service::Tts, failure, out);
         }
-        talk.playout.complete();
     }
 
     pub(super) fn tts_failed(&mut self, id: JobId, failure: JobFailure, out: &mut Vec<Output>) {
