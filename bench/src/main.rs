@@ -1,39 +1,54 @@
 //! `load`: holds many simulated calls with a server and says what they noticed and cost.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    error::Error, fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
 use sidetone_bench::load::{
     child::{self, Role, Served, Usage, own_usage},
-    leg,
-    report::{Talked, share},
+    listen,
+    machine::{Machine, check_open_files},
+    report::Talked,
     talk,
 };
+use sidetone_cli::phone::Script;
 use tokio::{
     sync::watch,
-    task::JoinSet,
     time::{Instant, sleep},
 };
 
 /// Holds many simulated calls with a server of its own, over real sockets and at real pace.
+///
+/// The services behind the server answer at once, so that what is measured is the engine. Figures
+/// are printed beside their budgets as each run ends; none is asserted. The exit status is 1 if a
+/// call failed or a caller's line was not answered, 2 if the runs could not be made. Ctrl-C ends
+/// the program and its server; what was printed and written until then stays.
 #[derive(Parser)]
 #[command(name = "load")]
 struct Args {
-    /// How many calls at the same time; one run for each number.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 50, 200])]
-    calls: Vec<usize>,
-    /// How many rounds of question and interruption each caller goes through.
-    #[arg(long, default_value_t = 4)]
-    rounds: usize,
+    /// How many calls at the same time, 1 to 10000; one run for each number.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 50, 200],
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    calls: Vec<u32>,
+    /// How many rounds of question and interruption each caller goes through, 1 to 15.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=15))]
+    rounds: u32,
     /// How many calls listen when listening is compared with echoing; 0: leave that out.
-    #[arg(long, default_value_t = 100)]
-    listening: usize,
-    /// How long they listen, in seconds.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    listening: u32,
+    /// How long they listen, in seconds, 1 to 3600.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     listening_seconds: u64,
-    /// The recorded callers.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"))]
+    /// The folder of the recorded callers: `fixtures` of the repository.
+    #[arg(long, value_name = "FOLDER",
+        default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"))]
     fixtures: PathBuf,
+    /// Writes the figures to this file too, anew after each run.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Internal>,
 }
@@ -49,51 +64,98 @@ enum Internal {
 }
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
+async fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Internal::Serve { role }) = args.command {
-        return child::serve(role).await;
-    }
-    if args.listening > 0 {
-        let listened = Duration::from_secs(args.listening_seconds);
-        print(&compare_listening(args.listening, listened).await?);
-    }
-    let script = talk::script(&args.fixtures, args.rounds)?;
-    for calls in args.calls {
-        // Spread over a round, so that not all of them speak in the same breath.
-        let ramp = Duration::from_secs(10).min(Duration::from_millis(100) * calls as u32);
-        let server = Served::start(Role::Engine)?;
-        warm_up(server.addr, &script).await;
-        let (server_before, phones_before, began) = (server.usage()?, own_usage()?, Instant::now());
-        let (stop, stopped) = watch::channel(());
-        let server = Arc::new(server);
-        let peak = tokio::spawn(watch_memory(Arc::clone(&server), stopped));
-        let reports = talk::hold_calls(server.addr, calls, ramp, &script).await;
-        let (server_after, phones_after) = (server.usage()?, own_usage()?);
-        drop(stop);
-        let peak = peak.await.map_err(io::Error::other)?;
-        let talked = Talked::new(
-            &reports,
-            began.elapsed(),
-            (server_before, server_after, peak),
-            (phones_before, phones_after),
-        );
-        print(&talked.to_string());
-        if let Some(Err(error)) = reports.iter().find(|report| report.is_err()) {
-            print(&format!("  the first failure: {error}"));
+    let result = match args.command {
+        Some(Internal::Serve { role }) => child::serve(role).await.map(|()| true),
+        None => generate(&args).await,
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
         }
     }
-    Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "the program's output")]
-fn print(text: &str) {
-    println!("{text}\n");
+/// Makes all runs. False: a call failed, or a line was not answered.
+async fn generate(args: &Args) -> io::Result<bool> {
+    let script = talk::script(&args.fixtures, args.rounds as usize)?;
+    let most = args.calls.iter().copied().max().unwrap_or(0);
+    check_open_files(most.max(args.listening) as usize)?;
+    let program = std::env::current_exe()?;
+    let machine = Machine::this();
+    let listed: Vec<String> = args.calls.iter().map(u32::to_string).collect();
+    print(&format!(
+        "{machine}\n{} calls that listen for {} s; {} calls that talk, {} rounds of question and \
+         interruption",
+        args.listening,
+        args.listening_seconds,
+        listed.join(", "),
+        args.rounds
+    ));
+    let mut figures = json!({
+        "machine": machine.to_json(),
+        "rounds": args.rounds,
+        "listening_seconds": args.listening_seconds,
+        "listening": null,
+        "talking": [],
+    });
+    let mut is_whole = true;
+    write_json(args, &figures)?;
+    if args.listening > 0 {
+        let duration = Duration::from_secs(args.listening_seconds);
+        let listened = listen::compare(&program, args.listening as usize, duration).await?;
+        print(&listened.to_string());
+        figures["listening"] = listened.to_json();
+        write_json(args, &figures)?;
+    }
+    let mut talking = Vec::new();
+    for &calls in &args.calls {
+        let server = Arc::new(Served::start(&program, Role::Engine)?);
+        let (talked, failure) = talk_to(&server, calls, &script).await?;
+        print(&talked.to_string());
+        if let Some(failure) = failure {
+            print(&format!("  the first failure: {failure}"));
+        }
+        is_whole &= talked.is_whole();
+        talking.push(talked.to_json());
+        figures["talking"] = Value::Array(talking.clone());
+        write_json(args, &figures)?;
+    }
+    Ok(is_whole)
+}
+
+/// Holds `calls` calls with `server`; also says why the first that failed did.
+async fn talk_to(
+    server: &Arc<Served>,
+    calls: u32,
+    script: &Arc<Script>,
+) -> io::Result<(Talked, Option<String>)> {
+    // Spread over a round, so that not all of them speak in the same breath.
+    let ramp = Duration::from_secs(10).min(Duration::from_millis(100) * calls);
+    warm_up(server.addr, script).await;
+    let (server_before, phones_before, began) = (server.usage()?, own_usage()?, Instant::now());
+    let (stop, stopped) = watch::channel(());
+    let peak = tokio::spawn(watch_memory(Arc::clone(server), stopped));
+    let reports = talk::hold_calls(server.addr, calls as usize, ramp, script).await;
+    let (server_after, phones_after) = (server.usage()?, own_usage()?);
+    drop(stop);
+    let peak = peak.await.map_err(io::Error::other)?;
+    let talked = Talked::new(
+        &reports,
+        began.elapsed(),
+        (server_before, server_after, peak),
+        (phones_before, phones_after),
+    );
+    Ok((talked, reports.into_iter().find_map(Result::err)))
 }
 
 /// One call before the count begins: what is loaded once is no call's memory.
-async fn warm_up(addr: SocketAddr, script: &Arc<sidetone_cli::phone::Script>) {
-    let mut short = sidetone_cli::phone::Script::clone(script);
+async fn warm_up(addr: SocketAddr, script: &Arc<Script>) {
+    let mut short = Script::clone(script);
     short.lines.truncate(2);
     talk::hold_calls(addr, 1, Duration::ZERO, &Arc::new(short)).await;
 }
@@ -112,46 +174,26 @@ async fn watch_memory(server: Arc<Served>, mut stopped: watch::Receiver<()>) -> 
     }
 }
 
-/// A listening call's CPU against a bare echo server's, with the same legs in the same run.
-async fn compare_listening(calls: usize, duration: Duration) -> io::Result<String> {
-    let mut shares = Vec::new();
-    let mut memory = 0;
-    // In turn, twice, so that a machine that slows down slows both.
-    for role in [Role::Echo, Role::Engine, Role::Echo, Role::Engine] {
-        let server = Served::start(role)?;
-        let idle = server.usage()?;
-        let until = Instant::now() + Duration::from_secs(2) + duration;
-        let mut legs = JoinSet::new();
-        for n in 0..calls {
-            let addr = server.addr;
-            legs.spawn(async move {
-                sleep(Duration::from_secs(1).mul_f64(n as f64 / calls as f64)).await;
-                match role {
-                    Role::Engine => leg::call_and_listen(addr, until, n as u64).await,
-                    Role::Echo => leg::stream(addr, "", until, n as u64).await,
-                }
-            });
-        }
-        sleep(Duration::from_secs(2)).await;
-        let (before, began) = (server.usage()?, Instant::now());
-        sleep(duration.mul_f64(0.9)).await;
-        let after = server.usage()?;
-        shares.push(share(before, after, began.elapsed()) / calls as f64);
-        if role == Role::Engine {
-            memory = after.resident.saturating_sub(idle.resident) / calls as u64;
-        }
-        for result in legs.join_all().await {
-            result?;
-        }
+fn write_json(args: &Args, figures: &Value) -> io::Result<()> {
+    let Some(file) = &args.json else {
+        return Ok(());
+    };
+    fs::write(file, format!("{figures:#}\n"))
+        .map_err(|error| io::Error::other(format!("cannot write {}: {error}", file.display())))
+}
+
+#[expect(clippy::print_stdout, reason = "the program's output")]
+fn print(text: &str) {
+    println!("{text}\n");
+}
+
+#[expect(clippy::print_stderr, reason = "why there is no output")]
+fn complain(error: &io::Error) {
+    eprint!("load: {error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        eprint!(": {error}");
+        source = error.source();
     }
-    let echo = f64::midpoint(shares[0], shares[2]);
-    let engine = f64::midpoint(shares[1], shares[3]);
-    Ok(format!(
-        "{calls} calls that listen\n  CPU of a call          {:.3} % of a core; a bare echo server {:.3} %: \
-         ratio {:.2}  (budget ≤ 2)\n  memory of a call       {} KiB resident  (budget ≤ 200 KiB)",
-        engine * 100.0,
-        echo * 100.0,
-        engine / echo,
-        memory / 1_024,
-    ))
+    eprintln!();
 }

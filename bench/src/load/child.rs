@@ -4,6 +4,7 @@
 use std::{
     io::{self, BufRead as _, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -46,17 +47,17 @@ pub struct Usage {
 }
 
 impl Served {
-    /// Starts this program again as `role`, and waits until it listens.
+    /// Starts `program`, which is the load generator, as `role`, and waits until it listens.
     ///
     /// # Errors
     ///
     /// The program does not start or does not say where it listens.
-    pub fn start(role: Role) -> io::Result<Self> {
+    pub fn start(program: &Path, role: Role) -> io::Result<Self> {
         let role = match role {
             Role::Engine => "engine",
             Role::Echo => "echo",
         };
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(program)
             .args(["serve", role])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -64,11 +65,14 @@ impl Served {
         let stdout = child.stdout.take().expect("it is piped");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        let addr = line.trim().parse().map_err(|_| {
-            io::Error::other(format!(
+        let Ok(addr) = line.trim().parse() else {
+            // Whatever it is, it is no server.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(io::Error::other(format!(
                 "the {role} server did not say where it listens: {line:?}"
-            ))
-        })?;
+            )));
+        };
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let process = Process::new(pid).map_err(io::Error::other)?;
         Ok(Self {
@@ -82,9 +86,13 @@ impl Served {
     ///
     /// # Errors
     ///
-    /// The process is gone.
+    /// The process has ended.
     pub fn usage(&self) -> io::Result<Usage> {
-        usage_of(&self.process)
+        usage_of(&self.process).map_err(|error| {
+            io::Error::other(format!(
+                "the server under load has ended by itself; what it said stands above ({error})"
+            ))
+        })
     }
 }
 
@@ -107,6 +115,10 @@ pub fn own_usage() -> io::Result<Usage> {
 
 fn usage_of(process: &Process) -> io::Result<Usage> {
     let stat = process.stat().map_err(io::Error::other)?;
+    // A child that died stays in the table until it is waited for.
+    if matches!(stat.state, 'Z' | 'X') {
+        return Err(io::Error::other("no such process"));
+    }
     let ticks = stat.utime + stat.stime;
     let cpu = Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64);
     Ok(Usage {

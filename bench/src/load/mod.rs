@@ -2,6 +2,8 @@
 
 pub mod child;
 pub mod leg;
+pub mod listen;
+pub mod machine;
 pub mod report;
 pub mod services;
 pub mod talk;

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use hdrhistogram::Histogram;
+use serde_json::{Value, json};
 use sidetone_cli::phone::{CallReport, Ending};
 
 use super::child::Usage;
@@ -21,7 +22,7 @@ pub struct Talked {
     pub response: Histogram<u64>,
     /// From the caller's first sound to `clear` at the phone, in µs.
     pub barge_in: Histogram<u64>,
-    /// CPU time of the server for each second of a call, as a share of one core.
+    /// CPU time of the server for each second of the run, all calls together, in cores.
     pub server_cpu: f64,
     /// The same for the phones: they share the machine.
     pub phone_cpu: f64,
@@ -74,6 +75,43 @@ impl Talked {
     }
 }
 
+impl Talked {
+    /// Every call came about and every line was answered.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.failed == 0 && self.unanswered == 0
+    }
+
+    /// The same figures, with their units in their names.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let latency = |histogram: &Histogram<u64>| {
+            json!({
+                "count": histogram.len(),
+                "p50_ms": ms(histogram.value_at_quantile(0.5)),
+                "p90_ms": ms(histogram.value_at_quantile(0.9)),
+                "p99_ms": ms(histogram.value_at_quantile(0.99)),
+                "max_ms": ms(histogram.max()),
+            })
+        };
+        json!({
+            "calls": self.calls,
+            "failed_calls": self.failed,
+            "unanswered_lines": self.unanswered,
+            "underruns": self.underruns,
+            "response": latency(&self.response),
+            "barge_in": latency(&self.barge_in),
+            "server_cpu_cores": self.server_cpu,
+            "phones_cpu_cores": self.phone_cpu,
+            "memory_per_call_bytes": self.memory,
+        })
+    }
+}
+
+fn ms(micros: u64) -> f64 {
+    micros as f64 / 1_000.0
+}
+
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order")
 }
@@ -90,9 +128,7 @@ pub fn share(before: Usage, after: Usage, elapsed: Duration) -> f64 {
 
 impl fmt::Display for Talked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = |histogram: &Histogram<u64>, quantile| {
-            histogram.value_at_quantile(quantile) as f64 / 1_000.0
-        };
+        let at = |histogram: &Histogram<u64>, quantile| ms(histogram.value_at_quantile(quantile));
         writeln!(
             f,
             "{} calls that talk ({} failed, {} lines unanswered)",
@@ -105,10 +141,10 @@ impl fmt::Display for Talked {
             writeln!(
                 f,
                 "  {name:<22} p50 {:>6.1}  p90 {:>6.1}  p99 {:>6.1}  max {:>6.1} ms  of {:>5}  (budget {budget})",
-                ms(histogram, 0.5),
-                ms(histogram, 0.9),
-                ms(histogram, 0.99),
-                histogram.max() as f64 / 1_000.0,
+                at(histogram, 0.5),
+                at(histogram, 0.9),
+                at(histogram, 0.99),
+                ms(histogram.max()),
                 histogram.len(),
             )?;
         }

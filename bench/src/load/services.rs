@@ -6,6 +6,13 @@ use sidetone_codecs::SampleRate;
 use sidetone_core::job::{LlmEvent, LlmJob, SttEvent, SttJob, Transcript, TtsEvent, TtsJob};
 use sidetone_speech::{JobHandle, Llm, Sink, Stt, Tts, stt::SttCapabilities};
 
+/// What [`InstantStt`] hears.
+pub const HEARD: &str = "where is my order";
+
+/// What [`InstantLlm`] says: three sentences, about six seconds.
+pub const ANSWER: &str = "Your order left the warehouse this morning. It is on its way to you now. \
+                          You can expect it on Friday.";
+
 /// Hears the same words in everything.
 #[derive(Debug)]
 pub struct InstantStt;
@@ -17,9 +24,8 @@ impl Stt for InstantStt {
 
     fn start(&self, _job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
         JobHandle::spawn(async move {
-            let text = "where is my order".to_owned();
             let transcript = Transcript {
-                text,
+                text: HEARD.to_owned(),
                 ..Transcript::default()
             };
             // Nobody listening means that the call is over.
@@ -28,16 +34,14 @@ impl Stt for InstantStt {
     }
 }
 
-/// Says the same three sentences, about six seconds, to everything.
+/// Says the same to everything.
 #[derive(Debug)]
 pub struct InstantLlm;
 
 impl Llm for InstantLlm {
     fn start(&self, _job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         JobHandle::spawn(async move {
-            let text = "Your order left the warehouse this morning. It is on its way to you now. \
-                        You can expect it on Friday."
-                .to_owned();
+            let text = ANSWER.to_owned();
             if sink.send(LlmEvent::Delta { text }).await.is_ok() {
                 let _ = sink.send(LlmEvent::Done { hang_up: false }).await;
             }
@@ -65,6 +69,16 @@ impl InstantTts {
             .collect();
         Self { piece }
     }
+
+    /// The pieces of `text`.
+    pub fn speak(&self, text: &str) -> impl Iterator<Item = TtsEvent> + use<> {
+        let pieces = (text.chars().count() * 60).div_ceil(100);
+        let piece = Arc::clone(&self.piece);
+        (0..pieces).map(move |_| TtsEvent::Audio {
+            samples: piece.to_vec(),
+            rate: Self::RATE,
+        })
+    }
 }
 
 impl Default for InstantTts {
@@ -75,14 +89,9 @@ impl Default for InstantTts {
 
 impl Tts for InstantTts {
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
-        let piece = Arc::clone(&self.piece);
+        let pieces = self.speak(&job.text);
         JobHandle::spawn(async move {
-            let pieces = (job.text.chars().count() * 60).div_ceil(100);
-            for _ in 0..pieces {
-                let audio = TtsEvent::Audio {
-                    samples: piece.to_vec(),
-                    rate: Self::RATE,
-                };
+            for audio in pieces {
                 if sink.send(audio).await.is_err() {
                     return;
                 }

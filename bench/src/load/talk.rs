@@ -1,11 +1,10 @@
 //! Callers who talk, are answered, and interrupt.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{error::Error as _, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use sidetone_cli::phone::{
     self, CallIdentity, CallReport, Entry, Line, Script, Target, When, load_audio,
 };
-use std::net::SocketAddr;
 use tokio::{task::JoinSet, time::sleep};
 
 /// Between a caller's answer and the next question.
@@ -19,7 +18,16 @@ const INTERRUPT_AFTER_MS: u32 = 1_200;
 ///
 /// The recorded callers are not there.
 pub fn script(fixtures: &Path, rounds: usize) -> io::Result<Arc<Script>> {
-    let load = |file: &str| load_audio(&fixtures.join(file)).map_err(io::Error::other);
+    let load = |file: &str| {
+        load_audio(&fixtures.join(file)).map_err(|error| {
+            let why = error
+                .source()
+                .map_or(String::new(), |why| format!(": {why}"));
+            io::Error::other(format!(
+                "{error}{why}; --fixtures must name the folder `fixtures` of the repository"
+            ))
+        })
+    };
     let question = load("callers/annie/where-is-my-order.wav")?;
     let interruption = load("callers/annie/four-two-seven-one.wav")?;
     let lines = (0..rounds).flat_map(|_| {
@@ -37,8 +45,10 @@ pub fn script(fixtures: &Path, rounds: usize) -> io::Result<Arc<Script>> {
         ]
     });
     let mut lines: Vec<Line> = lines.collect();
-    // There is no greeting to wait for.
-    lines[0].when = When::PauseMs(PAUSE_MS);
+    if let Some(first) = lines.first_mut() {
+        // There is no greeting to wait for.
+        first.when = When::PauseMs(PAUSE_MS);
+    }
     Ok(Arc::new(Script::new(lines)))
 }
 
