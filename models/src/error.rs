@@ -19,6 +19,12 @@ pub enum ModelError {
         /// A shell command that puts the model there.
         fetch_command: String,
     },
+    /// A path, and no such file.
+    #[error("there is no file {}", .path.display())]
+    NoSuchFile {
+        /// The path asked for.
+        path: PathBuf,
+    },
     /// Neither a name of the manifest nor a file.
     #[error("unknown model `{name}`: neither a file nor one of the known models {}", .known.join(", "))]
     Unknown {

@@ -35,8 +35,8 @@ pub enum ModelSource {
 /// # Errors
 ///
 /// [`ModelError::NotFetched`] says which file was looked for and which command fetches it,
-/// [`ModelError::Unknown`] which names there are; [`ModelError::WrongSize`] when the file was cut
-/// short, [`ModelError::NotAFile`], [`ModelError::Io`], and [`ModelError::NoModelsDir`] when the
+/// [`ModelError::Unknown`] which names there are, [`ModelError::NoSuchFile`] that a path
+/// leads nowhere; [`ModelError::WrongSize`] when the file was cut short, [`ModelError::NotAFile`], [`ModelError::Io`], and [`ModelError::NoModelsDir`] when the
 /// models directory is wanted and nothing names it.
 pub fn resolve(name: &str) -> Result<ModelSource, ModelError> {
     resolve_with(models_dir, name)
@@ -123,6 +123,10 @@ fn resolve_with(
     match file_size(&path) {
         Ok(_) => Ok(ModelSource::File(path)),
         Err(ModelError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            // No name has a folder before it.
+            if path.components().nth(1).is_some() {
+                return Err(ModelError::NoSuchFile { path });
+            }
             Err(ModelError::Unknown {
                 name: name.to_owned(),
                 known: known_names(name),
@@ -265,6 +269,14 @@ mod tests {
         fs::write(&path, b"weights").unwrap();
         let found = resolve_in(Path::new("/nowhere"), path.to_str().unwrap()).unwrap();
         assert_eq!(found, ModelSource::File(path));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_not_taken_for_a_name() {
+        for path in ["./base.bin", "models/base.en", "/nowhere/base.en"] {
+            let error = resolve_in(Path::new("/nowhere"), path).unwrap_err();
+            assert_eq!(error.to_string(), format!("there is no file {path}"));
+        }
     }
 
     #[test]

@@ -153,6 +153,10 @@ pub async fn run(args: CallArgs) -> Result<(), Box<dyn Error>> {
         connect: args.connect,
         auth_token: args.auth_token,
     };
+    if let Some(folder) = &args.save {
+        // Before the call rather than after it.
+        saved::make_folder(folder)?;
+    }
     let identity = CallIdentity::random(args.account_sid.as_deref());
     anstream::println!("calling as {}\n", identity.call_sid);
     let view = View::new(&script, args.marks);

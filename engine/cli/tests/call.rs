@@ -294,3 +294,20 @@ async fn a_url_that_is_no_stream_is_refused() {
         assert!(matches!(error, DialError::Url { .. }), "{url}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_url_that_is_no_webhook_is_refused() {
+    for url in [
+        "ftp://127.0.0.1:1/voice",
+        "127.0.0.1:8080/voice",
+        "ws://a/b",
+    ] {
+        let target = Target {
+            entry: Entry::Webhook(url.into()),
+            connect: None,
+            auth_token: None,
+        };
+        let error = dial(target, 1).await.unwrap_err();
+        assert!(matches!(error, DialError::Url { .. }), "{url}: {error:?}");
+    }
+}

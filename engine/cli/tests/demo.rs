@@ -48,6 +48,9 @@ fn the_demo_holds_its_conversation_and_leaves_its_account() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+    for (n, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], n + 1, "{event}");
+    }
     let count = |name: &str| events.iter().filter(|e| e["event"] == name).count();
     assert_eq!(count("agent.interrupted"), 1);
     assert_eq!(count("turn.metrics"), 5);
@@ -57,6 +60,11 @@ fn the_demo_holds_its_conversation_and_leaves_its_account() {
     let report: Value = serde_json::from_str(&read("report.json")).unwrap();
     assert_eq!(report["ending"], "agent");
     assert_eq!(report["turns"].as_array().unwrap().len(), 5);
+    assert_eq!(report["call_sid"], events[0]["provider_call_id"]);
+    for turn in report["turns"].as_array().unwrap() {
+        assert!(turn["response_ms"].as_f64() > Some(0.0), "{turn}");
+        assert_eq!(turn["failure"], Value::Null, "{turn}");
+    }
     // The goodbye was heard to its end before the agent hung up.
     assert_eq!(report["unplayed_ms"], 0.0);
 

@@ -23,6 +23,14 @@ impl Drop for Server {
 
 #[tokio::test]
 async fn at_trace_the_log_holds_neither_words_nor_voices_nor_tokens() {
+    let espeak = Command::new("espeak-ng")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if espeak.is_err() {
+        eprintln!("skipped: the agent's voice is espeak-ng, which is not installed");
+        return;
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidetone"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();

@@ -182,11 +182,16 @@ impl Drop for Reporter {
     }
 }
 
-/// Writes what operators need to the log, within the call's span: reasons and numbers, never
-/// words, keys, names or parameters.
+/// Writes what operators need to the log, within the call's span: reasons, numbers and the
+/// provider's id of the call, never words, keys, names or parameters.
 fn log_event(event: &CallEvent) {
     match event {
-        CallEvent::CallStarted { .. } => info!("call started"),
+        CallEvent::CallStarted {
+            provider_call_id, ..
+        } => info!(
+            provider_call_id = provider_call_id.as_deref().filter(|id| is_id(id)),
+            "call started"
+        ),
         CallEvent::CallEnded {
             reason: reason @ EndReason::InternalError,
             ..
@@ -214,5 +219,33 @@ fn log_event(event: &CallEvent) {
         } => warn!(?fault, "leg sent something unusable"),
         CallEvent::TurnMetrics(metrics) => debug!(?metrics, "turn answered"),
         _ => {}
+    }
+}
+
+/// Looks like Twilio's ids: two letters, then letters and digits. What a leg says of itself may be
+/// anything, a telephone number among it.
+fn is_id(text: &str) -> bool {
+    let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+    letters >= 2 && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_of_the_provider_are_logged() {
+        assert!(is_id("CA0123456789abcdef0123456789abcdef"));
+        let long = "CA".repeat(33);
+        for other in [
+            "",
+            "12025550143",
+            "+12025550143",
+            "CA0 hello",
+            "CA\n",
+            &long,
+        ] {
+            assert!(!is_id(other), "{other:?}");
+        }
     }
 }

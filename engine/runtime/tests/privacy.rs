@@ -93,7 +93,7 @@ async fn the_log_holds_no_words_keys_or_parameters() {
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     for expected in [
         handle.id().as_str(),
-        "call started",
+        "call started provider_call_id=\"CA00\"",
         "call ended",
         "Commanded",
         "service failed",

@@ -7,7 +7,7 @@ use std::{
 
 use sidetone::{BuildError, Engine, EventLog, EventLogError};
 use sidetone_codecs::SampleRate;
-use sidetone_models::ModelError;
+use sidetone_models::{Languages, Manifest, ModelError, demo};
 use sidetone_speech::{
     Llm, ProviderError, Stt, Tts,
     llm::{OpenAiLlm, OpenAiLlmConfig, Script, ScriptError, ScriptLlm},
@@ -21,6 +21,9 @@ use sidetone_speech::{
 use thiserror::Error;
 
 use crate::config::{Config, LlmChoice, LlmConfig, SttChoice, SttConfig, TtsChoice, TtsConfig};
+
+/// The demo model was trained on short utterances, and does better with parts of this length.
+const DEMO_WINDOW_MS: u32 = 5_000;
 
 /// A part that the configuration names cannot be had.
 #[derive(Debug, Error)]
@@ -52,6 +55,12 @@ pub enum SetupError {
     /// The events cannot be written.
     #[error("`events.ndjson`")]
     Events(#[from] EventLogError),
+    /// The file for the events is a folder.
+    #[error("`events.ndjson` = {}: this is a folder, and must be a file", path.display())]
+    EventsIsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder for the events is not there.
     #[error("`events.ndjson` = {}: there is no such folder", path.display())]
     EventsFolder {
@@ -72,12 +81,20 @@ pub enum SetupError {
 pub fn check(config: &Config) -> Result<(), SetupError> {
     let config = &config.spelt_out();
     match config.stt.provider {
-        SttChoice::Whisper => drop(whisper_config(&config.stt)?),
+        SttChoice::Whisper => {
+            whisper_config(&config.stt)?;
+            if config.agent.language != "en" && knows_english_only(&config.stt.model) {
+                return Err(not_understood(&config.stt, &config.agent.language));
+            }
+        }
         SttChoice::OpenAi => drop(openai_stt(&config.stt)?),
     }
     llm(&config.llm)?;
     tts(&config.tts)?;
     match events_file(config) {
+        Some(path) if path.is_dir() => Err(SetupError::EventsIsFolder {
+            path: path.to_owned(),
+        }),
         Some(path) if !folder_of(path).is_dir() => Err(SetupError::EventsFolder {
             path: path.to_owned(),
         }),
@@ -116,10 +133,7 @@ async fn stt(config: &SttConfig, language: &str) -> Result<Arc<dyn Stt>, SetupEr
             if whisper.understands(language) {
                 Ok(Arc::new(whisper))
             } else {
-                Err(SetupError::Language {
-                    language: language.to_owned(),
-                    model: config.model.clone(),
-                })
+                Err(not_understood(config, language))
             }
         }
         SttChoice::OpenAi => Ok(Arc::new(openai_stt(config)?)),
@@ -128,11 +142,27 @@ async fn stt(config: &SttConfig, language: &str) -> Result<Arc<dyn Stt>, SetupEr
 
 fn whisper_config(config: &SttConfig) -> Result<WhisperConfig, SetupError> {
     let mut whisper = WhisperConfig::new(sidetone_models::resolve(&config.model)?);
+    if config.model == demo::NAME {
+        whisper.window_ms = DEMO_WINDOW_MS;
+    }
     if config.threads > 0 {
         whisper.threads = config.threads;
     }
     whisper.validate()?;
     Ok(whisper)
+}
+
+/// What can be said without loading the model; of a file of one's own, nothing.
+fn knows_english_only(model: &str) -> bool {
+    let entry = Manifest::embedded().get(model);
+    model == demo::NAME || entry.is_some_and(|entry| entry.languages == Languages::English)
+}
+
+fn not_understood(config: &SttConfig, language: &str) -> SetupError {
+    SetupError::Language {
+        language: language.to_owned(),
+        model: config.model.clone(),
+    }
 }
 
 fn openai_stt(config: &SttConfig) -> Result<OpenAiStt, SetupError> {
@@ -207,4 +237,49 @@ fn folder_of(file: &Path) -> &Path {
 /// A text that is set.
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        // So that a machine without espeak-ng can tell, too.
+        config.tts.provider = TtsChoice::OpenAi;
+        change(&mut config);
+        check(&config).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_check_knows_models_that_do_not_understand_the_language() {
+        let error = mistake(|config| config.agent.language = "es".into());
+        assert!(
+            error.starts_with("`agent.language` = \"es\": the model \"demo\" does not"),
+            "{error}"
+        );
+        assert!(knows_english_only("small.en-q5_1"));
+        assert!(!knows_english_only("small"));
+        assert!(!knows_english_only("/models/my-own.bin"));
+    }
+
+    #[test]
+    fn the_check_knows_where_events_cannot_go() {
+        let folder = std::env::temp_dir();
+        let error = mistake(|config| config.events.ndjson = folder.display().to_string());
+        assert!(
+            error.ends_with("this is a folder, and must be a file"),
+            "{error}"
+        );
+        let file = folder.join("no-such-folder").join("events.ndjson");
+        let error = mistake(|config| config.events.ndjson = file.display().to_string());
+        assert!(error.ends_with("there is no such folder"), "{error}");
+    }
+
+    #[test]
+    fn the_demo_model_is_given_short_parts() {
+        let config = Config::default().spelt_out();
+        let whisper = whisper_config(&config.stt).unwrap();
+        assert_eq!(whisper.window_ms, DEMO_WINDOW_MS);
+    }
 }

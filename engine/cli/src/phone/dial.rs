@@ -158,6 +158,13 @@ impl Target {
             url: url.to_owned(),
             source,
         };
+        let scheme = parse(url)?.scheme_str().map(str::to_owned);
+        if !matches!(scheme.as_deref(), Some("http" | "https")) {
+            return Err(unusable(
+                url,
+                "a webhook's URL begins with https:// or http://",
+            ));
+        }
         let form = form(identity);
         let (address, host) = match &self.connect {
             None => (url.to_owned(), None),

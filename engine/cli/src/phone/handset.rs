@@ -100,6 +100,11 @@ impl Handset {
     /// A phone about to call. `keep_audio`: the report holds the sound of the call.
     #[must_use]
     pub fn new(script: Arc<Script>, identity: CallIdentity, keep_audio: bool) -> Self {
+        let report = CallReport {
+            call_sid: identity.call_sid.clone(),
+            audio: keep_audio.then(CallAudio::default),
+            ..CallReport::default()
+        };
         Self {
             caller: Caller::new(Arc::clone(&script)),
             script,
@@ -113,10 +118,7 @@ impl Handset {
             heard_len: 0,
             marks: Vec::new(),
             voice_since: CallTime::ZERO,
-            report: CallReport {
-                audio: keep_audio.then(CallAudio::default),
-                ..CallReport::default()
-            },
+            report,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::{Value, json};
 use sidetone_core::time::CallTime;
 
@@ -12,6 +12,8 @@ use super::script::{Expect, Line, When};
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct CallReport {
+    /// Twilio's name for the call, as events have it in `provider_call_id`.
+    pub call_sid: String,
     /// One for each line of the script, in order; lines that were never said are missing.
     pub turns: Vec<CallerTurn>,
     /// Lines of the script that the call ended before.
@@ -84,30 +86,23 @@ pub enum Ending {
 }
 
 /// What happened around one line of the caller.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallerTurn {
     /// The words, as the script has them.
     pub text: String,
     /// The first sample of speech.
-    #[serde(rename = "speech_began_ms", serialize_with = "time_ms")]
     pub speech_began: CallTime,
     /// The last sample of speech.
-    #[serde(rename = "speech_ended_ms", serialize_with = "time_ms")]
     pub speech_ended: CallTime,
     /// The agent was audible when the caller began.
     pub over_agent: bool,
     /// When the first `clear` since `speech_began` came.
-    #[serde(rename = "cleared_at_ms", serialize_with = "maybe_time_ms")]
     pub cleared_at: Option<CallTime>,
     /// When the agent's answer began to be heard.
-    #[serde(rename = "answered_at_ms", serialize_with = "maybe_time_ms")]
     pub answered_at: Option<CallTime>,
-    #[serde(skip)]
     interrupts: bool,
-    #[serde(skip)]
     expect: Expect,
-    #[serde(skip)]
     within: Option<Duration>,
 }
 
@@ -189,6 +184,25 @@ impl CallerTurn {
     }
 }
 
+/// With the figures that follow from the times.
+impl Serialize for CallerTurn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ms = |duration: Duration| millis(CallTime::ZERO + duration);
+        let mut turn = serializer.serialize_struct("CallerTurn", 9)?;
+        turn.serialize_field("text", &self.text)?;
+        turn.serialize_field("speech_began_ms", &millis(self.speech_began))?;
+        turn.serialize_field("speech_ended_ms", &millis(self.speech_ended))?;
+        turn.serialize_field("over_agent", &self.over_agent)?;
+        turn.serialize_field("cleared_at_ms", &self.cleared_at.map(millis))?;
+        turn.serialize_field("answered_at_ms", &self.answered_at.map(millis))?;
+        turn.serialize_field("barge_in_ms", &self.barge_in().map(ms))?;
+        turn.serialize_field("response_ms", &self.response().map(ms))?;
+        let failure = self.failure().map(|failure| failure.to_string());
+        turn.serialize_field("failure", &failure)?;
+        turn.end()
+    }
+}
+
 impl std::fmt::Display for TurnFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -239,16 +253,8 @@ fn millis(time: CallTime) -> f64 {
     time.as_micros() as f64 / 1e3
 }
 
-fn time_ms<S: Serializer>(time: &CallTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(millis(*time))
-}
-
-fn maybe_time_ms<S: Serializer>(time: &Option<CallTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(millis).serialize(serializer)
-}
-
 fn duration_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
+    serializer.serialize_f64(millis(CallTime::ZERO + *duration))
 }
 
 fn spans_ms<S: Serializer>(

@@ -28,12 +28,14 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// The scenario is not TOML of the right shape.
-    #[error("{name} is not a scenario")]
+    #[error("{name}:{line}: not a scenario: {problem}")]
     Malformed {
         /// The file, or a name for it.
         name: String,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
     },
     /// A value that cannot be used.
     #[error("{name}: `{key}` must be {expected}")]
@@ -46,7 +48,7 @@ pub enum ScenarioError {
         expected: &'static str,
     },
     /// A recording cannot be read.
-    #[error("cannot use the recording")]
+    #[error(transparent)]
     Audio(#[from] wav::WavError),
     /// A recording has a rate that cannot be converted.
     #[error("cannot use the recording {file}")]
@@ -135,9 +137,13 @@ pub fn parse_scenario(
     text: &str,
     mut audio: impl FnMut(&str) -> Result<Arc<[i16]>, ScenarioError>,
 ) -> Result<Script, ScenarioError> {
-    let scenario: Scenario = toml::from_str(text).map_err(|source| ScenarioError::Malformed {
-        name: name.to_owned(),
-        source: Box::new(source),
+    let scenario: Scenario = toml::from_str(text).map_err(|error: toml::de::Error| {
+        let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start)];
+        ScenarioError::Malformed {
+            name: name.to_owned(),
+            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+            problem: error.message().to_owned(),
+        }
     })?;
     let value = |ok: bool, key, expected| {
         ok.then_some(()).ok_or_else(|| ScenarioError::Value {
@@ -302,9 +308,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_scenario_is_named_with_its_line() {
+        let text = "[[line]]\naudio = 'a.wav'\nwhen = { agent_silence = 3 }\n";
+        assert_eq!(
+            parse(text).unwrap_err().to_string(),
+            "test:3: not a scenario: unknown variant `agent_silence`, expected one of \
+             `pause_ms`, `agent_silence_ms`, `interrupt_after_ms`"
+        );
+        let error = parse("").unwrap_err().to_string();
+        assert!(error.starts_with("test:1: not a scenario: "), "{error}");
+    }
+
+    #[test]
     fn a_missing_recording_is_named() {
         let error = load_audio(Path::new("no/such.wav")).unwrap_err();
-        let source = std::error::Error::source(&error).unwrap();
-        assert!(source.to_string().contains("no/such.wav"), "{source}");
+        assert_eq!(error.to_string(), "cannot use the audio file no/such.wav");
     }
 }

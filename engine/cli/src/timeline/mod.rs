@@ -146,7 +146,7 @@ impl Timeline {
 fn subtitle(report: &CallReport) -> String {
     let mut parts = vec![
         format!("{:.1} s", report.duration.as_secs_f64()),
-        format!("{} caller's turns", report.turns.len()),
+        counted(report.turns.len() as u64, "turn"),
     ];
     let mut responses: Vec<_> = report
         .turns
@@ -163,6 +163,10 @@ fn subtitle(report: &CallReport) -> String {
     for barge_in in report.turns.iter().filter_map(CallerTurn::barge_in) {
         parts.push(format!("barge-in {} ms", barge_in.as_millis()));
     }
-    parts.push(format!("{} underruns", report.underruns));
+    parts.push(counted(report.underruns, "underrun"));
     parts.join("  ·  ")
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -29,7 +29,7 @@ pub enum ConfigError {
     },
     /// A key that does not exist.
     #[error(
-        "{origin}: unknown key `{key}`{}; {}",
+        "{origin}unknown key `{key}`{}; {}",
         did_you_mean(key, allowed),
         known(key, allowed)
     )]
@@ -41,8 +41,16 @@ pub enum ConfigError {
         /// The keys that exist there.
         allowed: &'static [&'static str],
     },
+    /// A variable that names a key with one underscore after the section, in place of two.
+    #[error("environment variable {name}: did you mean {meant}, with two underscores?")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The one that would set the key.
+        meant: String,
+    },
     /// A value that is not allowed.
-    #[error("{origin}: `{key}`{}: {expected}", shown(value))]
+    #[error("{origin}`{key}`{}: {expected}", shown(value))]
     Value {
         /// Where it was set.
         origin: Origin,
@@ -72,12 +80,13 @@ pub enum Origin {
     Default,
 }
 
+/// As an error begins with it.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Variable(name) => write!(f, "environment variable {name}"),
-            Self::Default => f.write_str("configuration"),
+            Self::File { path, line } => write!(f, "{}:{line}: ", path.display()),
+            Self::Variable(name) => write!(f, "environment variable {name}: "),
+            Self::Default => Ok(()),
         }
     }
 }

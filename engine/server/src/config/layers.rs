@@ -20,7 +20,7 @@ use super::{Config, ConfigError, error::Origin};
 const PREFIX: &str = "SIDETONE_";
 
 /// Between section and key; a key may hold a single underscore. Variables with the prefix and
-/// without it are other parts' business.
+/// without it are other parts' business, unless they look like a key all the same.
 const SEPARATOR: &str = "__";
 
 /// Variables with names of their own, and their keys.
@@ -67,6 +67,11 @@ impl Layers {
             if name.contains(SEPARATOR) {
                 let key = name.to_ascii_lowercase().replace(SEPARATOR, ".");
                 figment = figment.merge(Variable::new(variable, &key, text, &shape));
+            } else if let Some(meant) = with_separator(name, &shape) {
+                return Err(ConfigError::Variable {
+                    name: variable.clone(),
+                    meant,
+                });
             }
         }
         Ok(Self { figment, file })
@@ -94,6 +99,19 @@ impl Layers {
             _ => Origin::Default,
         }
     }
+}
+
+/// The variable that was meant, where `name` is a section and a key with one underscore between.
+fn with_separator(name: &str, shape: &Value) -> Option<String> {
+    let key = name.to_ascii_lowercase();
+    let sections = shape.as_dict()?.iter();
+    let (section, key) = sections
+        .filter_map(|(section, keys)| {
+            let key = key.strip_prefix(section.as_str())?.strip_prefix('_')?;
+            keys.as_dict()?.contains_key(key).then_some((section, key))
+        })
+        .next()?;
+    Some(format!("{PREFIX}{section}{SEPARATOR}{key}").to_ascii_uppercase())
 }
 
 const FILE: &str = "file";

@@ -106,8 +106,9 @@ impl Config {
             signed || server.insecure,
             "twilio.auth_token",
             String::new(),
-            "is not set, so nobody could tell Twilio from a stranger: set it here or as \
-             TWILIO_AUTH_TOKEN, or set `server.insecure` to true to take calls from anybody",
+            "is not set, so nobody could tell Twilio from a stranger: set it in the configuration \
+             file or as TWILIO_AUTH_TOKEN, or set `server.insecure` to true to take calls from \
+             anybody",
         )?;
         require(
             !signed || !server.public_url.is_empty(),

@@ -112,6 +112,22 @@ fn the_environment_goes_over_the_file_and_the_file_over_the_defaults() {
 }
 
 #[test]
+fn a_variable_with_one_underscore_too_few_is_not_passed_over() {
+    for (name, meant) in [
+        ("SIDETONE_SERVER_INSECURE", "SIDETONE_SERVER__INSECURE"),
+        ("SIDETONE_STT_BASE_URL", "SIDETONE_STT__BASE_URL"),
+    ] {
+        let error = load("[server]\ninsecure = true", &[(name, "true")]).unwrap_err();
+        assert_eq!(
+            error,
+            format!("environment variable {name}: did you mean {meant}, with two underscores?")
+        );
+    }
+    let others = [("SIDETONE_LOG", "debug"), ("SIDETONE_MODELS_DIR", "/tmp")];
+    load("[server]\ninsecure = true", &others).unwrap();
+}
+
+#[test]
 fn the_twilio_variables_are_texts_whatever_they_look_like() {
     let config = load(
         "[server]\npublic_url = \"https://voice.example.com\"",
@@ -275,7 +291,10 @@ fn a_value_out_of_range_is_named_with_its_range() {
 #[test]
 fn without_an_auth_token_only_the_insecure_start() {
     let error = load("", &[]).unwrap_err();
-    assert!(error.contains("`twilio.auth_token`"), "{error}");
+    assert!(
+        error.starts_with("`twilio.auth_token`: is not set"),
+        "{error}"
+    );
     assert!(error.contains("TWILIO_AUTH_TOKEN"), "{error}");
     assert!(error.contains("`server.insecure`"), "{error}");
     assert!(load("[server]\ninsecure = true", &[]).is_ok());
@@ -353,6 +372,36 @@ fn the_effective_configuration_is_a_configuration() {
     let again = load(&config.effective_toml(), &[]).unwrap();
     assert_eq!(again, config.spelt_out());
     assert_eq!(again.stt.model, "demo");
+}
+
+/// The sample at the root of the repository: comments, and every key behind a `#`.
+#[test]
+fn the_sample_has_every_key_with_its_default() {
+    const SAMPLE: &str = include_str!("../../../../sidetone.example.toml");
+    let insecure = [("SIDETONE_SERVER__INSECURE", "true")];
+    let mut default = Config::default();
+    default.server.insecure = true;
+    assert_eq!(load(SAMPLE, &insecure).unwrap(), default);
+
+    let lines = SAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.is_empty() && !key.starts_with(' ') => key,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_eq!(load(&lines, &insecure).unwrap(), default);
+
+    let keys = |toml: &str| {
+        let sections: BTreeMap<String, BTreeMap<String, toml::Value>> =
+            toml::from_str(toml).unwrap();
+        let keys = sections.into_iter().flat_map(|(section, keys)| {
+            keys.into_keys().map(move |key| format!("{section}.{key}"))
+        });
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&lines), keys(&default.effective_toml()));
 }
 
 #[test]

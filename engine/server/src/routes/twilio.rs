@@ -87,18 +87,19 @@ pub(super) async fn status(
                 .unwrap_or(&"other"),
         )
     };
+    let call_sid = field("CallSid").filter(|sid| is_call_sid(sid));
     if let Some(event) = known(field("StreamEvent"), &STREAM_EVENTS) {
         state.0.metrics.status(event);
         if event == "stream-error" {
             let error = field("StreamError").unwrap_or_default();
-            warn!(error = ?excerpt(error), "Twilio reports an error of a stream");
+            warn!(call_sid, error = ?excerpt(error), "Twilio reports an error of a stream");
         } else {
-            info!(event, "Twilio reports on a stream");
+            info!(call_sid, event, "Twilio reports on a stream");
         }
     }
     if let Some(call) = known(field("CallStatus"), &CALL_STATUSES) {
         state.0.metrics.status(call);
-        info!(status = call, "Twilio reports on a call");
+        info!(call_sid, status = call, "Twilio reports on a call");
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -120,6 +121,11 @@ async fn read_form(body: Body) -> Result<Vec<(String, String)>, Rejection> {
         .map_err(|_| Rejection::Slow)?
         .map_err(|_| Rejection::Form)?;
     Ok(form_urlencoded::parse(&bytes).into_owned().collect())
+}
+
+/// `CA` and letters and digits: without signatures it may be anything.
+fn is_call_sid(text: &str) -> bool {
+    text.starts_with("CA") && text.len() <= 34 && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Enough of a text to see what it is about.
