@@ -12,7 +12,7 @@ fn load(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_load"))
         .args(args)
         .output()
-        .unwrap()
+        .expect("the program starts")
 }
 
 fn stderr(output: &Output) -> String {
