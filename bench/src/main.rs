@@ -137,6 +137,7 @@ async fn talk_to(
     // Spread over a round, so that not all of them speak in the same breath.
     let ramp = Duration::from_secs(10).min(Duration::from_millis(100) * calls);
     warm_up(server.addr, script).await;
+    drop(server.take_answers());
     let (server_before, phones_before, began) = (server.usage()?, own_usage()?, Instant::now());
     let (stop, stopped) = watch::channel(());
     let peak = tokio::spawn(watch_memory(Arc::clone(server), stopped));
@@ -147,6 +148,7 @@ async fn talk_to(
     let talked = Talked::new(
         &reports,
         began.elapsed(),
+        &server.take_answers(),
         (server_before, server_after, peak),
         (phones_before, phones_after),
     );

@@ -6,14 +6,15 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use procfs::{WithCurrentSystemInfo as _, process::Process};
-use sidetone::Engine;
-use sidetone_core::config::CallConfig;
+use sidetone::{Engine, EventStream};
+use sidetone_core::{config::CallConfig, event::CallEvent};
 use sidetone_server::{Config, Server};
 use sidetone_speech::vad::EarshotVad;
 use tokio::net::TcpListener;
@@ -33,6 +34,7 @@ pub enum Role {
 pub struct Served {
     child: Child,
     process: Process,
+    answers: Arc<Mutex<Vec<Duration>>>,
     /// Where it listens.
     pub addr: SocketAddr,
 }
@@ -64,7 +66,8 @@ impl Served {
             .spawn()?;
         let stdout = child.stdout.take().expect("it is piped");
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line)?;
         let Ok(addr) = line.trim().parse() else {
             // Whatever it is, it is no server.
             let _ = child.kill();
@@ -75,11 +78,30 @@ impl Served {
         };
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let process = Process::new(pid).map_err(io::Error::other)?;
+        // Read by a thread, so that the child never waits for its parent.
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&answers);
+        thread::spawn(move || {
+            let lines = stdout.lines().map_while(Result::ok);
+            for ms in lines.filter_map(|line| line.parse().ok()) {
+                let mut answers = told.lock().unwrap_or_else(PoisonError::into_inner);
+                answers.push(Duration::from_millis(ms));
+            }
+        });
         Ok(Self {
             child,
             process,
+            answers,
             addr,
         })
+    }
+
+    /// How long each answer since the last time took the engine, from its decision that the
+    /// caller's turn had ended to the first audio out, in whole ms.
+    #[must_use]
+    pub fn take_answers(&self) -> Vec<Duration> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut answers)
     }
 
     /// What the server has used so far.
@@ -139,9 +161,21 @@ pub async fn serve(role: Role) -> io::Result<()> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the parent reads the address here")]
-fn announce(addr: SocketAddr) {
-    println!("{addr}");
+/// Tells the parent one thing.
+#[expect(clippy::print_stdout, reason = "the parent reads it there")]
+fn announce(what: impl std::fmt::Display) {
+    println!("{what}");
+}
+
+/// Tells the parent how long the engine took for each answer.
+async fn announce_answers(mut events: EventStream) {
+    while let Some(record) = events.recv().await {
+        // Events that were missed are answers that are not counted.
+        let Ok(record) = record else { continue };
+        if let CallEvent::TurnMetrics(metrics) = &record.event {
+            announce(metrics.total_ms.saturating_sub(metrics.endpointing_ms));
+        }
+    }
 }
 
 async fn serve_engine() -> io::Result<()> {
@@ -153,6 +187,7 @@ async fn serve_engine() -> io::Result<()> {
         .config(CallConfig::default())
         .build()
         .map_err(io::Error::other)?;
+    let events = engine.events();
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.insecure = true;
@@ -161,6 +196,7 @@ async fn serve_engine() -> io::Result<()> {
         .await
         .map_err(io::Error::other)?;
     announce(server.addr());
+    tokio::spawn(announce_answers(events));
     parent_gone().await;
     Ok(())
 }

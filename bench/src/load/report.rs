@@ -22,6 +22,8 @@ pub struct Talked {
     pub response: Histogram<u64>,
     /// From the caller's first sound to `clear` at the phone, in µs.
     pub barge_in: Histogram<u64>,
+    /// From the engine's decision that a turn ended to its first audio out, in µs, to the ms.
+    pub answer: Histogram<u64>,
     /// CPU time of the server for each second of the run, all calls together, in cores.
     pub server_cpu: f64,
     /// The same for the phones: they share the machine.
@@ -36,6 +38,7 @@ impl Talked {
     pub fn new(
         reports: &[Result<CallReport, String>],
         elapsed: Duration,
+        answers: &[Duration],
         server: (Usage, Usage, u64),
         phones: (Usage, Usage),
     ) -> Self {
@@ -47,10 +50,14 @@ impl Talked {
             underruns: 0,
             response: histogram(),
             barge_in: histogram(),
+            answer: histogram(),
             server_cpu: share(server.0, server.1, elapsed),
             phone_cpu: share(phones.0, phones.1, elapsed),
             memory: server.2.saturating_sub(server.0.resident) / calls.max(1) as u64,
         };
+        for answer in answers {
+            talked.answer.saturating_record(micros(*answer));
+        }
         for report in reports {
             let Ok(report) = report else {
                 talked.failed += 1;
@@ -101,6 +108,7 @@ impl Talked {
             "underruns": self.underruns,
             "response": latency(&self.response),
             "barge_in": latency(&self.barge_in),
+            "answer": latency(&self.answer),
             "server_cpu_cores": self.server_cpu,
             "phones_cpu_cores": self.phone_cpu,
             "memory_per_call_bytes": self.memory,
@@ -137,6 +145,7 @@ impl fmt::Display for Talked {
         for (name, histogram, budget) in [
             ("response at the ear", &self.response, "p50 ≤ 350 ms"),
             ("barge-in", &self.barge_in, "p50 ≤ 150 ms, p99 ≤ 250 ms"),
+            ("the engine's answer", &self.answer, "p99 ≤ 10 ms"),
         ] {
             writeln!(
                 f,
