@@ -2,6 +2,8 @@
 //!
 //! Events are for the program around the engine, not for its log: some carry what was said.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::job::{FailureKind, Service};
@@ -235,4 +237,39 @@ pub enum EndReason {
     Refused,
     /// The engine, or a part plugged into it, crashed. Other calls are not affected.
     InternalError,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CallerHungUp => "caller_hung_up",
+            Self::LegLost => "leg_lost",
+            Self::AgentHungUp => "agent_hung_up",
+            Self::Commanded => "commanded",
+            Self::ServicesFailed => "services_failed",
+            Self::NoStart => "no_start",
+            Self::LegSilent => "leg_silent",
+            Self::LegStalled => "leg_stalled",
+            Self::LegAbusive => "leg_abusive",
+            Self::Refused => "refused",
+            Self::InternalError => "internal_error",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_reads_the_same_in_a_log_as_in_an_event() {
+        for reason in [
+            EndReason::CallerHungUp,
+            EndReason::LegLost,
+            EndReason::InternalError,
+        ] {
+            let written = serde_json::to_value(reason).unwrap();
+            assert_eq!(written, reason.to_string());
+        }
+    }
 }

@@ -195,9 +195,9 @@ fn log_event(event: &CallEvent) {
         CallEvent::CallEnded {
             reason: reason @ EndReason::InternalError,
             ..
-        } => error!(?reason, "call ended"),
+        } => error!(%reason, "call ended"),
         CallEvent::CallEnded { reason, counters } => info!(
-            ?reason,
+            %reason,
             turns = counters.turns,
             interruptions = counters.interruptions,
             frames_in = counters.frames_in,
