@@ -15,7 +15,7 @@ pub const NAME: &str = "demo";
 pub const SIZE_BYTES: usize = 7_095_474;
 
 /// SHA-256 of the unpacked model.
-pub const SHA256: &str = "ed970f4b8ac7a185219400cb09d0e0e56c0e4fb60727b926e3c72cdf703cfc68";
+pub const SHA256: &str = "0aff8610a64140cda5efec0be933f5fac0589a6ea22fbba5ab739a927c407e42";
 
 /// The model as ggml, `q5_0`, packed by `zstd -19`.
 static PACKED: &[u8] = include_bytes!("../demo/demo-en.bin.zst");
