@@ -15,7 +15,7 @@ pub const NAME: &str = "demo";
 pub const SIZE_BYTES: usize = 7_095_474;
 
 /// SHA-256 of the unpacked model.
-pub const SHA256: &str = "0aff8610a64140cda5efec0be933f5fac0589a6ea22fbba5ab739a927c407e42";
+pub const SHA256: &str = "44b444c2e56a549c2ae15b7014d7150397a9eb46a5cf2083bb7274c2a52ceebf";
 
 /// The model as ggml, `q5_0`, packed by `zstd -19`.
 static PACKED: &[u8] = include_bytes!("../demo/demo-en.bin.zst");
