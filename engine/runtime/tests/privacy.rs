@@ -95,7 +95,7 @@ async fn the_log_holds_no_words_keys_or_parameters() {
         handle.id().as_str(),
         "call started provider_call_id=\"CA00\"",
         "call ended",
-        "Commanded",
+        "commanded",
         "service failed",
     ] {
         assert!(
