@@ -7,7 +7,7 @@ CARGO_FLAGS := --locked
 # A conversation with the real server: both sides are printed as they speak.
 demo: needs
 	@test -x target/release/sidetone || echo "Building the engine and whisper.cpp." \
-	    "The first time this takes about 7 minutes on two cores, later a few seconds."
+	    "The first time this takes 3 to 7 minutes on two cores, later a few seconds."
 	cargo build $(CARGO_FLAGS) --release --bin sidetone
 	cargo run $(CARGO_FLAGS) --release --quiet --bin sidetone -- demo
 
