@@ -249,3 +249,21 @@ impl From<TtsEvent> for JobEvent {
         Self::Tts(event)
     }
 }
+
+impl From<JobFailure> for SttEvent {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<JobFailure> for LlmEvent {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<JobFailure> for TtsEvent {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
+    }
+}

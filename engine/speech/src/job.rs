@@ -2,7 +2,7 @@
 
 use std::{future::Future, marker::PhantomData};
 
-use sidetone_core::job::{JobEvent, JobId, JobUpdate};
+use sidetone_core::job::{JobEvent, JobFailure, JobId, JobUpdate};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -59,6 +59,40 @@ impl<E: Into<JobEvent>> Sink<E> {
             event: event.into(),
         };
         self.updates.blocking_send(update).map_err(|_| SinkClosed)
+    }
+}
+
+/// Why a provider does not finish a job's work.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It failed.
+    Failed(JobFailure),
+    /// Nobody listens any more.
+    Closed,
+}
+
+impl From<JobFailure> for Stop {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<SinkClosed> for Stop {
+    fn from(_: SinkClosed) -> Self {
+        Self::Closed
+    }
+}
+
+impl<E: Into<JobEvent> + From<JobFailure>> Sink<E> {
+    /// Reports the event that ends the job.
+    pub(crate) async fn end(&self, end: Result<E, Stop>) {
+        let event = match end {
+            Ok(event) => event,
+            Err(Stop::Failed(failure)) => failure.into(),
+            Err(Stop::Closed) => return,
+        };
+        // Nobody listens any more: there is nothing left to stop.
+        let _ = self.send(event).await;
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Stt, SttCapabilities};
 use crate::{
     error::ProviderError,
     http::{Api, Fault, Timeouts},
-    job::{JobHandle, Sink},
+    job::{JobHandle, Sink, Stop},
     secret::Secret,
 };
 
@@ -91,12 +91,8 @@ impl Stt for OpenAiStt {
     fn start(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {
-            let event = match inner.transcribe(job).await {
-                Ok(transcript) => SttEvent::Transcript(transcript),
-                Err(failure) => SttEvent::Failed(failure),
-            };
-            // Nobody listens any more: there is nothing left to stop.
-            let _ = sink.send(event).await;
+            let heard = inner.transcribe(job).await.map_err(Stop::from);
+            sink.end(heard.map(SttEvent::Transcript)).await;
         })
     }
 

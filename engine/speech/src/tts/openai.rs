@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::ProviderError,
     http::{Api, Timeouts},
-    job::{JobHandle, Sink},
+    job::{JobHandle, Sink, Stop},
     secret::Secret,
 };
 
@@ -95,30 +95,13 @@ impl Tts for OpenAiTts {
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {
-            let end = match inner.speak(&job, &sink).await {
-                Ok(()) => TtsEvent::Done,
-                Err(Stop::Failed(failure)) => TtsEvent::Failed(failure),
-                Err(Stop::Closed) => return,
-            };
-            // Nobody listens any more: there is nothing left to stop.
-            let _ = sink.send(end).await;
+            let spoken = inner.speak(&job, &sink).await;
+            sink.end(spoken.map(|()| TtsEvent::Done)).await;
         })
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<(), JobFailure>> {
         Box::pin(self.0.api.warm_up())
-    }
-}
-
-/// Why a sentence is not told to its end.
-enum Stop {
-    Failed(JobFailure),
-    Closed,
-}
-
-impl From<JobFailure> for Stop {
-    fn from(failure: JobFailure) -> Self {
-        Self::Failed(failure)
     }
 }
 

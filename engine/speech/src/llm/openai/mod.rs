@@ -27,7 +27,7 @@ use super::Llm;
 use crate::{
     error::ProviderError,
     http::{Answer, Api, Fault, Timeouts},
-    job::{JobHandle, Sink, SinkClosed},
+    job::{JobHandle, Sink, SinkClosed, Stop},
     secret::Secret,
 };
 
@@ -120,36 +120,14 @@ impl Llm for OpenAiLlm {
     fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {
-            let end = match inner.answer(&job, &sink).await {
-                Ok(hang_up) => LlmEvent::Done { hang_up },
-                Err(Stop::Failed(failure)) => LlmEvent::Failed(failure),
-                Err(Stop::Closed) => return,
-            };
-            // Nobody listens any more: there is nothing left to stop.
-            let _ = sink.send(end).await;
+            let said = inner.answer(&job, &sink).await;
+            sink.end(said.map(|hang_up| LlmEvent::Done { hang_up }))
+                .await;
         })
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<(), JobFailure>> {
         Box::pin(self.0.api.warm_up())
-    }
-}
-
-/// Why an answer is not told to its end.
-enum Stop {
-    Failed(JobFailure),
-    Closed,
-}
-
-impl From<JobFailure> for Stop {
-    fn from(failure: JobFailure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<SinkClosed> for Stop {
-    fn from(_: SinkClosed) -> Self {
-        Self::Closed
     }
 }
 

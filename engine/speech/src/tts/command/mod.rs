@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::ProviderError,
-    job::{JobHandle, Sink},
+    job::{JobHandle, Sink, Stop},
 };
 
 /// Which program, and how it is talked to.
@@ -156,13 +156,8 @@ impl Tts for CommandTts {
     fn start(&self, job: TtsJob, sink: Sink<TtsEvent>) -> JobHandle {
         let inner = Arc::clone(&self.0);
         JobHandle::spawn(async move {
-            let end = match inner.speak(&job, &sink).await {
-                Ok(()) => TtsEvent::Done,
-                Err(Stop::Failed(failure)) => TtsEvent::Failed(failure),
-                Err(Stop::Closed) => return,
-            };
-            // Nobody listens any more: there is nothing left to stop.
-            let _ = sink.send(end).await;
+            let spoken = inner.speak(&job, &sink).await;
+            sink.end(spoken.map(|()| TtsEvent::Done)).await;
         })
     }
 
@@ -186,12 +181,6 @@ impl Tts for CommandTts {
             }
         })
     }
-}
-
-/// Why a sentence is not told to its end.
-enum Stop {
-    Failed(JobFailure),
-    Closed,
 }
 
 impl Inner {
