@@ -6,6 +6,8 @@
 
 pub mod g711;
 mod opus;
+#[cfg(feature = "recordings")]
+pub mod recording;
 mod resample;
 mod units;
 pub mod wav;

@@ -253,6 +253,7 @@ impl Conversation {
                 let audio = self.tts.speak(&job.text).map(JobEvent::Tts);
                 audio.chain([JobEvent::Tts(TtsEvent::Done)]).collect()
             }
+            Job::Turn(_) => unreachable!("no turn detector is set"),
         };
         let id = job.id();
         let updates = events.into_iter().map(|event| JobUpdate { id, event });

@@ -120,6 +120,7 @@ impl Rest {
                 report(TtsEvent::Audio { samples, rate }.into());
                 report(TtsEvent::Done.into());
             }
+            Job::Turn(_) => unreachable!("no turn detector is set"),
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Job {
     Llm(LlmJob),
     /// Speak a sentence.
     Tts(TtsJob),
+    /// Judge whether the caller's turn is complete.
+    Turn(TurnJob),
 }
 
 impl Job {
@@ -42,6 +44,7 @@ impl Job {
             Self::Stt(job) => job.id,
             Self::Llm(job) => job.id,
             Self::Tts(job) => job.id,
+            Self::Turn(job) => job.id,
         }
     }
 }
@@ -95,6 +98,19 @@ pub struct TtsJob {
     pub language: String,
 }
 
+/// Judge whether what the caller has said so far is a complete turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TurnJob {
+    /// The id of its updates.
+    pub id: JobId,
+    /// The turn so far, the newest 8 s of it at most: mono 16-bit PCM at `rate`, pre-roll and the
+    /// silence at the end included.
+    #[serde(with = "crate::as_base64::pcm")]
+    pub audio: Arc<[i16]>,
+    /// The rate of `audio`.
+    pub rate: SampleRate,
+}
+
 /// News of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobUpdate {
@@ -114,6 +130,8 @@ pub enum JobEvent {
     Llm(LlmEvent),
     /// From speech synthesis.
     Tts(TtsEvent),
+    /// From the turn detector.
+    Turn(TurnEvent),
 }
 
 /// From speech recognition. Exactly one ends the job.
@@ -173,6 +191,19 @@ pub enum TtsEvent {
     Failed(JobFailure),
 }
 
+/// From the turn detector. Exactly one ends the job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum TurnEvent {
+    /// The judgement. Ends the job.
+    Complete {
+        /// The probability, 0.0 to 1.0, that the caller has finished.
+        probability: f32,
+    },
+    /// It could not be judged. Ends the job.
+    Failed(JobFailure),
+}
+
 /// Which service a failure is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -183,6 +214,8 @@ pub enum Service {
     Llm,
     /// Speech synthesis.
     Tts,
+    /// The turn detector.
+    Turn,
 }
 
 impl fmt::Display for Service {
@@ -191,6 +224,7 @@ impl fmt::Display for Service {
             Self::Stt => "stt",
             Self::Llm => "llm",
             Self::Tts => "tts",
+            Self::Turn => "turn",
         })
     }
 }
@@ -247,6 +281,18 @@ impl From<LlmEvent> for JobEvent {
 impl From<TtsEvent> for JobEvent {
     fn from(event: TtsEvent) -> Self {
         Self::Tts(event)
+    }
+}
+
+impl From<TurnEvent> for JobEvent {
+    fn from(event: TurnEvent) -> Self {
+        Self::Turn(event)
+    }
+}
+
+impl From<JobFailure> for TurnEvent {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
     }
 }
 

@@ -308,6 +308,7 @@ fn a_failed_service_is_apologised_for() {
             Service::Stt => world.stt = fails,
             Service::Llm => world.llm = fails,
             Service::Tts => world.tts = fails,
+            Service::Turn => unreachable!("no turn detector is set"),
         }
         let run = world.run();
         let failures = run.all(|event| match event {
@@ -378,6 +379,7 @@ fn the_caller_never_waits_more_than_four_seconds_in_silence() {
                 Service::Stt => world.stt = always(behaviour),
                 Service::Llm => world.llm = always(behaviour),
                 Service::Tts => world.tts = always(behaviour),
+                Service::Turn => unreachable!("no turn detector is set"),
             }
             let run = world.run();
             let first_answer = run.finished().first().map_or(20_000, |(at, _)| *at);

@@ -46,6 +46,7 @@ impl Jobs {
             Job::Stt(job) => self.services.stt.start(job, self.sink(id)),
             Job::Llm(job) => self.services.llm.start(job, self.sink(id)),
             Job::Tts(job) => self.services.tts.start(job, self.sink(id)),
+            Job::Turn(_) => return,
         };
         self.running.push((id, handle));
     }
@@ -75,6 +76,7 @@ fn ends_job(event: &JobEvent) -> bool {
         JobEvent::Stt(SttEvent::Transcript(_) | SttEvent::Failed(_)) => true,
         JobEvent::Llm(LlmEvent::Done { .. } | LlmEvent::Failed(_)) => true,
         JobEvent::Tts(TtsEvent::Done | TtsEvent::Failed(_)) => true,
+        JobEvent::Turn(_) => true,
         JobEvent::Llm(LlmEvent::Delta { .. }) | JobEvent::Tts(TtsEvent::Audio { .. }) => false,
     }
 }

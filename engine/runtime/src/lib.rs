@@ -68,6 +68,8 @@
 //! tungstenite, below the WebSockets, logs whole messages at its level `trace`: keep that level
 //! off for it.
 
+#[cfg(feature = "offline")]
+pub mod offline;
 pub mod transport;
 
 mod driver;

@@ -18,7 +18,7 @@ use sidetone_core::{
     io::{Command, Input},
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, SttEvent, Transcript,
-        TtsEvent,
+        TtsEvent, TurnEvent,
     },
     time::CallTime,
     vad::Vad,
@@ -196,6 +196,10 @@ impl Driver {
                 rate: SampleRate::HZ_24000,
             }),
             (Job::Tts(_), _) => voice(id, usize::from(value) * 100),
+            (Job::Turn(_), 0) => JobEvent::Turn(TurnEvent::Failed(failure)),
+            (Job::Turn(_), _) => JobEvent::Turn(TurnEvent::Complete {
+                probability: f32::from(value) / 255.0,
+            }),
         };
         self.tell(id, event);
     }
@@ -203,6 +207,7 @@ impl Driver {
     fn tell(&mut self, id: JobId, event: JobEvent) {
         let is_over = self.seen.over.contains(&id) || !self.seen.jobs.contains_key(&id);
         if let JobEvent::Stt(_)
+        | JobEvent::Turn(_)
         | JobEvent::Llm(LlmEvent::Done { .. } | LlmEvent::Failed(_))
         | JobEvent::Tts(TtsEvent::Done | TtsEvent::Failed(_)) = event
         {
@@ -303,6 +308,9 @@ impl Driver {
                         let hang_up = false;
                         self.tell(id, JobEvent::Llm(LlmEvent::Done { hang_up }));
                     }
+                }
+                Job::Turn(_) => {
+                    self.tell(id, JobEvent::Turn(TurnEvent::Complete { probability: 1.0 }))
                 }
                 Job::Tts(_) => {
                     self.tell(id, voice(id, 4_000));

@@ -215,6 +215,7 @@ impl Call {
                 TtsEvent::Done => self.tts_done(update.id, out),
                 TtsEvent::Failed(failure) => self.tts_failed(update.id, failure, out),
             },
+            JobEvent::Turn(_) => {}
         }
     }
 

@@ -456,6 +456,7 @@ impl Simulation {
             Job::Stt(_) => ("stt", &self.world.stt),
             Job::Llm(_) => ("llm", &self.world.llm),
             Job::Tts(_) => ("tts", &self.world.tts),
+            Job::Turn(_) => unreachable!("no turn detector is set"),
         };
         let count = self.counts.entry(service).or_default();
         let behaviour = schedule(*count);
@@ -494,6 +495,7 @@ impl Simulation {
                 });
                 pieces.chain([JobEvent::Tts(TtsEvent::Done)]).collect()
             }
+            Job::Turn(_) => unreachable!("no turn detector is set"),
         };
         let failure = || JobFailure::new(FailureKind::Unavailable, "simulated");
         let mut apart_ms = 0;

@@ -135,7 +135,7 @@ async fn run(start: &Start<'_>, id: JobId) -> Vec<JobEvent> {
 
 fn ends(event: &JobEvent) -> bool {
     match event {
-        JobEvent::Stt(_) => true,
+        JobEvent::Stt(_) | JobEvent::Turn(_) => true,
         JobEvent::Llm(event) => !matches!(event, LlmEvent::Delta { .. }),
         JobEvent::Tts(event) => !matches!(event, TtsEvent::Audio { .. }),
     }
