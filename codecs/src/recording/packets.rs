@@ -103,17 +103,18 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         Container::Adts => codec.to_owned(),
         _ => container.name().to_owned(),
     };
-    let (track, time_base, frames) = (track.id, track.time_base, track.num_frames);
+    let (id, time_base, frames) = (track.id, track.time_base, track.num_frames);
+    let duration = track.duration.map(|duration| duration.get());
     let (decoder, shape) = Decoder::new(container, &*reader)?;
     let mut packets = Packets {
         reader,
         failure,
         container,
-        track,
+        track: id,
         time_base,
         decoder,
         shape: shape.unwrap_or(Shape::TELEPHONE),
-        promised: frames.filter(|_| container != Container::Ogg),
+        promised: None,
         done: 0,
         silence: 0,
         ready: Vec::new(),
@@ -124,11 +125,23 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         damage: Damage::default(),
         scratch: Scratch::default(),
     };
+    // What is skipped at the beginning counts in there.
+    let announced_by_ogg = |len: u64| len.saturating_sub(packets.decoder.pre_skip());
+    let announced = match container {
+        Container::Ogg => frames.map(announced_by_ogg),
+        _ => frames,
+    };
     packets.find_shape(shape)?;
+    // One in fragments may announce nothing, which is no promise.
+    let announced = announced
+        .or_else(|| duration.map(|ticks| packets.instants(ticks)))
+        .filter(|&len| len > 0);
+    // An Ogg's last page is marked instead.
+    packets.promised = announced.filter(|_| container != Container::Ogg);
     Ok(Opened {
         format,
         shape: packets.shape,
-        announced: frames.map(SampleCount),
+        announced: announced.map(SampleCount),
         blocks: Box::new(packets),
     })
 }
@@ -267,6 +280,14 @@ impl Packets {
             .decode(packet, &mut self.scratch, &mut self.ready)
     }
 
+    /// Cuts what an MP4's last packet has too much: its duration says so.
+    fn trim_last(&mut self, packet: &Packet) {
+        let len = self.instants(packet.dur.get());
+        if self.container == Container::Mp4 && self.promised == Some(self.done + len) {
+            self.ready.truncate(len as usize * self.shape.width());
+        }
+    }
+
     /// Packets of another shape were damage, when others follow.
     fn settle_strange(&mut self) {
         if self.strange > 0 {
@@ -377,7 +398,10 @@ impl Blocks for Packets {
                         return self.conclude(Some(end));
                     }
                 }
-                Decoded::Samples { .. } => self.settle_strange(),
+                Decoded::Samples { .. } => {
+                    self.settle_strange();
+                    self.trim_last(&packet);
+                }
                 Decoded::Nothing => {}
                 Decoded::Broken => self.lose_packet(&packet),
                 Decoded::Failed(trouble) => return self.finish(Some(trouble)),
@@ -419,6 +443,14 @@ impl Decoder {
                 },
             })?;
         Ok((Self::Symphonia(decoder), shape))
+    }
+
+    /// Instants that the container counts and the decoder leaves out.
+    fn pre_skip(&self) -> u64 {
+        match self {
+            Self::Opus(track) => track.pre_skip(),
+            Self::Symphonia(_) => 0,
+        }
     }
 
     /// Appends a packet's samples to `samples`.

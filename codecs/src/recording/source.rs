@@ -24,9 +24,13 @@ pub(super) struct Source {
 }
 
 enum Input {
-    File { file: File, len: u64 },
+    File { file: Box<dyn ReadSeek>, len: u64 },
     Pipe(Box<dyn Read + Send + Sync>),
 }
+
+trait ReadSeek: Read + Seek + Send + Sync {}
+
+impl<T: Read + Seek + Send + Sync> ReadSeek for T {}
 
 /// What went wrong with reading, for who holds the other end.
 #[derive(Clone, Debug, Default)]
@@ -56,15 +60,23 @@ impl Source {
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let input = if metadata.is_file() {
-            Input::File {
-                file,
-                len: metadata.len(),
-            }
+        if metadata.is_file() {
+            Self::from_seekable(file)
         } else {
-            Input::Pipe(Box::new(file))
-        };
-        Ok(Self::new(input))
+            Ok(Self::from_reader(file))
+        }
+    }
+
+    /// All of `file`, wherever it stands.
+    pub(super) fn from_seekable(
+        mut file: impl Read + Seek + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let len = file.seek(SeekFrom::End(0))?;
+        file.rewind()?;
+        Ok(Self::new(Input::File {
+            file: Box::new(file),
+            len,
+        }))
     }
 
     pub(super) fn from_reader(reader: impl Read + Send + Sync + 'static) -> Self {
@@ -116,24 +128,13 @@ impl Source {
         while self.ahead.len() < len {
             let start = self.ahead.len();
             self.ahead.resize(len, 0);
-            let found = self.read_input(start);
+            let found = self.input.read(&mut self.ahead[start..], &self.failure);
             self.ahead.truncate(start + found);
             if found == 0 {
                 break;
             }
         }
         &self.ahead[..len.min(self.ahead.len())]
-    }
-
-    fn read_input(&mut self, start: usize) -> usize {
-        let result = retry(|| match &mut self.input {
-            Input::File { file, .. } => file.read(&mut self.ahead[start..]),
-            Input::Pipe(pipe) => pipe.read(&mut self.ahead[start..]),
-        });
-        result.unwrap_or_else(|error| {
-            self.failure.set(error);
-            0
-        })
     }
 
     /// Puts `bytes` before the next one.
@@ -182,6 +183,26 @@ impl Source {
     }
 }
 
+impl Input {
+    /// As [`Read::read`], with nothing where it fails. A signal is no reason to stop.
+    fn read(&mut self, buffer: &mut [u8], failure: &Failure) -> usize {
+        loop {
+            let result = match self {
+                Self::File { file, .. } => file.read(buffer),
+                Self::Pipe(pipe) => pipe.read(buffer),
+            };
+            match result {
+                Ok(found) => return found,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    failure.set(error);
+                    return 0;
+                }
+            }
+        }
+    }
+}
+
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let ahead = &self.ahead[self.used..];
@@ -189,14 +210,7 @@ impl Read for Source {
             if self.failure.is_set() {
                 return Ok(0);
             }
-            let result = retry(|| match &mut self.input {
-                Input::File { file, .. } => file.read(buffer),
-                Input::Pipe(pipe) => pipe.read(buffer),
-            });
-            result.unwrap_or_else(|error| {
-                self.failure.set(error);
-                0
-            })
+            self.input.read(buffer, &self.failure)
         } else {
             let found = ahead.len().min(buffer.len());
             buffer[..found].copy_from_slice(&ahead[..found]);
@@ -236,15 +250,5 @@ impl MediaSource for Source {
 
     fn byte_len(&self) -> Option<u64> {
         self.len().filter(|_| self.seeks)
-    }
-}
-
-/// A signal is no reason to stop.
-fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match read() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
