@@ -125,16 +125,12 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         damage: Damage::default(),
         scratch: Scratch::default(),
     };
-    // What is skipped at the beginning counts in there.
-    let announced_by_ogg = |len: u64| len.saturating_sub(packets.decoder.pre_skip());
-    let announced = match container {
-        Container::Ogg => frames.map(announced_by_ogg),
-        _ => frames,
-    };
+    let pre_skip = packets.decoder.pre_skip();
     packets.find_shape(shape)?;
-    // One in fragments may announce nothing, which is no promise.
-    let announced = announced
+    let announced = frames
         .or_else(|| duration.map(|ticks| packets.instants(ticks)))
+        .map(|len| len.saturating_sub(pre_skip))
+        // An MP4 in fragments may announce nothing, which is no promise.
         .filter(|&len| len > 0);
     // An Ogg's last page is marked instead.
     packets.promised = announced.filter(|_| container != Container::Ogg);
