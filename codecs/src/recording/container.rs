@@ -13,12 +13,16 @@ use symphonia::{
         },
         errors::Error,
         formats::{FormatReader, Track},
-        io::{MediaSourceStream, ReadBytes as _},
+        io::{MediaSource, MediaSourceStream, ReadBytes as _},
     },
     default::formats::{AdtsReader, FlacReader, IsoMp4Reader, MpaReader, OggReader},
 };
 
-use super::{RecordingError, source::Source};
+use super::{
+    RecordingError,
+    mpeg::{Frames, Losses},
+    source::Source,
+};
 
 /// The length of FLAC's only block that is needed.
 const STREAMINFO: usize = 34;
@@ -52,19 +56,29 @@ impl Container {
         matches!(self, Self::Flac | Self::Ogg)
     }
 
-    /// Opens it, standing before its first packet.
-    pub(super) fn open(self, source: Source) -> Result<Box<dyn FormatReader>, RecordingError> {
+    /// Opens it, standing before its first packet. Damage shows in the losses where the container
+    /// has frames and nothing else.
+    pub(super) fn open(
+        self,
+        source: Source,
+    ) -> Result<(Box<dyn FormatReader>, Losses), RecordingError> {
         let failure = source.failure();
         let from_pipe = source.len().is_none();
-        let source = match self {
-            Self::Flac => without_tags(source).ok_or_else(|| self.cut_short())?,
+        let mut losses = Losses::default();
+        let source: Box<dyn MediaSource> = match self {
+            Self::Flac => Box::new(without_tags(source).ok_or_else(|| self.cut_short())?),
             // An MP4's index may be at its end, and an Ogg's length is.
-            Self::Mp4 | Self::Ogg => source.allow_seeking(),
+            Self::Mp4 | Self::Ogg => Box::new(source.allow_seeking()),
             // An MP3's length is guessed where it can be sought, and wrong guesses cut it.
-            Self::Mp3 | Self::Adts | Self::MpegLayer12 => source,
+            Self::Mp3 | Self::Adts | Self::MpegLayer12 => {
+                let frames = Frames::new(source, self);
+                losses = frames.losses();
+                Box::new(frames)
+            }
         };
-        contain(|| self.open_stream(MediaSourceStream::new(Box::new(source), Default::default())))
+        contain(|| self.open_stream(MediaSourceStream::new(source, Default::default())))
             .and_then(|result| result.map_err(Trouble::from))
+            .map(|reader| (reader, losses))
             .map_err(|trouble| match (failure.take(), trouble) {
                 (Some(failure), _) => RecordingError::Io(failure),
                 (None, Trouble::End) => self.cut_short(),

@@ -16,6 +16,7 @@ use symphonia::{
 use super::{
     Blocks, Opened, RecordingError, Shape,
     container::{Container, Trouble, audio, codec_name, contain},
+    mpeg::Losses,
     opus::{self, OpusTrack},
     pcm,
     source::{Failure, Source},
@@ -35,6 +36,7 @@ const MIN_GAP: Duration = Duration::from_millis(5);
 
 struct Packets {
     reader: Box<dyn FormatReader>,
+    losses: Losses,
     failure: Failure,
     container: Container,
     track: u32,
@@ -43,6 +45,8 @@ struct Packets {
     shape: Shape,
     /// Instants that the container promises, where it can be believed.
     promised: Option<u64>,
+    /// Packets so far.
+    count: u64,
     /// Instants handed over.
     done: u64,
     /// Instants of silence to hand over.
@@ -95,7 +99,7 @@ enum Decoded {
 
 pub(super) fn open(source: Source, container: Container) -> Result<Opened, RecordingError> {
     let failure = source.failure();
-    let reader = container.open(source)?;
+    let (reader, losses) = container.open(source)?;
     let (track, parameters) = audio(reader.tracks()).ok_or_else(|| no_audio(container))?;
     let codec = codec_name(parameters.codec);
     let format = match container {
@@ -108,6 +112,8 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
     let (decoder, shape) = Decoder::new(container, &*reader)?;
     let mut packets = Packets {
         reader,
+        losses,
+        count: 0,
         failure,
         container,
         track: id,
@@ -164,6 +170,7 @@ impl Packets {
             let Next::Packet(packet) = self.next() else {
                 break;
             };
+            self.bridge(&packet);
             match self.decode(&packet) {
                 Decoded::Samples { hz, channels } => {
                     self.shape = Shape::new(hz, channels)?;
@@ -209,6 +216,12 @@ impl Packets {
 
     /// Makes up for what is missing before `packet`.
     fn bridge(&mut self, packet: &Packet) {
+        while let Some(loss) = self.losses.before(self.count) {
+            // All packets are of the same length where losses are known.
+            let instants = loss.frames * self.instants(packet.block_dur().get()) as f64;
+            self.lose((instants.round() as u64).min(self.count_of(MAX_GAP)));
+        }
+        self.count += 1;
         let Some(expected) = self.expected.filter(|_| self.container.tells_gaps()) else {
             return;
         };
@@ -216,8 +229,8 @@ impl Packets {
             return;
         };
         let gap = self.instants(gap);
-        if gap > self.count(MIN_GAP) {
-            let fits = gap <= self.count(MAX_GAP);
+        if gap > self.count_of(MIN_GAP) {
+            let fits = gap <= self.count_of(MAX_GAP);
             self.lose(if fits { gap } else { 0 });
         }
     }
@@ -233,7 +246,7 @@ impl Packets {
             Decoder::Opus(track) => track.skip_lost(instants),
             Decoder::Symphonia(_) => instants,
         };
-        self.lose(instants.min(self.count(MAX_GAP)));
+        self.lose(instants.min(self.count_of(MAX_GAP)));
     }
 
     /// Notes that so many instants are missing here, and lets silence follow in their place.
@@ -245,7 +258,7 @@ impl Packets {
         self.damage
             .first
             .get_or_insert_with(|| SampleCount(here).duration(self.shape.rate));
-        let room = self.count(MAX_SILENCE).saturating_sub(self.damage.lost);
+        let room = self.count_of(MAX_SILENCE).saturating_sub(self.damage.lost);
         let instants = instants.min(room);
         self.damage.lost += instants;
         self.damage.end = here + instants;
@@ -263,7 +276,7 @@ impl Packets {
         u64::try_from(instants).unwrap_or(u64::MAX)
     }
 
-    fn count(&self, duration: Duration) -> u64 {
+    fn count_of(&self, duration: Duration) -> u64 {
         self.shape.rate.samples_in(duration).0
     }
 
@@ -287,7 +300,7 @@ impl Packets {
     /// Packets of another shape were damage, when others follow.
     fn settle_strange(&mut self) {
         if self.strange > 0 {
-            let instants = self.instants(self.strange_ticks).min(self.count(MAX_GAP));
+            let instants = self.instants(self.strange_ticks).min(self.count_of(MAX_GAP));
             (self.strange, self.strange_ticks) = (0, 0);
             self.lose(instants);
         }
@@ -317,13 +330,17 @@ impl Packets {
     /// What to say at the end.
     fn finish(&mut self, trouble: Option<Trouble>) -> Result<usize, RecordingError> {
         self.settle_strange();
+        if self.losses.before(u64::MAX).is_some() {
+            self.lose(0);
+        }
+        let trouble = trouble.or_else(|| self.losses.cut_short().then_some(Trouble::End));
         let rate = self.shape.rate;
         let at = self.at();
         let announced = self.promised.map(|len| SampleCount(len).duration(rate));
         // An encoder's own delay is not always taken off the same.
         let tolerance = match self.container {
             Container::Flac => 0,
-            _ => self.count(Duration::from_millis(100)),
+            _ => self.count_of(Duration::from_millis(100)),
         };
         let is_short = self
             .promised

@@ -10,9 +10,6 @@ use super::{
     source::Source,
 };
 
-/// How much is looked at. Between an ID3 tag and the first frame of an MP3 there may be padding.
-const WINDOW: usize = 32 * 1_024;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Wav,
@@ -35,7 +32,7 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
         return Ok(Kind::Raw(law));
     }
     let tagged = skip_id3(source)?;
-    let start = source.peek(WINDOW);
+    let start = source.peek(mpeg::WINDOW);
     let found = match start {
         [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
         [b'O', b'g', b'g', b'S', ..] => Some(Container::Ogg),
@@ -56,7 +53,7 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
             container: Container::Mp3.name(),
         }),
         None => Err(RecordingError::NotAudio {
-            looks_like: looks_like(source.peek(WINDOW)),
+            looks_like: looks_like(source.peek(mpeg::WINDOW)),
         }),
     }
 }

@@ -28,6 +28,9 @@ enum Input {
     Pipe(Box<dyn Read + Send + Sync>),
 }
 
+/// How much is read at once, at least, where bytes are looked at.
+const READ_AHEAD: usize = 32 * 1_024;
+
 trait ReadSeek: Read + Seek + Send + Sync {}
 
 impl<T: Read + Seek + Send + Sync> ReadSeek for T {}
@@ -123,18 +126,21 @@ impl Source {
 
     /// The next bytes, up to `len` of them, which stay to be read.
     pub(super) fn peek(&mut self, len: usize) -> &[u8] {
-        self.ahead.drain(..self.used);
-        self.used = 0;
-        while self.ahead.len() < len {
-            let start = self.ahead.len();
-            self.ahead.resize(len, 0);
-            let found = self.input.read(&mut self.ahead[start..], &self.failure);
-            self.ahead.truncate(start + found);
-            if found == 0 {
-                break;
+        if self.ahead.len() - self.used < len {
+            self.ahead.drain(..self.used);
+            self.used = 0;
+            let mut filled = self.ahead.len();
+            self.ahead.resize(len + READ_AHEAD, 0);
+            while filled < len {
+                match self.input.read(&mut self.ahead[filled..], &self.failure) {
+                    0 => break,
+                    found => filled += found,
+                }
             }
+            self.ahead.truncate(filled);
         }
-        &self.ahead[..len.min(self.ahead.len())]
+        let ahead = &self.ahead[self.used..];
+        &ahead[..len.min(ahead.len())]
     }
 
     /// Puts `bytes` before the next one.
@@ -186,7 +192,7 @@ impl Source {
 impl Input {
     /// As [`Read::read`], with nothing where it fails. A signal is no reason to stop.
     fn read(&mut self, buffer: &mut [u8], failure: &Failure) -> usize {
-        loop {
+        while !failure.is_set() {
             let result = match self {
                 Self::File { file, .. } => file.read(buffer),
                 Self::Pipe(pipe) => pipe.read(buffer),
@@ -200,6 +206,7 @@ impl Input {
                 }
             }
         }
+        0
     }
 }
 
@@ -207,9 +214,6 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let ahead = &self.ahead[self.used..];
         let found = if ahead.is_empty() {
-            if self.failure.is_set() {
-                return Ok(0);
-            }
             self.input.read(buffer, &self.failure)
         } else {
             let found = ahead.len().min(buffer.len());
