@@ -48,7 +48,11 @@ fn samples_of(name: &str, expected: &Expected) -> Vec<i16> {
         }
         let (samples, end) = decode(recording);
         end.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(samples.len(), expected.len * usize::from(expected.channels), "{name}");
+        assert_eq!(
+            samples.len(),
+            expected.len * usize::from(expected.channels),
+            "{name}"
+        );
         if n > 0 {
             assert!(samples == all, "{name}: another from a pipe");
         }
@@ -97,7 +101,10 @@ fn pcm(format: &'static str, channels: u16, len: usize) -> Expected {
 
 #[test]
 fn twilio_dual_channel_recordings_are_exact() {
-    let samples = samples_of("twilio-dual-channel.wav", &pcm("WAV, PCM of 16 bits", 2, 6_400));
+    let samples = samples_of(
+        "twilio-dual-channel.wav",
+        &pcm("WAV, PCM of 16 bits", 2, 6_400),
+    );
     assert_eq!(channel(&samples, 2, 0), speech("annie"));
     assert_eq!(channel(&samples, 2, 1), speech("paul"));
 }
@@ -131,7 +138,11 @@ fn wav_of_many_channels_is_exact() {
     );
     for n in 0..8 {
         let who = ["annie", "paul"][n % 2];
-        assert_eq!(channel(&samples, 8, n), speech(who)[1_600..3_600], "channel {n}");
+        assert_eq!(
+            channel(&samples, 8, n),
+            speech(who)[1_600..3_600],
+            "channel {n}"
+        );
     }
 }
 
@@ -205,9 +216,8 @@ fn assert_lossy(name: &str, delay: isize, expected: &Expected) {
         let far = expected.rate_hz as isize / 4_000;
         assert!(found > alike_at(delay + far), "{name} {n}: late");
         assert!(found > alike_at(delay - far), "{name} {n}: early");
-        let energy = |samples: &[i16]| -> f64 {
-            samples.iter().map(|&s| f64::from(s).powi(2)).sum()
-        };
+        let energy =
+            |samples: &[i16]| -> f64 { samples.iter().map(|&s| f64::from(s).powi(2)).sum() };
         let louder = energy(&decoded) / energy(&reference);
         assert!((0.8..1.2).contains(&louder), "{name} {n}: {louder} as loud");
     }
@@ -253,8 +263,16 @@ fn opus() {
 
 #[test]
 fn aac_keeps_the_encoders_delay_of_a_frame() {
-    assert_lossy("mono-16000.m4a", 1_024, &lossy("MP4, AAC", 16_000, 1, 13_824));
-    assert_lossy("stereo-44100.m4a", 1_024, &lossy("MP4, AAC", 44_100, 2, 36_304));
+    assert_lossy(
+        "mono-16000.m4a",
+        1_024,
+        &lossy("MP4, AAC", 16_000, 1, 13_824),
+    );
+    assert_lossy(
+        "stereo-44100.m4a",
+        1_024,
+        &lossy("MP4, AAC", 44_100, 2, 36_304),
+    );
     assert_lossy("video.mp4", 1_024, &lossy("MP4, AAC", 16_000, 1, 13_824));
     let expected = Expected {
         announced: None,
@@ -280,7 +298,10 @@ fn what_is_not_decoded_is_named() {
     for (name, expected) in [
         ("adpcm.wav", "ADPCM (Microsoft) in WAV"),
         ("alac.m4a", "ALAC in MP4"),
-        ("six-channels.opus", "Opus of 6 channels in several streams in Ogg"),
+        (
+            "six-channels.opus",
+            "Opus of 6 channels in several streams in Ogg",
+        ),
         ("no-audio.mp4", "this MP4 file has no audio track"),
     ] {
         let error = Recording::open(&path(name)).unwrap_err().to_string();
@@ -292,10 +313,17 @@ fn what_is_not_decoded_is_named() {
 fn a_name_is_a_hint_for_raw_audio_only() {
     let renamed = |name: &str, to: &str| {
         let file = File::open(path(name)).unwrap();
-        Recording::from_reader(file, to).unwrap().format().to_owned()
+        Recording::from_reader(file, to)
+            .unwrap()
+            .format()
+            .to_owned()
     };
     assert_eq!(renamed("mono-16000.mp3", "call.wav"), "MP3");
-    assert_eq!(renamed("mulaw.wav", "call.ulaw"), "WAV, μ-law", "a header is no noise");
+    assert_eq!(
+        renamed("mulaw.wav", "call.ulaw"),
+        "WAV, μ-law",
+        "a header is no noise"
+    );
     assert_eq!(renamed("raw.ulaw", "stdin.UL"), "raw, μ-law");
     assert_eq!(renamed("raw.alaw", "stdin.al"), "raw, A-law");
 }

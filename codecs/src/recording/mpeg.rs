@@ -260,9 +260,9 @@ impl Junk {
 
 /// Whether a frame holds not audio but what an encoder says of it (Xing, VBRI).
 fn is_info(frame: &[u8]) -> bool {
-    [13, 21, 36].iter().any(|&at| {
-        matches!(frame.get(at..at + 4), Some(b"Xing" | b"Info" | b"VBRI"))
-    })
+    [13, 21, 36]
+        .iter()
+        .any(|&at| matches!(frame.get(at..at + 4), Some(b"Xing" | b"Info" | b"VBRI")))
 }
 
 impl Read for Frames {

@@ -49,6 +49,11 @@ struct Packets {
     count: u64,
     /// Instants handed over.
     done: u64,
+    /// An encoder's own instants at the beginning, to leave out.
+    skip: u64,
+    /// How many of them there may be after `promised`: an MP3's, which are known to be that only
+    /// when nothing follows them.
+    padding: u64,
     /// Instants of silence to hand over.
     silence: u64,
     /// Samples to hand over after that.
@@ -90,7 +95,10 @@ enum Decoder {
 /// What one packet gave.
 enum Decoded {
     /// Samples of this shape, now in the buffer.
-    Samples { hz: u32, channels: usize },
+    Samples {
+        hz: u32,
+        channels: usize,
+    },
     Nothing,
     Broken,
     /// The decoder itself is.
@@ -107,6 +115,10 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         Container::Adts => codec.to_owned(),
         _ => container.name().to_owned(),
     };
+    let (skip, padding) = match container {
+        Container::Mp3 => (track.delay.unwrap_or(0), track.padding.unwrap_or(0)),
+        _ => (0, 0),
+    };
     let (id, time_base, frames) = (track.id, track.time_base, track.num_frames);
     let duration = track.duration.map(|duration| duration.get());
     let (decoder, shape) = Decoder::new(container, &*reader)?;
@@ -122,6 +134,8 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         shape: shape.unwrap_or(Shape::TELEPHONE),
         promised: None,
         done: 0,
+        skip: skip.into(),
+        padding: padding.into(),
         silence: 0,
         ready: Vec::new(),
         expected: None,
@@ -174,6 +188,7 @@ impl Packets {
             match self.decode(&packet) {
                 Decoded::Samples { hz, channels } => {
                     self.shape = Shape::new(hz, channels)?;
+                    self.trim_first();
                     self.expect(&packet);
                     return Ok(());
                 }
@@ -241,11 +256,14 @@ impl Packets {
 
     /// Notes that `packet` cannot be decoded.
     fn lose_packet(&mut self, packet: &Packet) {
-        let instants = self.instants(packet.dur.get());
+        let instants = self.instants(packet.block_dur().get());
         let instants = match &mut self.decoder {
             Decoder::Opus(track) => track.skip_lost(instants),
             Decoder::Symphonia(_) => instants,
         };
+        let skip = self.skip.min(instants);
+        self.skip -= skip;
+        let instants = instants - skip;
         self.lose(instants.min(self.count_of(MAX_GAP)));
     }
 
@@ -271,8 +289,8 @@ impl Packets {
             return ticks;
         };
         let hz = u128::from(self.shape.rate.hz());
-        let instants = u128::from(ticks) * u128::from(base.numer.get()) * hz
-            / u128::from(base.denom.get());
+        let instants =
+            u128::from(ticks) * u128::from(base.numer.get()) * hz / u128::from(base.denom.get());
         u64::try_from(instants).unwrap_or(u64::MAX)
     }
 
@@ -289,6 +307,31 @@ impl Packets {
             .decode(packet, &mut self.scratch, &mut self.ready)
     }
 
+    /// How many of the decoded instants can be handed over: what may be padding waits for more.
+    fn due(&mut self) -> usize {
+        let instants = self.ready.len() / self.shape.width();
+        let beyond = match self.promised {
+            Some(promised) if self.padding > 0 => {
+                (self.done + instants as u64).saturating_sub(promised)
+            }
+            _ => 0,
+        };
+        if beyond > self.padding {
+            // The promise was wrong, such as of two files made one: no end can be told.
+            self.padding = 0;
+            return instants;
+        }
+        instants.saturating_sub(beyond as usize)
+    }
+
+    /// Leaves out an encoder's own beginning.
+    fn trim_first(&mut self) {
+        let width = self.shape.width();
+        let skip = self.skip.min((self.ready.len() / width) as u64);
+        self.ready.drain(..skip as usize * width);
+        self.skip -= skip;
+    }
+
     /// Cuts what an MP4's last packet has too much: its duration says so.
     fn trim_last(&mut self, packet: &Packet) {
         let len = self.instants(packet.dur.get());
@@ -300,7 +343,9 @@ impl Packets {
     /// Packets of another shape were damage, when others follow.
     fn settle_strange(&mut self) {
         if self.strange > 0 {
-            let instants = self.instants(self.strange_ticks).min(self.count_of(MAX_GAP));
+            let instants = self
+                .instants(self.strange_ticks)
+                .min(self.count_of(MAX_GAP));
             (self.strange, self.strange_ticks) = (0, 0);
             self.lose(instants);
         }
@@ -347,7 +392,9 @@ impl Packets {
             .is_some_and(|promised| self.done + tolerance < promised);
         let end = match (self.failure.take(), trouble) {
             (Some(source), _) => Some(RecordingError::Read { at, source }),
-            (None, Some(Trouble::Other(reason))) => Some(RecordingError::Undecodable { at, reason }),
+            (None, Some(Trouble::Other(reason))) => {
+                Some(RecordingError::Undecodable { at, reason })
+            }
             (None, Some(Trouble::End | Trouble::Reset)) => {
                 Some(RecordingError::CutShort { at, announced })
             }
@@ -383,10 +430,10 @@ impl Blocks for Packets {
                 samples.resize(samples.len() + added, 0);
                 return Ok(instants as usize);
             }
-            if !self.ready.is_empty() {
-                let instants = self.ready.len() / self.shape.width();
+            let instants = self.due();
+            if instants > 0 {
                 self.done += instants as u64;
-                samples.append(&mut self.ready);
+                samples.extend(self.ready.drain(..instants * self.shape.width()));
                 return Ok(instants);
             }
             let packet = match self.next() {
@@ -398,9 +445,10 @@ impl Blocks for Packets {
                 },
             };
             self.bridge(&packet);
+            let waiting = self.ready.len();
             match self.decode(&packet) {
                 Decoded::Samples { hz, channels } if !self.shape.is(hz, channels) => {
-                    self.ready.clear();
+                    self.ready.truncate(waiting);
                     self.strange += 1;
                     self.strange_ticks += packet.dur.get();
                     if self.strange == MAX_STRANGE {
@@ -413,6 +461,7 @@ impl Blocks for Packets {
                 }
                 Decoded::Samples { .. } => {
                     self.settle_strange();
+                    self.trim_first();
                     self.trim_last(&packet);
                 }
                 Decoded::Nothing => {}
@@ -443,13 +492,17 @@ impl Decoder {
             .zip(channels)
             .and_then(|(hz, channels)| Shape::new(hz, channels).ok());
         let codec = codec_name(parameters.codec);
-        let options = AudioDecoderOptions::default();
+        // An MP3's beginning and end are trimmed here: symphonia would cut all that comes after the
+        // length that the header gives.
+        let options = AudioDecoderOptions::default().gapless(container != Container::Mp3);
         let decoder = contain(|| get_codecs().make_audio_decoder(parameters, &options))
             .and_then(|result| result.map_err(Trouble::from))
             .map_err(|trouble| RecordingError::Codec {
                 container: container.name(),
                 codec: match trouble {
-                    Trouble::Other(reason) if get_codecs().get_audio_decoder(parameters.codec).is_some() => {
+                    Trouble::Other(reason)
+                        if get_codecs().get_audio_decoder(parameters.codec).is_some() =>
+                    {
                         format!("{codec} of a kind that is not decoded ({reason})")
                     }
                     _ => codec.to_owned(),

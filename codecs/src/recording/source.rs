@@ -97,7 +97,7 @@ impl Source {
         }
     }
 
-    /// All bytes of a file.
+    /// How many bytes a file has.
     pub(super) fn len(&self) -> Option<u64> {
         match self.input {
             Input::File { len, .. } => Some(len),
@@ -182,6 +182,13 @@ impl Source {
         true
     }
 
+    /// Lets a file seem longer than it is.
+    pub(super) fn pretend_len(&mut self, longer: u64) {
+        if let Input::File { len, .. } = &mut self.input {
+            *len = longer;
+        }
+    }
+
     /// Lets a file be sought from now on.
     pub(super) fn allow_seeking(mut self) -> Self {
         self.seeks = matches!(self.input, Input::File { .. });
@@ -228,19 +235,16 @@ impl Read for Source {
 
 impl Seek for Source {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let Input::File { file, .. } = &mut self.input else {
+        let Input::File { file, len } = &mut self.input else {
             return Err(io::ErrorKind::Unsupported.into());
         };
         let to = match to {
-            // The file is ahead by what was looked at.
-            SeekFrom::Current(by) => SeekFrom::Start(
-                self.at
-                    .checked_add_signed(by)
-                    .ok_or(io::ErrorKind::InvalidInput)?,
-            ),
-            to => to,
+            SeekFrom::Start(to) => Some(to),
+            // Not the file's own position, which is ahead by what was looked at.
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => len.checked_add_signed(by),
         };
-        self.at = file.seek(to)?;
+        self.at = file.seek(SeekFrom::Start(to.ok_or(io::ErrorKind::InvalidInput)?))?;
         self.ahead.clear();
         self.used = 0;
         Ok(self.at)

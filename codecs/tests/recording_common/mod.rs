@@ -23,7 +23,10 @@ pub(crate) fn decode(mut recording: Recording) -> (Vec<i16>, Result<(), Recordin
             Ok(instants) => assert_eq!(samples.len() - start, instants * width),
             Err(error) => {
                 assert_eq!(samples.len(), start, "an error brings no samples");
-                assert!(matches!(recording.read(&mut samples), Ok(0)), "then it is over");
+                assert!(
+                    matches!(recording.read(&mut samples), Ok(0)),
+                    "then it is over"
+                );
                 return (samples, Err(error));
             }
         }
