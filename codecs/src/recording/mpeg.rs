@@ -28,11 +28,19 @@ const KBITS: [[u16; 15]; 2] = [
     [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 ];
 
+/// Sample rates of ADTS, by index.
+const ADTS_HZ: [u32; 13] = [
+    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
+    7_350,
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     kind: Kind,
     /// Bytes of the frame.
     len: usize,
+    hz: u32,
+    channels: usize,
 }
 
 /// What all frames of a stream share.
@@ -49,18 +57,18 @@ pub(super) fn find(start: &[u8], tagged: bool) -> Option<Container> {
     let begin = start.iter().position(|&byte| byte != 0)?;
     let end = if tagged { start.len() } else { begin + 1 };
     (begin..end)
-        .find_map(|at| row(&start[at..]))
+        .find_map(|at| row(&start[at..], 1))
         .map(|header| header.kind.container)
 }
 
-/// The first frame's header, where a row of frames of one kind begins.
-fn row(start: &[u8]) -> Option<Header> {
+/// The first frame's header, where a row of at least `least` frames of one kind begins.
+fn row(start: &[u8], least: usize) -> Option<Header> {
     let first = header(start)?;
     let mut at = first.len;
-    for _ in 1..FRAMES {
-        // At the end of a file there is no more to go by.
+    for n in 1..FRAMES {
+        // At the end of a file there may be no more to go by.
         let Some(next) = start.get(at..).filter(|next| next.len() >= HEADER) else {
-            break;
+            return (n >= least).then_some(first);
         };
         match header(next) {
             Some(next) if next.kind == first.kind => at += next.len,
@@ -74,43 +82,58 @@ fn header(bytes: &[u8]) -> Option<Header> {
     let &[0xFF, second, third, fourth, fifth, sixth, _, ..] = bytes else {
         return None;
     };
-    let header = |container, len, bits| Header {
-        kind: Kind { container, bits },
-        len,
-    };
     if second & 0xF6 == 0xF0 {
         let len = usize::from(fourth & 3) << 11 | usize::from(fifth) << 3 | usize::from(sixth) >> 5;
-        let rate_is_known = third >> 2 & 0xF < 13;
+        let hz = *ADTS_HZ.get(usize::from(third >> 2 & 0xF))?;
+        let configuration = (third & 1) << 2 | fourth >> 6;
         let bits = [second & 0xF8, third & 0xFD, fourth & 0xC0];
-        return (rate_is_known && len > HEADER).then(|| header(Container::Adts, len, bits));
+        return (len > HEADER).then_some(Header {
+            kind: Kind {
+                container: Container::Adts,
+                bits,
+            },
+            len,
+            hz,
+            channels: if configuration == 7 {
+                8
+            } else {
+                configuration.into()
+            },
+        });
     }
     let version = second >> 3 & 3;
     let (rate_index, bitrate_index) = (third >> 2 & 3, usize::from(third >> 4));
     if second & 0xE0 != 0xE0 || version == 1 || rate_index == 3 || bitrate_index == 15 {
         return None;
     }
-    let is_mono = u8::from(fourth >> 6 == 3);
-    let bits = [second & 0xFE, third & 0x0C, is_mono];
-    match second >> 1 & 3 {
-        1 => layer_3_len(version, rate_index, bitrate_index, third & 2 != 0)
-            .map(|len| header(Container::Mp3, len, bits)),
-        0 => None,
-        // Its length does not matter: it is not read.
-        _ => Some(header(Container::MpegLayer12, usize::MAX / 4, bits)),
-    }
-}
-
-fn layer_3_len(version: u8, rate_index: u8, bitrate_index: usize, padded: bool) -> Option<usize> {
     let is_mpeg_1 = version == 3;
-    let rate = [44_100, 48_000, 32_000][usize::from(rate_index)];
-    let (rate, factor) = match version {
-        3 => (rate, 144),
-        2 => (rate / 2, 72),
-        _ => (rate / 4, 72),
+    let hz = [44_100, 48_000, 32_000][usize::from(rate_index)];
+    let (hz, factor) = match version {
+        3 => (hz, 144),
+        2 => (hz / 2, 72),
+        _ => (hz / 4, 72),
     };
-    let kbits = KBITS[usize::from(!is_mpeg_1)][bitrate_index];
-    // "Free format", which nothing writes, leaves the length open.
-    (kbits > 0).then(|| factor * 1_000 * usize::from(kbits) / rate + usize::from(padded))
+    let is_mono = fourth >> 6 == 3;
+    let (container, len) = match second >> 1 & 3 {
+        0 => return None,
+        1 => {
+            // "Free format", which nothing writes, leaves the length open.
+            let bits = 1_000 * u32::from(KBITS[usize::from(!is_mpeg_1)][bitrate_index]);
+            let len = factor * bits / hz + u32::from(third >> 1 & 1);
+            (Container::Mp3, (bits > 0).then_some(len as usize)?)
+        }
+        // Its length does not matter: it is not read.
+        _ => (Container::MpegLayer12, usize::MAX / 4),
+    };
+    Some(Header {
+        kind: Kind {
+            container,
+            bits: [second & 0xFE, third & 0x0C, is_mono.into()],
+        },
+        len,
+        hz,
+        channels: if is_mono { 1 } else { 2 },
+    })
 }
 
 /// The whole frames of a stream, and nothing between them.
@@ -125,6 +148,7 @@ pub(super) struct Frames {
     frames: u64,
     bytes: u64,
     losses: Losses,
+    ended: bool,
 }
 
 /// What was left out between frames.
@@ -135,6 +159,7 @@ pub(super) struct Losses(Arc<Mutex<Lost>>);
 struct Lost {
     pieces: VecDeque<Loss>,
     cut_short: bool,
+    change: Option<(u32, usize)>,
 }
 
 /// Bytes that are no frame.
@@ -159,6 +184,11 @@ impl Losses {
         self.lock().cut_short
     }
 
+    /// The rate and channels of the frames that follow, where the rest is of another kind.
+    pub(super) fn change(&self) -> Option<(u32, usize)> {
+        self.lock().change
+    }
+
     fn lock(&self) -> MutexGuard<'_, Lost> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,6 +204,7 @@ impl Frames {
             frames: 0,
             bytes: 0,
             losses: Losses::default(),
+            ended: false,
         }
     }
 
@@ -192,8 +223,21 @@ impl Frames {
             // Right behind a frame one header is enough, elsewhere it may be chance.
             let next = header(window).filter(|next| Some(next.kind) == self.kind);
             let is_next = junk.bytes == 0 && next.is_some();
-            let frame = if is_next { next } else { row(window) };
+            // What is another kind must show it.
+            let least = if self.kind.is_none() { 1 } else { FRAMES };
+            let frame = match next {
+                Some(next) if is_next => Some(next),
+                Some(_) => row(window, 1),
+                None => row(window, least),
+            };
             match frame.filter(|frame| frame.kind.container == self.container) {
+                Some(frame) if self.kind.is_some_and(|kind| kind != frame.kind) => {
+                    // symphonia's decoders do not change on the way.
+                    self.lose(junk.is_tag, junk.bytes);
+                    self.losses.lock().change = Some((frame.hz, frame.channels));
+                    self.ended = true;
+                    return;
+                }
                 Some(frame) if frame.len <= window.len() => {
                     let has_audio = !is_info(&window[..frame.len]);
                     // Before the first frame there is padding.
@@ -206,9 +250,8 @@ impl Frames {
                     return;
                 }
                 Some(_) if is_next => {
-                    let rest = window.len() as u64;
-                    self.source.skip(rest);
                     self.losses.lock().cut_short = true;
+                    self.ended = true;
                     return;
                 }
                 _ => {
@@ -267,7 +310,7 @@ fn is_info(frame: &[u8]) -> bool {
 
 impl Read for Frames {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
+        if self.left == 0 && !self.ended {
             self.advance();
         }
         let len = buffer.len().min(self.left);

@@ -25,8 +25,6 @@ use crate::SampleCount;
 
 /// So many packets in a row that cannot be had end the recording.
 const MAX_TROUBLE: u32 = 64;
-/// So many packets in a row of another shape are a change, fewer are damage.
-const MAX_STRANGE: u32 = 8;
 /// Longer gaps between packets are taken for nonsense, and not filled with silence.
 const MAX_GAP: Duration = Duration::from_secs(60);
 /// All gaps together are filled so far.
@@ -62,10 +60,6 @@ struct Packets {
     expected: Option<Timestamp>,
     /// Packets in a row that could not be had.
     trouble: u32,
-    /// Packets in a row of another shape.
-    strange: u32,
-    /// How long those are, in the track's time.
-    strange_ticks: u64,
     damage: Damage,
     scratch: Scratch,
 }
@@ -140,8 +134,6 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         ready: Vec::new(),
         expected: None,
         trouble: 0,
-        strange: 0,
-        strange_ticks: 0,
         damage: Damage::default(),
         scratch: Scratch::default(),
     };
@@ -340,17 +332,6 @@ impl Packets {
         }
     }
 
-    /// Packets of another shape were damage, when others follow.
-    fn settle_strange(&mut self) {
-        if self.strange > 0 {
-            let instants = self
-                .instants(self.strange_ticks)
-                .min(self.count_of(MAX_GAP));
-            (self.strange, self.strange_ticks) = (0, 0);
-            self.lose(instants);
-        }
-    }
-
     /// Goes on with the next stream of a chain.
     fn start_stream(&mut self) -> Result<(), RecordingError> {
         let (track, _) = audio(self.reader.tracks()).ok_or_else(|| no_audio(self.container))?;
@@ -359,22 +340,25 @@ impl Packets {
         let (decoder, shape) = Decoder::new(self.container, &*self.reader)?;
         self.decoder = decoder;
         match shape {
-            Some(shape) if shape != self.shape => Err(self.changed(shape)),
+            Some(shape) if shape != self.shape => Err(self.changed(Ok(shape))),
             _ => Ok(()),
         }
     }
 
-    fn changed(&self, to: Shape) -> RecordingError {
-        RecordingError::Changed {
-            at: self.at(),
-            from: self.shape.to_string(),
-            to: to.to_string(),
+    /// That what comes next has another shape, or one that is not read at all.
+    fn changed(&self, to: Result<Shape, RecordingError>) -> RecordingError {
+        match to {
+            Ok(to) => RecordingError::Changed {
+                at: self.at(),
+                from: self.shape.to_string(),
+                to: to.to_string(),
+            },
+            Err(error) => error,
         }
     }
 
     /// What to say at the end.
     fn finish(&mut self, trouble: Option<Trouble>) -> Result<usize, RecordingError> {
-        self.settle_strange();
         if self.losses.before(u64::MAX).is_some() {
             self.lose(0);
         }
@@ -392,6 +376,10 @@ impl Packets {
             .is_some_and(|promised| self.done + tolerance < promised);
         let end = match (self.failure.take(), trouble) {
             (Some(source), _) => Some(RecordingError::Read { at, source }),
+            (None, None) if self.losses.change().is_some() => {
+                let to = self.losses.change();
+                to.map(|(hz, channels)| self.changed(Shape::new(hz, channels)))
+            }
             (None, Some(Trouble::Other(reason))) => {
                 Some(RecordingError::Undecodable { at, reason })
             }
@@ -449,18 +437,10 @@ impl Blocks for Packets {
             match self.decode(&packet) {
                 Decoded::Samples { hz, channels } if !self.shape.is(hz, channels) => {
                     self.ready.truncate(waiting);
-                    self.strange += 1;
-                    self.strange_ticks += packet.dur.get();
-                    if self.strange == MAX_STRANGE {
-                        let end = match Shape::new(hz, channels) {
-                            Ok(shape) => self.changed(shape),
-                            Err(error) => error,
-                        };
-                        return self.conclude(Some(end));
-                    }
+                    let end = self.changed(Shape::new(hz, channels));
+                    return self.conclude(Some(end));
                 }
                 Decoded::Samples { .. } => {
-                    self.settle_strange();
                     self.trim_first();
                     self.trim_last(&packet);
                 }
