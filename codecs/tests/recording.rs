@@ -2,7 +2,7 @@
 //! that they were made of.
 #![cfg(feature = "recordings")]
 
-use std::{fs::File, path::PathBuf};
+use std::fs::File;
 
 use sidetone_codecs::{
     Resampler, SampleCount, SampleRate, g711,
@@ -13,7 +13,7 @@ use sidetone_codecs::{
 #[path = "recording_common/mod.rs"]
 mod common;
 
-use common::{channel, decode, fixtures, path};
+use common::{alike, decode, fixtures, path};
 
 /// Rate, channels, instants, and the length that the file announces.
 struct Expected {
@@ -22,6 +22,10 @@ struct Expected {
     channels: u16,
     len: usize,
     announced: Option<u64>,
+}
+
+fn channel(samples: &[i16], channels: usize, n: usize) -> Vec<i16> {
+    samples.iter().skip(n).step_by(channels).copied().collect()
 }
 
 /// The same from the file and, where that works, from a pipe.
@@ -186,17 +190,6 @@ fn flac_is_exact() {
     );
 }
 
-/// How alike two signals are; 1 is the same but for loudness.
-fn alike(a: &[i16], b: &[i16]) -> f64 {
-    let dot = |a: &[i16], b: &[i16]| -> f64 {
-        let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
-        products.sum()
-    };
-    let len = a.len().min(b.len());
-    let (a, b) = (&a[..len], &b[..len]);
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-}
-
 /// Each channel must be the speech it was made of, `delay` instants late, and as loud.
 fn assert_lossy(name: &str, delay: isize, expected: &Expected) {
     let samples = samples_of(name, expected);
@@ -331,5 +324,5 @@ fn a_name_is_a_hint_for_raw_audio_only() {
 #[test]
 fn a_recording_can_go_to_another_thread() {
     fn can_go<T: Send>(_: &T) {}
-    can_go(&Recording::open(&PathBuf::from(path("mono.opus"))).unwrap());
+    can_go(&Recording::open(&path("mono.opus")).unwrap());
 }

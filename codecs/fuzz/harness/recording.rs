@@ -19,7 +19,10 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
     settle_ogg(&mut bytes);
     check(Recording::from_seekable(Cursor::new(bytes.to_vec()), "-"));
-    check(Recording::from_reader(Pipe(Cursor::new(bytes.to_vec())), "-"));
+    check(Recording::from_reader(
+        Pipe(Cursor::new(bytes.to_vec())),
+        "-",
+    ));
 }
 
 /// Corrects the checksums of Ogg pages (RFC 3533): else nothing behind them is ever reached.
@@ -82,7 +85,10 @@ fn check(opened: Result<Recording, RecordingError>) {
                 assert!(samples.is_empty());
                 check_error(&error);
                 let end = SampleCount(done as u64).duration(rate);
-                assert!(error.at().is_some_and(|at| at <= end), "{error:?} after {end:?}");
+                assert!(
+                    error.at().is_some_and(|at| at <= end),
+                    "{error:?} after {end:?}"
+                );
                 assert!(matches!(recording.read(&mut samples), Ok(0)));
                 break;
             }

@@ -218,6 +218,11 @@ impl Frames {
         loop {
             let window = self.source.peek(WINDOW);
             if window.is_empty() {
+                // Less than a header can only be the beginning of one.
+                if junk.bytes > 0 && junk.bytes < HEADER as u64 && !junk.is_padding() {
+                    self.losses.lock().cut_short = true;
+                    return;
+                }
                 return self.lose(junk.is_padding(), junk.bytes);
             }
             // Right behind a frame one header is enough, elsewhere it may be chance.

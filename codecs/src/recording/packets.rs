@@ -144,8 +144,7 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         .map(|len| len.saturating_sub(pre_skip))
         // An MP4 in fragments may announce nothing, which is no promise.
         .filter(|&len| len > 0);
-    // An Ogg's last page is marked instead.
-    packets.promised = announced.filter(|_| container != Container::Ogg);
+    packets.promised = announced;
     Ok(Opened {
         format,
         shape: packets.shape,
@@ -336,6 +335,8 @@ impl Packets {
     fn start_stream(&mut self) -> Result<(), RecordingError> {
         let (track, _) = audio(self.reader.tracks()).ok_or_else(|| no_audio(self.container))?;
         (self.track, self.time_base) = (track.id, track.time_base);
+        // That was of one stream.
+        self.promised = None;
         self.expected = None;
         let (decoder, shape) = Decoder::new(self.container, &*self.reader)?;
         self.decoder = decoder;
@@ -375,6 +376,11 @@ impl Packets {
             .promised
             .is_some_and(|promised| self.done + tolerance < promised);
         let end = match (self.failure.take(), trouble) {
+            // Its last page is there.
+            (None, None) if is_short && self.container == Container::Ogg => {
+                self.lose(self.promised.unwrap_or(0) - self.done);
+                None
+            }
             (Some(source), _) => Some(RecordingError::Read { at, source }),
             (None, None) if self.losses.change().is_some() => {
                 let to = self.losses.change();

@@ -1,4 +1,5 @@
 //! What the tests of recordings share.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,13 @@ pub(crate) fn decode(mut recording: Recording) -> (Vec<i16>, Result<(), Recordin
     }
 }
 
-pub(crate) fn channel(samples: &[i16], channels: usize, n: usize) -> Vec<i16> {
-    samples.iter().skip(n).step_by(channels).copied().collect()
+/// How alike two signals are; 1 is the same but for loudness.
+pub(crate) fn alike(a: &[i16], b: &[i16]) -> f64 {
+    let dot = |a: &[i16], b: &[i16]| -> f64 {
+        let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+        products.sum()
+    };
+    let len = a.len().min(b.len());
+    let (a, b) = (&a[..len], &b[..len]);
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
