@@ -180,7 +180,7 @@ impl Read for Failing {
 }
 
 fn failing(name: &str, left: usize, kind: io::ErrorKind) -> Result<Recording, RecordingError> {
-    let bytes = Cursor::new(fs::read(path(name)).unwrap());
+    let bytes = Cursor::new(fs::read(path(name)).expect("a fixture"));
     Recording::from_reader(Failing { bytes, left, kind }, name)
 }
 

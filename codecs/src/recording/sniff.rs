@@ -65,7 +65,7 @@ fn law_of(name: &Path) -> Option<Law> {
     }
 }
 
-/// Leaves out ID3v2 tags, whatever their size, and says whether there were any.
+/// Leaves out tags (ID3, version 2), whatever their size, and says whether there were any.
 fn skip_id3(source: &mut Source) -> Result<bool, RecordingError> {
     let mut tagged = false;
     while let &[b'I', b'D', b'3', 2..=4, _, flags, a, b, c, d] = source.peek(10) {
