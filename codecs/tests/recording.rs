@@ -30,8 +30,8 @@ fn channel(samples: &[i16], channels: usize, n: usize) -> Vec<i16> {
 
 /// The same from the file and, where that works, from a pipe.
 fn open_both(name: &str) -> Vec<Recording> {
-    let mut opened = vec![Recording::open(&path(name)).unwrap()];
-    let file = File::open(path(name)).unwrap();
+    let mut opened = vec![Recording::open(&path(name)).expect(name)];
+    let file = File::open(path(name)).expect(name);
     match Recording::from_reader(file, name) {
         Ok(recording) => opened.push(recording),
         Err(RecordingError::NotStreamable { container: "MP4" }) => {}
@@ -68,17 +68,17 @@ fn samples_of(name: &str, expected: &Expected) -> Vec<i16> {
 /// What the files were made of: 16-bit PCM at 8 kHz, 0.8 s.
 fn speech(who: &str) -> Vec<i16> {
     let file = fixtures().join(format!("callers/{who}/where-is-my-order.wav"));
-    let mut samples = wav::read_file(file).unwrap().samples;
+    let mut samples = wav::read_file(file).expect("a fixture").samples;
     samples.truncate(6_400);
     samples
 }
 
 fn speech_at(who: &str, rate_hz: u32) -> Vec<i16> {
     let file = fixtures().join(format!("callers/{who}/where-is-my-order.wav"));
-    let audio = wav::read_file(file).unwrap();
-    let rate = SampleRate::new(rate_hz).unwrap();
+    let audio = wav::read_file(file).expect("a fixture");
+    let rate = SampleRate::new(rate_hz).expect("not zero");
     let mut samples = Vec::new();
-    let mut resampler = Resampler::new(audio.rate, rate).unwrap();
+    let mut resampler = Resampler::new(audio.rate, rate).expect("common rates");
     resampler.process(&audio.samples, &mut samples);
     samples.truncate(rate_hz as usize * 4 / 5);
     samples
@@ -204,7 +204,7 @@ fn assert_lossy(name: &str, delay: isize, expected: &Expected) {
         // Resamplers and codecs may differ by less than a sample of 16 kHz.
         let near = expected.rate_hz as isize / 16_000;
         let found = (delay - near..=delay + near).map(alike_at);
-        let found = found.max_by(f64::total_cmp).unwrap();
+        let found = found.max_by(f64::total_cmp).expect("at least one");
         assert!(found > 0.96, "{name} {n}: {found}");
         let far = expected.rate_hz as isize / 4_000;
         assert!(found > alike_at(delay + far), "{name} {n}: late");

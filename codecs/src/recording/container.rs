@@ -227,17 +227,30 @@ impl From<Error> for Trouble {
 }
 
 /// Runs symphonia: bytes made to break it must not break the program, so a panic becomes trouble
-/// like any other. Whoever gets it drops what panicked, unseen.
+/// like any other. What panicked is not used again.
 pub(super) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, Trouble> {
     catch_unwind(AssertUnwindSafe(run))
         .map_err(|_| Trouble::Other("the decoder failed on it".to_owned()))
 }
 
 /// The first track with audio, by its parameters.
-pub(super) fn audio(tracks: &[Track]) -> Option<(&Track, &AudioCodecParameters)> {
-    tracks.iter().find_map(|track| match &track.codec_params {
+pub(super) fn audio(
+    container: Container,
+    reader: &dyn FormatReader,
+) -> Result<(&Track, &AudioCodecParameters), RecordingError> {
+    let tracks = reader.tracks();
+    let audio = tracks.iter().find_map(|track| match &track.codec_params {
         Some(CodecParameters::Audio(parameters)) => Some((track, parameters)),
         _ => None,
+    });
+    let container = container.name();
+    audio.ok_or_else(|| {
+        if tracks.iter().any(|track| track.codec_params.is_none()) {
+            let codec = "no codec that is known".to_owned();
+            RecordingError::Codec { container, codec }
+        } else {
+            RecordingError::NoAudio { container }
+        }
     })
 }
 

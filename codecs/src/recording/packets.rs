@@ -60,6 +60,8 @@ struct Packets {
     expected: Option<Timestamp>,
     /// Packets in a row that could not be had.
     trouble: u32,
+    /// What ended it already while it was opened.
+    end: Option<Trouble>,
     damage: Damage,
     scratch: Scratch,
 }
@@ -102,7 +104,7 @@ enum Decoded {
 pub(super) fn open(source: Source, container: Container) -> Result<Opened, RecordingError> {
     let failure = source.failure();
     let (reader, losses) = container.open(source)?;
-    let (track, parameters) = audio(reader.tracks()).ok_or_else(|| no_audio(container))?;
+    let (track, parameters) = audio(container, &*reader)?;
     let codec = codec_name(parameters.codec);
     let format = match container {
         Container::Ogg | Container::Mp4 => format!("{}, {codec}", container.name()),
@@ -132,8 +134,10 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
         padding: padding.into(),
         silence: 0,
         ready: Vec::new(),
-        expected: None,
+        // Others may begin at any time.
+        expected: (container == Container::Flac).then_some(Timestamp::ZERO),
         trouble: 0,
+        end: None,
         damage: Damage::default(),
         scratch: Scratch::default(),
     };
@@ -153,12 +157,6 @@ pub(super) fn open(source: Source, container: Container) -> Result<Opened, Recor
     })
 }
 
-fn no_audio(container: Container) -> RecordingError {
-    RecordingError::NoAudio {
-        container: container.name(),
-    }
-}
-
 /// What comes next of a track.
 enum Next {
     Packet(Packet),
@@ -172,8 +170,16 @@ impl Packets {
     /// it open, or say what the decoder does not do.
     fn find_shape(&mut self, announced: Option<Shape>) -> Result<(), RecordingError> {
         for _ in 0..MAX_TROUBLE {
-            let Next::Packet(packet) = self.next() else {
-                break;
+            let packet = match self.next() {
+                Next::Packet(packet) => packet,
+                Next::NewStream => {
+                    self.start_stream()?;
+                    continue;
+                }
+                Next::End(trouble) => {
+                    self.end = trouble;
+                    break;
+                }
             };
             self.bridge(&packet);
             match self.decode(&packet) {
@@ -185,7 +191,10 @@ impl Packets {
                 }
                 Decoded::Nothing => {}
                 Decoded::Broken => self.lose_packet(&packet),
-                Decoded::Failed(_) => break,
+                Decoded::Failed(trouble) => {
+                    self.end = Some(trouble);
+                    break;
+                }
             }
             self.expect(&packet);
         }
@@ -200,6 +209,9 @@ impl Packets {
     }
 
     fn next(&mut self) -> Next {
+        if let Some(trouble) = self.end.take() {
+            return Next::End(Some(trouble));
+        }
         loop {
             let trouble = match contain(|| self.reader.next_packet()) {
                 Ok(Ok(Some(packet))) if packet.track_id == self.track => {
@@ -326,14 +338,14 @@ impl Packets {
     /// Cuts what an MP4's last packet has too much: its duration says so.
     fn trim_last(&mut self, packet: &Packet) {
         let len = self.instants(packet.dur.get());
-        if self.container == Container::Mp4 && self.promised == Some(self.done + len) {
+        if self.container == Container::Mp4 && self.promised == self.done.checked_add(len) {
             self.ready.truncate(len as usize * self.shape.width());
         }
     }
 
     /// Goes on with the next stream of a chain.
     fn start_stream(&mut self) -> Result<(), RecordingError> {
-        let (track, _) = audio(self.reader.tracks()).ok_or_else(|| no_audio(self.container))?;
+        let (track, _) = audio(self.container, &*self.reader)?;
         (self.track, self.time_base) = (track.id, track.time_base);
         // That was of one stream.
         self.promised = None;
@@ -358,6 +370,28 @@ impl Packets {
         }
     }
 
+    /// Instants that were promised and did not come.
+    fn missing(&self) -> u64 {
+        // An encoder's own delay is not always taken off the same.
+        let tolerance = match self.container {
+            Container::Flac => 0,
+            _ => self.count_of(Duration::from_millis(100)),
+        };
+        let missing = self.promised.unwrap_or(0).saturating_sub(self.done);
+        if missing > tolerance { missing } else { 0 }
+    }
+
+    /// Makes up for the pages that an Ogg lacks before its last one, and says whether there are any.
+    fn bridge_end(&mut self) -> bool {
+        let missing = self.missing();
+        let is_bridged = self.container == Container::Ogg && missing > 0;
+        if is_bridged {
+            self.lose(missing.min(self.count_of(MAX_GAP)));
+            self.promised = None;
+        }
+        is_bridged
+    }
+
     /// What to say at the end.
     fn finish(&mut self, trouble: Option<Trouble>) -> Result<usize, RecordingError> {
         if self.losses.before(u64::MAX).is_some() {
@@ -367,20 +401,8 @@ impl Packets {
         let rate = self.shape.rate;
         let at = self.at();
         let announced = self.promised.map(|len| SampleCount(len).duration(rate));
-        // An encoder's own delay is not always taken off the same.
-        let tolerance = match self.container {
-            Container::Flac => 0,
-            _ => self.count_of(Duration::from_millis(100)),
-        };
-        let is_short = self
-            .promised
-            .is_some_and(|promised| self.done + tolerance < promised);
+        let is_short = self.missing() > 0;
         let end = match (self.failure.take(), trouble) {
-            // Its last page is there.
-            (None, None) if is_short && self.container == Container::Ogg => {
-                self.lose(self.promised.unwrap_or(0) - self.done);
-                None
-            }
             (Some(source), _) => Some(RecordingError::Read { at, source }),
             (None, None) if self.losses.change().is_some() => {
                 let to = self.losses.change();
@@ -432,6 +454,7 @@ impl Blocks for Packets {
             }
             let packet = match self.next() {
                 Next::Packet(packet) => packet,
+                Next::End(None) if self.bridge_end() => continue,
                 Next::End(trouble) => return self.finish(trouble),
                 Next::NewStream => match self.start_stream() {
                     Ok(()) => continue,
@@ -465,7 +488,7 @@ impl Decoder {
         container: Container,
         reader: &dyn FormatReader,
     ) -> Result<(Self, Option<Shape>), RecordingError> {
-        let (_, parameters) = audio(reader.tracks()).ok_or_else(|| no_audio(container))?;
+        let (_, parameters) = audio(container, reader)?;
         if parameters.codec == CODEC_ID_OPUS {
             let head = parameters.extra_data.as_deref().unwrap_or_default();
             let track = OpusTrack::new(container, head)?;
