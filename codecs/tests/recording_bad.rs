@@ -302,3 +302,19 @@ fn files_made_one_are_read_to_the_end() {
         "the first header tells of the first only"
     );
 }
+
+#[test]
+fn he_aac_is_named() {
+    let mut mp4 = std::fs::read(path("mono-16000.m4a")).unwrap();
+    // AAC-LC, 16 kHz, mono: the first five bits are the profile.
+    let config = mp4
+        .windows(2)
+        .position(|bytes| bytes == [0x14, 0x08])
+        .unwrap();
+    mp4[config] = 5 << 3 | 0b100;
+    let error = refused(mp4);
+    assert!(
+        error.contains("AAC of another profile than LC, such as HE-AAC"),
+        "{error}"
+    );
+}

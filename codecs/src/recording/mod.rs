@@ -15,6 +15,7 @@ use std::{
 use crate::{Resampler, SampleCount, SampleRate};
 
 mod container;
+mod decoder;
 mod error;
 mod mpeg;
 mod opus;
@@ -193,7 +194,7 @@ impl Recording {
     /// saturate, and what is not a number is 0.
     ///
     /// Damage does not stop it: what cannot be decoded is left out, with silence in its place where
-    /// its length is known, so that times stay true.
+    /// its length is known, so that times stay true (in an Ogg, to within a page).
     ///
     /// # Errors
     ///

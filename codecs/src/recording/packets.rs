@@ -1,24 +1,18 @@
-//! Packets of a container as samples.
+//! The packets of a container, one after the other, and what is missing between them.
 
 use std::time::Duration;
 
-use symphonia::{
-    core::{
-        audio::{Channels, GenericAudioBufferRef},
-        codecs::audio::{AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
-        formats::FormatReader,
-        packet::Packet,
-        units::{TimeBase, Timestamp},
-    },
-    default::get_codecs,
+use symphonia::core::{
+    formats::FormatReader,
+    packet::Packet,
+    units::{TimeBase, Timestamp},
 };
 
 use super::{
     Blocks, Opened, RecordingError, Shape,
     container::{Container, Trouble, audio, codec_name, contain},
+    decoder::{Decoded, Decoder, Scratch},
     mpeg::Losses,
-    opus::{self, OpusTrack},
-    pcm,
     source::{Failure, Source},
 };
 use crate::SampleCount;
@@ -66,13 +60,6 @@ struct Packets {
     scratch: Scratch,
 }
 
-/// Reused between packets.
-#[derive(Default)]
-struct Scratch {
-    integers: Vec<i32>,
-    floats: Vec<f32>,
-}
-
 #[derive(Default)]
 struct Damage {
     first: Option<Duration>,
@@ -81,24 +68,6 @@ struct Damage {
     lost: u64,
     /// Where the last one ended.
     end: u64,
-}
-
-enum Decoder {
-    Symphonia(Box<dyn AudioDecoder>),
-    Opus(OpusTrack),
-}
-
-/// What one packet gave.
-enum Decoded {
-    /// Samples of this shape, now in the buffer.
-    Samples {
-        hz: u32,
-        channels: usize,
-    },
-    Nothing,
-    Broken,
-    /// The decoder itself is.
-    Failed(Trouble),
 }
 
 pub(super) fn open(source: Source, container: Container) -> Result<Opened, RecordingError> {
@@ -232,7 +201,8 @@ impl Packets {
         }
     }
 
-    /// Makes up for what is missing before `packet`.
+    /// Makes up for what is missing before `packet`. Pages that an Ogg lacks show only behind the page
+    /// after them: symphonia counts that one's packets from the page before.
     fn bridge(&mut self, packet: &Packet) {
         while let Some(loss) = self.losses.before(self.count) {
             // All packets are of the same length where losses are known.
@@ -260,10 +230,7 @@ impl Packets {
     /// Notes that `packet` cannot be decoded.
     fn lose_packet(&mut self, packet: &Packet) {
         let instants = self.instants(packet.block_dur().get());
-        let instants = match &mut self.decoder {
-            Decoder::Opus(track) => track.skip_lost(instants),
-            Decoder::Symphonia(_) => instants,
-        };
+        let instants = self.decoder.skip_lost(instants);
         let skip = self.skip.min(instants);
         self.skip -= skip;
         let instants = instants - skip;
@@ -478,104 +445,6 @@ impl Blocks for Packets {
                 Decoded::Failed(trouble) => return self.finish(Some(trouble)),
             }
             self.expect(&packet);
-        }
-    }
-}
-
-impl Decoder {
-    /// For the audio of `reader`, with the shape that its container announces.
-    fn new(
-        container: Container,
-        reader: &dyn FormatReader,
-    ) -> Result<(Self, Option<Shape>), RecordingError> {
-        let (_, parameters) = audio(container, reader)?;
-        if parameters.codec == CODEC_ID_OPUS {
-            let head = parameters.extra_data.as_deref().unwrap_or_default();
-            let track = OpusTrack::new(container, head)?;
-            let shape = Shape::new(opus::RATE.hz(), track.channels())?;
-            return Ok((Self::Opus(track), Some(shape)));
-        }
-        let channels = parameters.channels.as_ref().map(Channels::count);
-        let shape = parameters
-            .sample_rate
-            .zip(channels)
-            .and_then(|(hz, channels)| Shape::new(hz, channels).ok());
-        let codec = codec_name(parameters.codec);
-        // An MP3's beginning and end are trimmed here: symphonia would cut all that comes after the
-        // length that the header gives.
-        let options = AudioDecoderOptions::default().gapless(container != Container::Mp3);
-        let decoder = contain(|| get_codecs().make_audio_decoder(parameters, &options))
-            .and_then(|result| result.map_err(Trouble::from))
-            .map_err(|trouble| RecordingError::Codec {
-                container: container.name(),
-                codec: match trouble {
-                    Trouble::Other(reason)
-                        if get_codecs().get_audio_decoder(parameters.codec).is_some() =>
-                    {
-                        format!("{codec} of a kind that is not decoded ({reason})")
-                    }
-                    _ => codec.to_owned(),
-                },
-            })?;
-        Ok((Self::Symphonia(decoder), shape))
-    }
-
-    /// Instants that the container counts and the decoder leaves out.
-    fn pre_skip(&self) -> u64 {
-        match self {
-            Self::Opus(track) => track.pre_skip(),
-            Self::Symphonia(_) => 0,
-        }
-    }
-
-    /// Appends a packet's samples to `samples`.
-    fn decode(
-        &mut self,
-        packet: &Packet,
-        scratch: &mut Scratch,
-        samples: &mut Vec<i16>,
-    ) -> Decoded {
-        match self {
-            Self::Opus(track) => {
-                let trim_end = usize::try_from(packet.trim_end.get()).unwrap_or(usize::MAX);
-                match track.decode_append(&packet.data, trim_end, samples) {
-                    Err(_) => Decoded::Broken,
-                    Ok(()) if samples.is_empty() => Decoded::Nothing,
-                    Ok(()) => Decoded::Samples {
-                        hz: opus::RATE.hz(),
-                        channels: track.channels(),
-                    },
-                }
-            }
-            Self::Symphonia(decoder) => {
-                let decoded = contain(|| match decoder.decode(packet) {
-                    Ok(buffer) if buffer.is_empty() => Decoded::Nothing,
-                    Ok(buffer) => {
-                        scratch.convert(&buffer, samples);
-                        Decoded::Samples {
-                            hz: buffer.spec().rate(),
-                            channels: buffer.spec().channels().count(),
-                        }
-                    }
-                    Err(_) => Decoded::Broken,
-                });
-                decoded.unwrap_or_else(Decoded::Failed)
-            }
-        }
-    }
-}
-
-impl Scratch {
-    fn convert(&mut self, buffer: &GenericAudioBufferRef<'_>, samples: &mut Vec<i16>) {
-        match buffer {
-            GenericAudioBufferRef::F32(_) | GenericAudioBufferRef::F64(_) => {
-                buffer.copy_to_vec_interleaved(&mut self.floats);
-                samples.extend(self.floats.iter().copied().map(pcm::from_f32));
-            }
-            _ => {
-                buffer.copy_to_vec_interleaved(&mut self.integers);
-                samples.extend(self.integers.iter().copied().map(pcm::from_i32));
-            }
         }
     }
 }
