@@ -304,6 +304,13 @@ fn files_made_one_are_read_to_the_end() {
 }
 
 #[test]
+fn speex_is_named() {
+    let mut ogg = std::fs::read(path("mono.opus")).unwrap();
+    ogg[28..36].copy_from_slice(b"Speex   ");
+    assert!(refused(ogg).starts_with("it holds Speex in Ogg, which is not read"));
+}
+
+#[test]
 fn he_aac_is_named() {
     let mut mp4 = std::fs::read(path("mono-16000.m4a")).unwrap();
     // AAC-LC, 16 kHz, mono: the first five bits are the profile.

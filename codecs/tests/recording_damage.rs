@@ -130,6 +130,17 @@ fn what_is_around_damage_is_decoded() {
 }
 
 #[test]
+fn damage_is_said_with_its_place_and_length() {
+    let mut bytes = fs::read(path("mono-16000.flac")).unwrap();
+    bytes[12_000] ^= 1;
+    let (_, end) = decode(open(&bytes, "-").unwrap());
+    assert_eq!(
+        end.unwrap_err().to_string(),
+        "it is damaged at 0:00.216: 0.072 s are silence instead; the rest is decoded"
+    );
+}
+
+#[test]
 fn damage_and_a_cut_are_both_said() {
     let mut bytes = fs::read(path("mono-16000.flac")).unwrap();
     bytes[12_000..12_010].fill(0);

@@ -27,6 +27,12 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
     }
     let tagged = skip_id3(source)?;
     let start = source.peek(mpeg::WINDOW);
+    if start.starts_with(b"OggS") && start.get(28..36) == Some(b"Speex   ") {
+        return Err(RecordingError::Codec {
+            container: Container::Ogg.name(),
+            codec: "Speex".to_owned(),
+        });
+    }
     let found = match start {
         [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
         [b'O', b'g', b'g', b'S', ..] => Some(Container::Ogg),
