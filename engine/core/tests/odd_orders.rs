@@ -11,7 +11,7 @@ use sidetone_core::{
 use sim::{Behaviour, World, always, by_hand::ByHand, coughs, says};
 
 fn says_at(at_ms: u64, text: &str) -> (u64, Command) {
-    (at_ms, Command::Say { text: text.into() })
+    (at_ms, Command::Say { text: text.into(), interruptible: true })
 }
 
 fn hangs_up_at(at_ms: u64, farewell: &str) -> (u64, Command) {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Call, Partial, Phase, Talk};
+use super::{Call, Delivery, Partial, Phase, Talk};
 use crate::{
     conversation::{Message, Role},
     event::{CallEvent, TurnId},
+    interruption::Sound,
     io::Output,
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
@@ -45,12 +46,19 @@ impl Call {
         let next = TurnId(self.turns + 1);
         // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
+        let (reply, vad) = (&mut talk.reply, &self.config.vad);
         talk.hearing.push(pcm, |frame| {
+            if let Some(reply) = reply
+                && let Delivery::Interrupted(sound) = &mut reply.delivery
+            {
+                sound.frame(frame, vad);
+            }
             if let Some(change) = turn.frame(frame, audible, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }
         });
+        let mut ended = None;
         for change in changes.into_iter().flatten() {
             match change {
                 TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
@@ -60,9 +68,11 @@ impl Call {
                     silent,
                 } => {
                     self.turn_ended(turn, speech, silent, out);
+                    ended = Some(turn);
                 }
             }
         }
+        self.pass_over_short_sound(ended, out);
     }
 
     /// No audio comes any more in the middle of a turn.
@@ -82,7 +92,7 @@ impl Call {
 
     fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
         let turn = self.next_turn();
-        self.yield_floor(since_onset, out);
+        self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -96,7 +106,7 @@ impl Call {
         out.push(Output::Event(CallEvent::TurnStarted { turn }));
     }
 
-    fn turn_ended(
+    pub(super) fn turn_ended(
         &mut self,
         turn: TurnId,
         speech: Duration,
@@ -169,7 +179,7 @@ impl Call {
         let (turn, began) = talk.keypad.press(self.now, digit, next);
         if began {
             self.turns = turn.0;
-            self.yield_floor(Duration::ZERO, out);
+            self.yield_floor(turn, Duration::ZERO, Sound::of_words(), out);
             out.push(Output::Event(CallEvent::TurnStarted { turn }));
         }
         self.keys_finished(out);
@@ -178,6 +188,9 @@ impl Call {
     /// Takes the keys as the caller's words, if the caller has finished.
     pub(super) fn keys_finished(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
+        if self.hears_the_agent_out() {
+            return;
+        }
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -190,6 +203,9 @@ impl Call {
             turn,
             text: keys.clone(),
         }));
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.overlaps.take(turn);
+        }
         self.heard(&keys, Latency::new(turn, latest, now), out);
     }
 
@@ -276,7 +292,7 @@ impl Call {
 
     /// Moves the transcripts whose turn it is into the conversation.
     pub(super) fn take_words(&mut self, out: &mut Vec<Output>) {
-        loop {
+        while !self.hears_the_agent_out() {
             let Phase::Talking(talk) = &mut self.phase else {
                 return;
             };
@@ -290,11 +306,16 @@ impl Call {
                         text: text.clone(),
                     };
                     out.push(Output::Event(event));
-                    if !text.is_empty() {
+                    if self.are_for_the_agent(turn, &text, out) {
                         self.heard(&text, latency, out);
                     }
                 }
                 Outcome::Lost => {
+                    let overlap = talk.overlaps.take(turn);
+                    if overlap.is_some_and(|overlap| overlap.was_short) {
+                        // The agent went on long ago.
+                        continue;
+                    }
                     self.abandon_held_reply(out);
                     self.apologise(out);
                 }
@@ -305,6 +326,7 @@ impl Call {
     /// The caller's words become part of the conversation, and a reply is owed.
     fn heard(&mut self, words: &str, latency: Latency, out: &mut Vec<Output>) {
         self.abandon_held_reply(out);
+        self.prompts = 0;
         self.counters.turns += 1;
         // Words that go on where the caller was not answered yet belong to the same message.
         match self.conversation.last_mut() {
