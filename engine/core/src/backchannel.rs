@@ -2,21 +2,113 @@
 
 /// What listeners of English say.
 const ENGLISH: &[&str] = &[
-    "ah", "ah ha", "aha", "all right", "alright", "cool", "fine", "good", "got it", "great", "hm", "huh",
-    "i see", "mhm", "mm", "mm hm", "nice", "of course", "oh", "ok", "okay", "right", "sure", "true",
-    "uh", "uh huh", "uhuh", "um", "wow", "ya", "yeah", "yep", "yes", "yup",
+    "ah",
+    "ah ha",
+    "aha",
+    "all right",
+    "alright",
+    "cool",
+    "fine",
+    "good",
+    "got it",
+    "great",
+    "hm",
+    "huh",
+    "i see",
+    "mhm",
+    "mm",
+    "mm hm",
+    "nice",
+    "of course",
+    "oh",
+    "ok",
+    "okay",
+    "right",
+    "sure",
+    "true",
+    "uh",
+    "uh huh",
+    "uhuh",
+    "um",
+    "wow",
+    "ya",
+    "yeah",
+    "yep",
+    "yes",
+    "yup",
 ];
 /// Of Spanish.
 const SPANISH: &[&str] = &[
-    "ah", "aha", "ajá", "bien", "bueno", "claro", "claro que sí", "comprendo", "de acuerdo", "eh", "entiendo",
-    "eso", "está bien", "exacto", "hm", "mm", "mhm", "mm hm", "muy bien", "oh", "ok", "okay", "okey",
-    "perfecto", "por supuesto", "sí", "uh", "uhum", "vale", "ya", "ya veo",
+    "ah",
+    "aha",
+    "ajá",
+    "bien",
+    "bueno",
+    "claro",
+    "claro que sí",
+    "comprendo",
+    "de acuerdo",
+    "eh",
+    "entiendo",
+    "eso",
+    "está bien",
+    "exacto",
+    "hm",
+    "mm",
+    "mhm",
+    "mm hm",
+    "muy bien",
+    "oh",
+    "ok",
+    "okay",
+    "okey",
+    "perfecto",
+    "por supuesto",
+    "sí",
+    "uh",
+    "uhum",
+    "vale",
+    "ya",
+    "ya veo",
 ];
 /// Of Portuguese.
 const PORTUGUESE: &[&str] = &[
-    "ah", "ah tá", "aham", "ahã", "beleza", "bom", "certo", "claro", "com certeza", "é", "é verdade", "eh",
-    "entendi", "entendo", "exato", "hm", "humhum", "isso", "mm", "mhm", "mm hm", "muito bem", "oh", "ok",
-    "okay", "pois", "pois é", "pois não", "sei", "sim", "tá", "tá bem", "tá bom", "está bem", "uh", "uhum",
+    "ah",
+    "ah tá",
+    "aham",
+    "ahã",
+    "beleza",
+    "bom",
+    "certo",
+    "claro",
+    "com certeza",
+    "é",
+    "é verdade",
+    "eh",
+    "entendi",
+    "entendo",
+    "exato",
+    "hm",
+    "humhum",
+    "isso",
+    "mm",
+    "mhm",
+    "mm hm",
+    "muito bem",
+    "oh",
+    "ok",
+    "okay",
+    "pois",
+    "pois é",
+    "pois não",
+    "sei",
+    "sim",
+    "tá",
+    "tá bem",
+    "tá bom",
+    "está bem",
+    "uh",
+    "uhum",
 ];
 
 /// Tells words that only say "I am listening" from words that say something.
@@ -63,7 +155,10 @@ fn words_of(text: &str) -> Vec<String> {
         .map(|word| {
             let mut letters: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
             letters.dedup();
-            letters.into_iter().filter(|c| c.is_alphanumeric()).collect()
+            letters
+                .into_iter()
+                .filter(|c| c.is_alphanumeric())
+                .collect()
         })
         .filter(|word: &String| !word.is_empty())
         .collect()
@@ -80,12 +175,34 @@ mod tests {
     #[test]
     fn listening_is_told_from_speaking() {
         for text in [
-            "Mm-hm.", "mmm", "Mhm", "Yeah.", "yeah, yeah", "Okay.", "OK okay!", "okaaay", "Uh-huh.", "right",
-            "Oh, I see.", "Hmm…", "all right, got it",
+            "Mm-hm.",
+            "mmm",
+            "Mhm",
+            "Yeah.",
+            "yeah, yeah",
+            "Okay.",
+            "OK okay!",
+            "okaaay",
+            "Uh-huh.",
+            "right",
+            "Oh, I see.",
+            "Hmm…",
+            "all right, got it",
         ] {
             assert!(english().are_all_of(text), "{text}");
         }
-        for text in ["", "…", "no", "stop", "wait", "yeah but no", "okay stop", "see", "42", "all"] {
+        for text in [
+            "",
+            "…",
+            "no",
+            "stop",
+            "wait",
+            "yeah but no",
+            "okay stop",
+            "see",
+            "42",
+            "all",
+        ] {
             assert!(!english().are_all_of(text), "{text}");
         }
     }
@@ -93,15 +210,32 @@ mod tests {
     #[test]
     fn every_language_has_its_own() {
         for (language, text) in [
-            ("es", "Ajá."), ("es", "¡Sí, sí!"), ("es", "Vale, vale."), ("es", "claro que sí"),
-            ("pt", "Tá."), ("pt", "Sim, sim."), ("pt", "Pois é…"), ("pt", "Uhum"),
+            ("es", "Ajá."),
+            ("es", "¡Sí, sí!"),
+            ("es", "Vale, vale."),
+            ("es", "claro que sí"),
+            ("pt", "Tá."),
+            ("pt", "Sim, sim."),
+            ("pt", "Pois é…"),
+            ("pt", "Uhum"),
         ] {
-            assert!(Backchannels::new(Some(language), &[]).are_all_of(text), "{text}");
+            assert!(
+                Backchannels::new(Some(language), &[]).are_all_of(text),
+                "{text}"
+            );
             assert!(Backchannels::new(None, &[]).are_all_of(text), "{text}");
         }
         assert!(!english().are_all_of("vale"));
-        for (language, text) in [("es", "no"), ("es", "espere"), ("pt", "não"), ("pt", "pare")] {
-            assert!(!Backchannels::new(Some(language), &[]).are_all_of(text), "{text}");
+        for (language, text) in [
+            ("es", "no"),
+            ("es", "espere"),
+            ("pt", "não"),
+            ("pt", "pare"),
+        ] {
+            assert!(
+                !Backchannels::new(Some(language), &[]).are_all_of(text),
+                "{text}"
+            );
         }
     }
 

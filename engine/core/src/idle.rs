@@ -34,6 +34,9 @@ mod tests {
         assert!(goodbye(&config, "pt").ends_with("Até logo."));
         config.prompt = "Hello?".into();
         config.goodbye = "Bye.".into();
-        assert_eq!((prompt(&config, "es"), goodbye(&config, "pt")), ("Hello?", "Bye."));
+        assert_eq!(
+            (prompt(&config, "es"), goodbye(&config, "pt")),
+            ("Hello?", "Bye.")
+        );
     }
 }

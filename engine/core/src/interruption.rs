@@ -180,7 +180,10 @@ mod tests {
         assert!(!passes(&[(0.9, 5), (0.0, 15)]));
         assert!(passes(&[(0.9, 5), (0.0, 19)]));
         assert!(passes(&[(0.9, 5), (0.0, 10), (0.9, 1), (0.0, 8)]), "a blip");
-        assert!(!passes(&[(0.9, 5), (0.0, 10), (0.9, 3), (0.0, 8)]), "goes on");
+        assert!(
+            !passes(&[(0.9, 5), (0.0, 10), (0.9, 3), (0.0, 8)]),
+            "goes on"
+        );
         assert!(!passes(&[(0.9, 15), (0.0, 50)]), "words");
         assert!(!Sound::of_words().is_short(&config));
     }
@@ -202,11 +205,23 @@ mod tests {
     fn a_question_is_answered_and_a_story_is_not() {
         assert!(answered("Shall I book the table for|you?", true));
         assert!(!answered("Shall|I book the table for you?", true));
-        assert!(answered("Is that right? I would|then book the table.", true));
-        assert!(!answered("Is that right? I would then book the table for|two at eight.", true));
-        assert!(!answered("Your parcel has left|the house and is on its way.", true));
+        assert!(answered(
+            "Is that right? I would|then book the table.",
+            true
+        ));
+        assert!(!answered(
+            "Is that right? I would then book the table for|two at eight.",
+            true
+        ));
+        assert!(!answered(
+            "Your parcel has left|the house and is on its way.",
+            true
+        ));
         assert!(answered("Your parcel is on its|way.", true));
-        assert!(!answered("Your parcel is on its|way.", false), "more follows");
+        assert!(
+            !answered("Your parcel is on its|way.", false),
+            "more follows"
+        );
         assert!(answered("¿Le reservo la mesa para|dos?", true));
     }
 }

@@ -440,7 +440,9 @@ impl Playout {
         let len = |duration| self.format.rate.samples_in(duration).0;
         let (snap, step) = (len(SNAP), len(SNAP_STEP));
         let first = position.saturating_sub(snap).max(self.kept_from);
-        let last = (position + snap).min(last).min(self.queued.saturating_sub(step));
+        let last = (position + snap)
+            .min(last)
+            .min(self.queued.saturating_sub(step));
         let loudness = |from: &u64| {
             let start = usize::try_from(from - self.kept_from).expect("it is in the queue");
             let end = start + usize::try_from(step).expect("10 ms");
@@ -669,10 +671,7 @@ mod tests {
             playout.give_up_marks(at(ms));
         }
         let heard = playout.clear(at(1_500), &mut Vec::new());
-        assert_eq!(
-            heard, "one",
-            "as far as the first mark that may still come"
-        );
+        assert_eq!(heard, "one", "as far as the first mark that may still come");
     }
 
     #[test]

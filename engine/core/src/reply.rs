@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use crate::{
     config::Phrase,
     event::{EndReason, TurnId},
+    interruption::Sound,
     job::JobId,
     latency::Latency,
-    interruption::Sound,
     sentence::Splitter,
     time::CallTime,
 };

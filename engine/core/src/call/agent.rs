@@ -142,7 +142,6 @@ impl Call {
     pub(super) fn set_reply(&mut self, mut reply: Reply) {
         reply.interruptible &= self.config.barge_in.enabled;
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.fillers = 0;
             talk.reply = Some(reply);
         }
     }
@@ -217,9 +216,6 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.is_gated() {
-            return;
-        }
         if let Some(reply) = &mut talk.reply {
             while talk.playout.backlog() < VOICE_AHEAD
                 && let Some(piece) = reply.next_piece()
@@ -454,7 +450,7 @@ impl Call {
             self.stop_listening(out);
         } else {
             reply.append(&config.phrases.apology);
-            if !is_agents_turn {
+            if !is_agents_turn && reply.delivery != Delivery::Audible {
                 // It is said only if the caller's sound turns out to be no words.
                 reply.hold(Sound::of_words());
             }

@@ -158,7 +158,8 @@ impl Call {
             return Some(RejectReason::NoWords);
         }
         let language = (!config.agent.detect_language).then_some(config.agent.language.as_str());
-        let is_backchannel = || Backchannels::new(language, &barge_in.backchannels).are_all_of(text);
+        let is_backchannel =
+            || Backchannels::new(language, &barge_in.backchannels).are_all_of(text);
         if barge_in.ignore_backchannels && !overlap.stopped.can_be_answered && is_backchannel() {
             return Some(RejectReason::Backchannel);
         }

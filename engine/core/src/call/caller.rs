@@ -124,6 +124,7 @@ impl Call {
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
         let speech_end = now.saturating_sub(silent);
         talk.quiet_since = speech_end;
+        talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
             return;
         }
@@ -198,6 +199,7 @@ impl Call {
             return;
         };
         talk.quiet_since = latest;
+        talk.fillers = 0;
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms: 0 }));
         out.push(Output::Event(CallEvent::TranscriptFinal {
             turn,

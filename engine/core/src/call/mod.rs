@@ -165,8 +165,14 @@ impl Call {
             Input::Command(command) => self.command(command, out),
             Input::End(reason) => self.end(reason, out),
         }
-        self.expire(out);
-        self.settle(out);
+        // What is settled may be late for a timer already, once; the bound is for the reader.
+        for _ in 0..4 {
+            self.expire(out);
+            self.settle(out);
+            if self.next_wake().is_none_or(|(at, _)| at > self.now) {
+                break;
+            }
+        }
         self.next_wake().map(|(at, _)| at)
     }
 
@@ -399,12 +405,7 @@ impl Call {
 }
 
 impl Talk {
-    fn timers(
-        &self,
-        now: CallTime,
-        config: &CallConfig,
-        earliest: &mut Earliest,
-    ) {
+    fn timers(&self, now: CallTime, config: &CallConfig, earliest: &mut Earliest) {
         let patience = &config.patience;
         let service = |since: CallTime| since + patience.service;
         let speaking = self.turn.current().is_some();
