@@ -21,7 +21,7 @@ use crate::{
 /// The voice waits with the next sentence while this much audio is still to be sent.
 const VOICE_AHEAD: Duration = Duration::from_secs(4);
 /// A caller who was told to hold so often waits for nothing.
-const MAX_FILLERS: u32 = 4;
+const MAX_FILLERS: u32 = 3;
 /// A sentence with more audio than this is no sentence.
 const LONGEST_AUDIO: Duration = Duration::from_secs(120);
 
