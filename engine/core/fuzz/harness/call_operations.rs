@@ -150,12 +150,14 @@ impl Driver {
             10 => self.command(match value % 3 {
                 0 => Command::Say {
                     text: "A word from the management, if I may.".into(),
+                    interruptible: value & 4 == 0,
                 },
                 1 if value > 200 => Command::HangUp {
                     farewell: Some("So long.".into()),
                 },
                 _ => Command::Say {
                     text: String::new(),
+                    interruptible: true,
                 },
             }),
             11 if value == 0 => self.leg(None, Inbound::Stop),

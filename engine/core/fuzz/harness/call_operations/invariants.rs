@@ -24,8 +24,11 @@ pub(crate) struct Invariants {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Cancelled, or answered to the end.
     pub(crate) over: BTreeSet<JobId>,
-    /// Whose audio is not to be sent any more.
+    /// Whose audio is not to be sent any more, unless its turn is resumed.
     cleared: BTreeSet<JobId>,
+    /// Whose turn each of the voice's jobs belongs to.
+    spoken_in: BTreeMap<JobId, TurnId>,
+    newest_sentence: Option<TurnId>,
     marks: BTreeSet<String>,
     turns: BTreeSet<TurnId>,
     callers: BTreeMap<TurnId, Callers>,
@@ -72,6 +75,8 @@ impl Invariants {
             jobs: BTreeMap::new(),
             over: BTreeSet::new(),
             cleared: BTreeSet::new(),
+            spoken_in: BTreeMap::new(),
+            newest_sentence: None,
             marks: BTreeSet::new(),
             turns: BTreeSet::new(),
             callers: BTreeMap::new(),
@@ -86,6 +91,12 @@ impl Invariants {
     pub(crate) fn step(&mut self, now: CallTime, out: Vec<Output>) -> Vec<String> {
         let mut marks = Vec::new();
         let count = out.len();
+        for output in &out {
+            if let Output::Event(CallEvent::AgentResumed { turn }) = output {
+                let of_turn = |id: &JobId| self.spoken_in.get(id) == Some(turn);
+                self.cleared.retain(|id| !of_turn(id));
+            }
+        }
         for (n, output) in out.into_iter().enumerate() {
             assert!(!self.ended, "the hang-up is the last output");
             match output {
@@ -114,6 +125,8 @@ impl Invariants {
     fn started(&mut self, job: Job) {
         if let Job::Tts(job) = &job {
             assert!(!job.text.trim().is_empty(), "the voice is given words");
+            let turn = self.newest_sentence.expect("a job for a sentence");
+            self.spoken_in.insert(job.id, turn);
         }
         let id = job.id();
         let earlier = self.jobs.insert(id, job);
@@ -181,6 +194,7 @@ impl Invariants {
                 if !self.agents.contains_key(&turn) {
                     self.is_new(turn);
                 }
+                self.newest_sentence = Some(turn);
                 self.agents.entry(turn).or_default().sentences.push(text);
             }
             CallEvent::AgentSpeaking { turn } => {
