@@ -6,7 +6,7 @@ use crate::{
     config::Phrase,
     event::{EndReason, TurnId},
     interruption::Sound,
-    job::JobId,
+    job::{Expect, JobId},
     latency::Latency,
     sentence::Splitter,
     time::CallTime,
@@ -33,6 +33,10 @@ pub(crate) struct Reply {
     pub(crate) interruptible: bool,
     /// Where it was stopped last.
     pub(crate) stopped: Option<Stopped>,
+    /// What kind of answer it asks for.
+    pub(crate) expect: Option<Expect>,
+    /// What the voice was given ahead, while it is not certain that it will be said.
+    pub(crate) prepared: Vec<String>,
     splitter: Splitter,
     pieces: VecDeque<Piece>,
     length: usize,
@@ -78,6 +82,8 @@ pub(crate) enum Voice {
 /// How far the reply is on its way to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
+    /// It answers this turn of the caller, which may not have ended; nothing of it was sent.
+    Ahead { answers: TurnId },
     /// Nothing of it was sent.
     Waiting,
     /// The caller hears it.
@@ -130,6 +136,19 @@ impl Reply {
         }
     }
 
+    /// A reply to a turn that may not have ended. It gets a turn of its own once it has.
+    pub(crate) fn written_ahead(
+        job: JobId,
+        answers: TurnId,
+        now: CallTime,
+        latency: Latency,
+    ) -> Self {
+        Self {
+            delivery: Delivery::Ahead { answers },
+            ..Self::written_by(job, TurnId::default(), now, latency)
+        }
+    }
+
     /// A reply whose text is there.
     pub(crate) fn of_text(turn: TurnId, text: &str) -> Self {
         let mut reply = Self::new(turn, Text::Written);
@@ -164,6 +183,8 @@ impl Reply {
             announcement: None,
             interruptible: true,
             stopped: None,
+            expect: None,
+            prepared: Vec::new(),
             splitter: Splitter::default(),
             pieces: VecDeque::new(),
             length: 0,
@@ -192,12 +213,23 @@ impl Reply {
         self.text = Text::Written;
     }
 
-    /// The next piece, unless the reply is held or the voice is busy.
+    /// The next piece, unless the reply is held or the voice is busy. Of a reply made ahead only
+    /// the first is spoken.
     pub(crate) fn next_piece(&mut self) -> Option<Piece> {
-        if self.is_held() || self.voice != Voice::Idle {
+        let may_speak = if self.is_ahead() {
+            self.prepared.is_empty()
+        } else {
+            !self.is_held()
+        };
+        if !may_speak || self.voice != Voice::Idle {
             return None;
         }
         self.pieces.pop_front()
+    }
+
+    /// It answers a turn that may not have ended.
+    pub(crate) fn is_ahead(&self) -> bool {
+        matches!(self.delivery, Delivery::Ahead { .. })
     }
 
     /// Says `phrase` after everything else.
@@ -226,7 +258,7 @@ impl Reply {
     pub(crate) fn is_held(&self) -> bool {
         matches!(
             self.delivery,
-            Delivery::HeldUnheard | Delivery::Interrupted(_)
+            Delivery::Ahead { .. } | Delivery::HeldUnheard | Delivery::Interrupted(_)
         )
     }
 
@@ -250,6 +282,7 @@ impl Reply {
     /// The caller takes the floor by `sound`; what comes next has to wait.
     pub(crate) fn hold(&mut self, sound: Sound) {
         self.delivery = match self.delivery {
+            ahead @ Delivery::Ahead { .. } => ahead,
             Delivery::Waiting | Delivery::HeldUnheard => Delivery::HeldUnheard,
             Delivery::Audible | Delivery::Interrupted(_) | Delivery::Resuming => {
                 Delivery::Interrupted(sound)
@@ -262,7 +295,10 @@ impl Reply {
         self.delivery = match self.delivery {
             Delivery::HeldUnheard => Delivery::Waiting,
             Delivery::Interrupted(_) => Delivery::Resuming,
-            free @ (Delivery::Waiting | Delivery::Audible | Delivery::Resuming) => free,
+            unchanged @ (Delivery::Ahead { .. }
+            | Delivery::Waiting
+            | Delivery::Audible
+            | Delivery::Resuming) => unchanged,
         };
     }
 

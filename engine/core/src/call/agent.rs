@@ -12,7 +12,7 @@ use crate::{
     idle,
     interruption::Sound,
     io::Output,
-    job::{FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
+    job::{Expect, FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
     ledger::{Words, join},
     reply::{Announcement, Piece},
     sentence::has_words,
@@ -37,7 +37,7 @@ impl Call {
         self.abandon_reply(out);
     }
 
-    fn abandon_reply(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn abandon_reply(&mut self, out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase
             && talk.reply.is_some()
         {
@@ -129,6 +129,7 @@ impl Call {
                 id: job,
                 messages,
                 language,
+                eager: false,
             };
             Self::start_job(Job::Llm(job), out);
         } else if let Some(announcement) = self.announcements.pop_front() {
@@ -167,6 +168,13 @@ impl Call {
             && let Some(latency) = &mut reply.latency
         {
             latency.sentence(now);
+        }
+    }
+
+    /// The language model says what kind of answer it asks for.
+    pub(super) fn llm_expects(&mut self, job: JobId, expect: Expect) {
+        if let Some(reply) = self.reply_written_by(job) {
+            reply.expect = Some(expect);
         }
     }
 
@@ -216,13 +224,18 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
+        let is_ahead = talk.reply.as_ref().is_some_and(Reply::is_ahead);
         if let Some(reply) = &mut talk.reply {
             while talk.playout.backlog() < VOICE_AHEAD
                 && let Some(piece) = reply.next_piece()
             {
                 let (turn, text) = (reply.turn, piece.text().to_owned());
                 let words = Words::Said(text.clone());
-                out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                if is_ahead {
+                    reply.prepared.push(text);
+                } else {
+                    out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                }
                 if let Piece::Phrase(Phrase { audio, .. }) = &piece {
                     talk.playout.play(words, audio);
                     continue;
@@ -238,10 +251,14 @@ impl Call {
                     id,
                     text: piece.text().to_owned(),
                     language: self.config.agent.language.clone(),
+                    eager: is_ahead,
                 };
                 Self::start_job(Job::Tts(job), out);
                 talk.playout.begin(words);
             }
+        }
+        if is_ahead {
+            return;
         }
         self.send(out);
         self.announce(out);
@@ -270,7 +287,10 @@ impl Call {
         out.push(Output::Event(match reply.delivery {
             Delivery::Waiting => CallEvent::AgentSpeaking { turn },
             Delivery::Resuming => CallEvent::AgentResumed { turn },
-            Delivery::Audible | Delivery::HeldUnheard | Delivery::Interrupted(_) => return,
+            Delivery::Ahead { .. }
+            | Delivery::Audible
+            | Delivery::HeldUnheard
+            | Delivery::Interrupted(_) => return,
         }));
         talk.fillers = 0;
         reply.delivery = Delivery::Audible;
@@ -393,6 +413,10 @@ impl Call {
 
     /// The language model or the voice failed in the reply that is under way.
     fn service_failed(&mut self, service: Service, failure: JobFailure, out: &mut Vec<Output>) {
+        // What was only tried ahead is tried again once the turn has ended.
+        if self.drop_ahead(out) {
+            return;
+        }
         self.report_failure(service, failure, out);
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -501,6 +525,7 @@ impl Call {
             }));
         }
         if !reply.heard.is_empty() {
+            talk.expect = reply.expect;
             self.conversation.push(Message {
                 role: Role::Agent,
                 text: reply.heard,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Call, Delivery, Partial, Phase, Talk};
+use super::{
+    Call, Delivery, Partial, Phase, Talk,
+    ahead::{Words, add_words},
+};
 use crate::{
-    conversation::{Message, Role},
     event::{CallEvent, TurnId},
     interruption::Sound,
     io::Output,
@@ -14,13 +16,16 @@ use crate::{
     },
     keypad::Entry,
     latency::Latency,
-    ledger::join,
+    partials::StableText,
+    time::CallTime,
     transcripts::Outcome,
     turn::TurnChange,
 };
 
 /// A turn in which no audio arrives for this long has ended: the leg is stuck.
 pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
+/// A caller who speaks again so soon after the end of a turn had not finished it.
+const GOES_ON: Duration = Duration::from_millis(1_200);
 /// The caller's audio is followed in pieces of this length at most.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -47,13 +52,14 @@ impl Call {
         // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
         let (reply, vad) = (&mut talk.reply, &self.config.vad);
+        let wanted = talk.endpointing.wanted();
         talk.hearing.push(pcm, |frame| {
             if let Some(reply) = reply
                 && let Delivery::Interrupted(sound) = &mut reply.delivery
             {
                 sound.frame(frame, vad);
             }
-            if let Some(change) = turn.frame(frame, audible, next) {
+            if let Some(change) = turn.frame(frame, audible, wanted, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }
@@ -62,6 +68,8 @@ impl Call {
         for change in changes.into_iter().flatten() {
             match change {
                 TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
+                TurnChange::Paused => self.caller_paused(out),
+                TurnChange::Resumed { pause } => self.caller_resumed(pause, out),
                 TurnChange::Ended {
                     turn,
                     speech,
@@ -72,7 +80,7 @@ impl Call {
                 }
             }
         }
-        self.pass_over_short_sound(ended, out);
+        self.pass_over_sound(ended, out);
     }
 
     /// No audio comes any more in the middle of a turn.
@@ -93,16 +101,21 @@ impl Call {
     fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
         let turn = self.next_turn();
         self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
+        let onset = self.now.saturating_sub(since_onset);
+        let question = self.question();
+        let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         talk.hearing.begin_utterance();
-        let interval = self.config.partials.interval_ms;
-        if interval > 0 {
-            talk.partial = Partial::Due {
-                at: self.now + ms(interval),
-            };
+        if let Some(speech_end) = talk.speech_end.take()
+            && onset.since(speech_end) < GOES_ON
+        {
+            talk.endpointing.was_wrong(onset.since(speech_end));
         }
+        talk.endpointing.turn_began(question);
+        talk.stable = StableText::default();
+        talk.partial = next_partial;
         out.push(Output::Event(CallEvent::TurnStarted { turn }));
     }
 
@@ -126,20 +139,42 @@ impl Call {
         talk.quiet_since = speech_end;
         talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
-            return;
+            return talk.stop_ahead(out);
         }
-        talk.transcripts
-            .ask(job, turn, now, Latency::new(turn, speech_end, now));
-        Self::start_job(
-            Job::Stt(SttJob {
-                id: job,
-                purpose: SttPurpose::Final,
-                audio,
-                rate: talk.hearing.rate(),
-                language: self.config.agent.caller_language(),
-            }),
-            out,
-        );
+        talk.speech_end = Some(speech_end);
+        let enough = speech_end + talk.endpointing.wanted_without_text();
+        let latency = |asked_at: Option<CallTime>| {
+            // Where the words were waited for, the silence had been long enough before.
+            let waited = asked_at.is_none_or(|at| at >= now);
+            let decided = if waited { enough.min(now) } else { now };
+            Latency::new(turn, speech_end, decided)
+        };
+        match talk.take_ahead(out) {
+            Words::Heard {
+                job,
+                asked,
+                at,
+                text,
+            } => {
+                talk.transcripts.ask(job, turn, asked, latency(Some(at)));
+                talk.transcripts.answer(at, job, Outcome::Words(text));
+            }
+            Words::Asked { job, asked } => {
+                talk.transcripts.ask(job, turn, asked, latency(None));
+            }
+            Words::None => {
+                talk.transcripts
+                    .ask(job, turn, now, Latency::new(turn, speech_end, now));
+                let job = SttJob {
+                    id: job,
+                    purpose: SttPurpose::Final,
+                    audio,
+                    rate: talk.hearing.rate(),
+                    language: self.config.agent.caller_language(),
+                };
+                Self::start_job(Job::Stt(job), out);
+            }
+        }
     }
 
     /// The partial transcript is due, or the last one never came.
@@ -180,6 +215,7 @@ impl Call {
         let (turn, began) = talk.keypad.press(self.now, digit, next);
         if began {
             self.turns = turn.0;
+            self.drop_ahead(out);
             self.yield_floor(turn, Duration::ZERO, Sound::of_words(), out);
             out.push(Output::Event(CallEvent::TurnStarted { turn }));
         }
@@ -223,6 +259,7 @@ impl Call {
             }
             JobEvent::Llm(event) => match event {
                 LlmEvent::Delta { text } => self.llm_delta(update.id, &text, out),
+                LlmEvent::Expects { expect } => self.llm_expects(update.id, expect),
                 LlmEvent::Done { hang_up } => self.llm_done(update.id, hang_up, out),
                 LlmEvent::Failed(failure) => self.llm_failed(update.id, failure, out),
             },
@@ -233,7 +270,7 @@ impl Call {
                 TtsEvent::Done => self.tts_done(update.id, out),
                 TtsEvent::Failed(failure) => self.tts_failed(update.id, failure, out),
             },
-            JobEvent::Turn(_) => {}
+            JobEvent::Turn(event) => self.model_judged(update.id, &event, out),
         }
     }
 
@@ -243,28 +280,16 @@ impl Call {
         outcome: Result<String, JobFailure>,
         out: &mut Vec<Output>,
     ) {
+        // What fails ahead of its time costs nothing: the final will tell.
+        if self.partial(job, outcome.as_deref().ok(), out)
+            || self.words_ahead(job, outcome.as_deref().ok(), out)
+        {
+            return;
+        }
         let now = self.now;
-        let interval = self.config.partials.interval_ms;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        match talk.partial {
-            Partial::Asked {
-                job: asked, turn, ..
-            } if asked == job => {
-                talk.partial = Partial::Due {
-                    at: now + ms(interval),
-                };
-                // A failed partial costs nothing: the final will tell.
-                if let Ok(text) = outcome
-                    && !text.is_empty()
-                {
-                    out.push(Output::Event(CallEvent::TranscriptPartial { turn, text }));
-                }
-                return;
-            }
-            _ => {}
-        }
         match outcome {
             Ok(text) => {
                 talk.transcripts.answer(now, job, Outcome::Words(text));
@@ -274,6 +299,49 @@ impl Call {
                     self.report_failure(Service::Stt, failure, out);
                 }
             }
+        }
+    }
+
+    /// A partial transcript came, or failed; `false` if `job` is none.
+    fn partial(
+        &mut self,
+        job: crate::job::JobId,
+        text: Option<&str>,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let next_partial = self.next_partial();
+        let Phase::Talking(talk) = &mut self.phase else {
+            return false;
+        };
+        let (turn, asked) = match talk.partial {
+            Partial::Asked {
+                job: id,
+                turn,
+                asked,
+            } if id == job => (turn, asked),
+            _ => return false,
+        };
+        talk.partial = next_partial;
+        if let Some(text) = text {
+            if let Some(grown) = talk.stable.push(text) {
+                out.push(Output::Event(CallEvent::TranscriptPartial {
+                    turn,
+                    text: grown.stable,
+                    unstable: grown.unstable,
+                }));
+            }
+            self.partial_in_pause(asked, text, out);
+        }
+        true
+    }
+
+    /// When the next partial transcript is due.
+    pub(super) fn next_partial(&self) -> Partial {
+        match self.config.partials.interval_ms {
+            0 => Partial::Off,
+            interval => Partial::Due {
+                at: self.now + ms(interval),
+            },
         }
     }
 
@@ -308,6 +376,7 @@ impl Call {
                         text: text.clone(),
                     };
                     out.push(Output::Event(event));
+                    talk.endpointing.turn_ended(&text);
                     if self.are_for_the_agent(turn, &text, out) {
                         self.heard(&text, latency, out);
                     }
@@ -325,20 +394,19 @@ impl Call {
         }
     }
 
-    /// The caller's words become part of the conversation, and a reply is owed.
+    /// The caller's words become part of the conversation, and a reply is owed, unless it was
+    /// made ahead.
     fn heard(&mut self, words: &str, latency: Latency, out: &mut Vec<Output>) {
-        self.abandon_held_reply(out);
+        let is_answered = self.confirm_ahead(latency, out);
+        if !is_answered {
+            self.abandon_held_reply(out);
+        }
         self.prompts = 0;
         self.counters.turns += 1;
-        // Words that go on where the caller was not answered yet belong to the same message.
-        match self.conversation.last_mut() {
-            Some(last) if last.role == Role::Caller => join(&mut last.text, words),
-            _ => self.conversation.push(Message {
-                role: Role::Caller,
-                text: words.to_owned(),
-            }),
-        }
-        if let Phase::Talking(talk) = &mut self.phase {
+        add_words(&mut self.conversation, words);
+        if let Phase::Talking(talk) = &mut self.phase
+            && !is_answered
+        {
             talk.owed = Some(latency);
         }
     }

@@ -125,8 +125,10 @@ impl Invariants {
     fn started(&mut self, job: Job) {
         if let Job::Tts(job) = &job {
             assert!(!job.text.trim().is_empty(), "the voice is given words");
-            let turn = self.newest_sentence.expect("a job for a sentence");
-            self.spoken_in.insert(job.id, turn);
+            if !job.eager {
+                let turn = self.newest_sentence.expect("a job for a sentence");
+                self.spoken_in.insert(job.id, turn);
+            }
         }
         let id = job.id();
         let earlier = self.jobs.insert(id, job);
@@ -195,6 +197,14 @@ impl Invariants {
                     self.is_new(turn);
                 }
                 self.newest_sentence = Some(turn);
+                // The voice may have been asked for it before it was certain to be said.
+                for job in self.jobs.values() {
+                    if let Job::Tts(job) = job
+                        && job.text == text
+                    {
+                        self.spoken_in.entry(job.id).or_insert(turn);
+                    }
+                }
                 self.agents.entry(turn).or_default().sentences.push(text);
             }
             CallEvent::AgentSpeaking { turn } => {
