@@ -80,7 +80,7 @@ impl Call {
                 }
             }
         }
-        self.pass_over_short_sound(ended, out);
+        self.pass_over_sound(ended, out);
     }
 
     /// No audio comes any more in the middle of a turn.
