@@ -337,6 +337,7 @@ fn two_short_sounds_and_then_a_long_one_keep_the_order_of_words() {
     ];
     world.stt = Box::new(|n| Behaviour::After(if n == 0 { 1_500 } else { 100 }));
     let run = world.run();
+    // That there are no words in the second is known before it is taken for too short.
     assert_eq!(rejected(&run), [RejectReason::Short, RejectReason::NoWords]);
     let lines = run.lines();
     assert_eq!(lines[1..], ["Caller: that is enough", "Agent: All right."]);

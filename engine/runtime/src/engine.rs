@@ -12,7 +12,7 @@ use sidetone_core::{
 use sidetone_speech::{Llm, Stt, Tts, vad::EarshotVad};
 use thiserror::Error;
 use tokio::{
-    sync::{broadcast, mpsc, watch},
+    sync::{Semaphore, broadcast, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -125,7 +125,7 @@ impl Engine {
     /// Names the services that cannot be used right now, and why. Calls may be accepted all the
     /// same.
     pub async fn warm_up(&self) -> Result<(), WarmUpError> {
-        let Services { stt, llm, tts } = &self.shared.services;
+        let Services { stt, llm, tts, .. } = &self.shared.services;
         let (stt, llm, tts) = tokio::join!(stt.warm_up(), llm.warm_up(), tts.warm_up());
         let failures: Vec<_> = [
             (Service::Stt, stt),
@@ -236,10 +236,12 @@ impl EngineBuilder {
     /// Names the part that is missing or the setting that cannot be used.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.config.validate()?;
+        let max_eager = usize::try_from(self.config.eager.max_jobs).unwrap_or(usize::MAX);
         let services = Services {
             stt: self.stt.ok_or(BuildError::Missing { part: "stt" })?,
             llm: self.llm.ok_or(BuildError::Missing { part: "llm" })?,
             tts: self.tts.ok_or(BuildError::Missing { part: "tts" })?,
+            eager: Arc::new(Semaphore::new(max_eager)),
         };
         let can = services.stt.capabilities();
         for (key, wanted, can) in [

@@ -112,6 +112,9 @@ impl Call {
             && onset.since(speech_end) < GOES_ON
         {
             talk.endpointing.was_wrong(onset.since(speech_end));
+            if let Some(reply) = &mut talk.reply {
+                reply.caller_went_on();
+            }
         }
         talk.endpointing.turn_began(question);
         talk.stable = StableText::default();

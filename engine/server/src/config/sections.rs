@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
-    AgentConfig, BargeInConfig, CallConfig, EndpointingConfig, IdleConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
+    AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, IdleConfig,
+    PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
 use sidetone_models::demo;
 use sidetone_speech::{
@@ -28,6 +29,8 @@ pub struct Config {
     pub barge_in: BargeInConfig,
     /// When a turn has ended.
     pub endpointing: EndpointingConfig,
+    /// What is done ahead of the end of a turn.
+    pub eager: EagerConfig,
     /// When nobody speaks.
     pub idle: IdleConfig,
     /// How audio reaches the caller.
@@ -315,6 +318,7 @@ impl Config {
             },
             barge_in: self.barge_in.clone(),
             endpointing: self.endpointing.clone(),
+            eager: self.eager.clone(),
             idle: self.idle.clone(),
             partials: PartialsConfig {
                 interval_ms: self.stt.partial_interval_ms,

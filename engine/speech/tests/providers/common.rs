@@ -58,6 +58,7 @@ pub(crate) fn asking(id: JobId, caller: &[&str]) -> LlmJob {
         id,
         messages: Arc::from_iter(messages),
         language: "en".into(),
+        eager: false,
     }
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn saying(id: JobId, text: &str) -> TtsJob {
         id,
         text: text.into(),
         language: "en".into(),
+        eager: false,
     }
 }
 

@@ -1,29 +1,34 @@
-//! What waits for a worker: finals before partials, first come first served among each.
+//! What waits for a worker: finals before eager transcripts, those before partials, first come
+//! first served among each.
 
 use std::collections::VecDeque;
 
 use sidetone_core::job::SttPurpose;
 
-/// A bounded queue of two priorities.
+/// A bounded queue of three priorities.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     finals: VecDeque<T>,
+    eager: VecDeque<T>,
     partials: VecDeque<T>,
     capacity: usize,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for `capacity` items of both kinds together.
+    /// An empty queue for `capacity` items of all kinds together.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             finals: VecDeque::new(),
+            eager: VecDeque::new(),
             partials: VecDeque::new(),
             capacity,
         }
     }
 
     /// Lets `item` wait. A full queue first forgets what `is_dead`; if that makes no room, a
-    /// final takes the place of the oldest partial. Gives back the item that found no place.
+    /// final takes the place of the oldest partial. An eager transcript takes nobody's place and
+    /// loses its own to none: its turn may have ended by now. Gives back the item that found no
+    /// place.
     pub(super) fn push(
         &mut self,
         purpose: SttPurpose,
@@ -31,25 +36,23 @@ impl<T> Queue<T> {
         is_dead: impl Fn(&T) -> bool,
     ) -> Option<T> {
         if self.is_full() {
-            self.finals.retain(|waiting| !is_dead(waiting));
-            self.partials.retain(|waiting| !is_dead(waiting));
+            for items in [&mut self.finals, &mut self.eager, &mut self.partials] {
+                items.retain(|waiting| !is_dead(waiting));
+            }
         }
         let full = self.is_full();
-        match purpose {
-            SttPurpose::Partial if full => Some(item),
-            SttPurpose::Partial => {
-                self.partials.push_back(item);
-                None
-            }
-            SttPurpose::Final if full && self.partials.is_empty() => Some(item),
-            SttPurpose::Final => {
-                self.finals.push_back(item);
-                if full {
-                    self.partials.pop_front()
-                } else {
-                    None
-                }
-            }
+        let items = match purpose {
+            SttPurpose::Partial | SttPurpose::Eager if full => return Some(item),
+            SttPurpose::Final if full && self.partials.is_empty() => return Some(item),
+            SttPurpose::Partial => &mut self.partials,
+            SttPurpose::Eager => &mut self.eager,
+            SttPurpose::Final => &mut self.finals,
+        };
+        items.push_back(item);
+        if full {
+            self.partials.pop_front()
+        } else {
+            None
         }
     }
 
@@ -57,17 +60,18 @@ impl<T> Queue<T> {
     pub(super) fn pop(&mut self) -> Option<T> {
         self.finals
             .pop_front()
+            .or_else(|| self.eager.pop_front())
             .or_else(|| self.partials.pop_front())
     }
 
     fn is_full(&self) -> bool {
-        self.finals.len() + self.partials.len() >= self.capacity
+        self.finals.len() + self.eager.len() + self.partials.len() >= self.capacity
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sidetone_core::job::SttPurpose::{Final, Partial};
+    use sidetone_core::job::SttPurpose::{Eager, Final, Partial};
 
     use super::*;
 
@@ -78,12 +82,19 @@ mod tests {
     }
 
     #[test]
-    fn finals_overtake_partials_and_keep_their_order() {
+    fn finals_overtake_the_others_and_keep_their_order() {
         let mut queue = Queue::new(8);
-        for (purpose, item) in [(Partial, 1), (Final, 2), (Partial, 3), (Final, 4)] {
+        let items = [
+            (Partial, 1),
+            (Final, 2),
+            (Eager, 5),
+            (Partial, 3),
+            (Final, 4),
+        ];
+        for (purpose, item) in items {
             assert_eq!(queue.push(purpose, item, ALIVE), None);
         }
-        assert_eq!(drained(queue), [2, 4, 1, 3]);
+        assert_eq!(drained(queue), [2, 4, 5, 1, 3]);
     }
 
     #[test]
@@ -93,6 +104,7 @@ mod tests {
             assert_eq!(queue.push(purpose, item, ALIVE), None);
         }
         assert_eq!(queue.push(Partial, 4, ALIVE), Some(4));
+        assert_eq!(queue.push(Eager, 4, ALIVE), Some(4));
         assert_eq!(queue.push(Final, 5, ALIVE), Some(1));
         assert_eq!(queue.push(Final, 6, ALIVE), Some(2));
         assert_eq!(queue.push(Final, 7, ALIVE), Some(7));
