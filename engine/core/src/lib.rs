@@ -16,6 +16,7 @@ pub mod call;
 pub mod config;
 pub mod conversation;
 pub mod dialect;
+mod echo;
 mod endpointing;
 pub mod event;
 mod hearing;
