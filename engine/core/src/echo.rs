@@ -40,6 +40,12 @@ const EXPLAINED: f32 = 0.45;
 const STILL_EXPLAINED: f32 = 0.4;
 /// A frame is no louder than the echo if it is less than this many times as strong.
 const LOUDER: f32 = 2.0;
+/// A frame that is this many times as strong is not only the echo, once the echo was heard in so
+/// many frames.
+const MUCH_LOUDER: f32 = 6.0;
+const TRUSTED: u32 = 3;
+/// A room adds to what the filter explains.
+const ROOM_ADDS: f32 = 1.5;
 /// So much of the loudest echo's gain is forgotten with each frame that has one: some 20 s.
 const FORGOTTEN: f32 = 0.999;
 /// How quickly a room goes silent: to this share of the energy in 20 ms (60 dB in 400 ms).
@@ -61,6 +67,17 @@ struct Path {
     /// In samples.
     lag: usize,
     /// The energy of an echo relative to that of its source, at most.
+    gain: f32,
+    /// In how many frames it was heard.
+    heard: u32,
+}
+
+/// What a short filter makes of what was played.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fit {
+    /// The share of the line's energy that it explains.
+    explained: f32,
+    /// The energy that it explains, relative to that of what was played.
     gain: f32,
 }
 
@@ -94,24 +111,26 @@ impl Echo {
             return false;
         }
         if let Some(path) = self.path {
-            let explained = self.explained(path.lag);
-            if explained >= STILL_EXPLAINED {
-                self.learn(path.lag);
+            let energy = self.energy();
+            let expected = path.gain * self.source(path.lag);
+            if energy <= expected * LOUDER {
                 return true;
             }
-            if self.energy() <= path.gain * self.source(path.lag) * LOUDER {
-                return true;
+            if energy <= expected * MUCH_LOUDER || path.heard < TRUSTED {
+                let fit = self.fit(path.lag);
+                if fit.explained >= STILL_EXPLAINED {
+                    self.learn(path.lag, fit);
+                    return true;
+                }
             }
         }
         let Some(lag) = self.find() else { return false };
-        if self.explained(lag) < EXPLAINED {
-            return false;
+        let fit = self.fit(lag);
+        let is_echo = fit.explained >= EXPLAINED;
+        if is_echo {
+            self.learn(lag, fit);
         }
-        if self.path.is_none_or(|path| path.lag.abs_diff(lag) > TAPS) {
-            self.path = Some(Path { lag, gain: 0.0 });
-        }
-        self.learn(lag);
-        true
+        is_echo
     }
 
     /// Whether an echo was heard in this call.
@@ -119,14 +138,21 @@ impl Echo {
         self.path.is_some()
     }
 
-    /// The newest frame is an echo: so loud can it be.
-    fn learn(&mut self, lag: usize) {
-        let source = self.source(lag);
-        let gain = self.energy() / source.max(1.0);
-        if let Some(path) = &mut self.path
-            && source > 0.0
-        {
-            path.gain = gain.max(path.gain * FORGOTTEN).min(1.0);
+    /// An echo was heard with this delay.
+    fn learn(&mut self, lag: usize, fit: Fit) {
+        let gain = fit.gain * ROOM_ADDS;
+        match &mut self.path {
+            Some(path) if path.lag.abs_diff(lag) <= TAPS => {
+                path.gain = gain.max(path.gain * FORGOTTEN);
+                path.heard = path.heard.saturating_add(1);
+            }
+            path => {
+                *path = Some(Path {
+                    lag,
+                    gain,
+                    heard: 1,
+                });
+            }
         }
     }
 
@@ -150,8 +176,8 @@ impl Echo {
         source
     }
 
-    /// The share of the newest line's energy that a short filter at `lag` explains.
-    fn explained(&self, lag: usize) -> f32 {
+    /// How well a short filter at `lag` explains the line's newest audio.
+    fn fit(&self, lag: usize) -> Fit {
         let lag = lag.max(TAPS_BEFORE);
         let mut near = [0.0; FITTED];
         let mut far = [0.0; FITTED + TAPS];
@@ -169,10 +195,14 @@ impl Echo {
         }
         let whole = dot(&near, &near);
         if whole <= 0.0 || auto[0] <= 0.0 {
-            return 0.0;
+            return Fit::default();
         }
         auto[0] *= 1.0005;
-        (levinson(&auto, &cross) / whole).clamp(0.0, 1.0)
+        let explained = levinson(&auto, &cross).clamp(0.0, whole);
+        Fit {
+            explained: explained / whole,
+            gain: explained / auto[0],
+        }
     }
 
     /// The delay at which the line is most like what was played, if it is like it at all.

@@ -52,7 +52,7 @@ fn explore() {
     let agent = at_level(&agents(), -20.0);
     let far: Vec<i16> = agent.iter().map(|s| mulaw::decode(mulaw::encode(s.round() as i16))).collect();
     let far_f: Vec<f32> = far.iter().map(|s| f32::from(*s)).collect();
-    let callers = ["annie", "max", "paul"];
+    let callers = ["annie", "max"];
     for rt60 in [300.0_f32] {
         let response = if rt60 == 0.0 { vec![1.0] } else { room(7, rt60, 3.0) };
         let echo = filtered(&far_f, &response);
@@ -92,16 +92,15 @@ fn explore() {
             }
         }
     }
+    let echo = filtered(&far_f[..8000 * 6], &room(9, 300.0, 3.0));
     // Callers without any echo, while the agent speaks.
     for name in callers {
         for word in ["hello", "no", "yes", "where-is-my-order", "four-two-seven-one"] {
             let caller = at_level(&speech(&format!("callers/{name}/{word}.wav")), -25.0);
             for (echo_db, label) in [(-100.0_f32, "none"), (-45.0, "-45"), (-35.0, "-35"), (-30.0, "-30")] {
                 let gain = 10_f32.powf((echo_db + 20.0) / 20.0);
-                let response = room(9, 300.0, 3.0);
-                let echo = filtered(&far_f[..8000 * 6], &response);
                 let mut guard = Echo::new();
-                let (mut loud, mut taken) = (0, 0);
+                let (mut loud, mut taken, mut first) = (0, 0, 0);
                 let start = 24_000;
                 for n in 0..echo.len() / FRAME {
                     let range = n * FRAME..(n + 1) * FRAME;
@@ -117,9 +116,10 @@ fn explore() {
                     if own > 160.0 * (32768.0_f32 * 10_f32.powf(-35.0 / 20.0)).powi(2) {
                         loud += 1;
                         taken += usize::from(judged);
+                        if judged && taken == loud { first += 1; }
                     }
                 }
-                println!("{name} {word} echo {label}: {taken}/{loud} taken for echo, path {:?}", guard.path);
+                println!("{name} {word} echo {label}: {taken}/{loud} taken for echo, {first} at first, path {:?}", guard.path);
             }
         }
     }
