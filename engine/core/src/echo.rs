@@ -33,13 +33,25 @@ const FRAME: usize = 160;
 
 /// A correlation this many times its root mean square over all delays is an echo's. Other speech
 /// comes to 4 to 7.
-const PEAK: f32 = 7.0;
+const PEAK: f32 = 6.0;
 /// An echo has at least this share of its energy explained. Other speech: 0.1 to 0.3.
 const EXPLAINED: f32 = 0.45;
 /// An echo that was found is followed while it is explained this well.
 const STILL_EXPLAINED: f32 = 0.4;
 /// A frame is no louder than the echo if it is less than this many times as strong.
 const LOUDER: f32 = 2.0;
+/// A frame that is this many times as strong is not only the echo, once the echo was heard in so
+/// many frames.
+const MUCH_LOUDER: f32 = 6.0;
+const TRUSTED: u32 = 3;
+/// A frame that is not this many times as strong as the line's noise is nothing but that.
+const ABOVE_NOISE: f32 = 4.0;
+/// The noise is believed to rise so quickly with each frame: 1 dB a second.
+const NOISE_RISES: f32 = 1.005;
+/// The energy of a frame of digital silence, as it were.
+const QUIETEST: f32 = FRAME as f32 * 4.0;
+/// A room adds to what the filter explains.
+const ROOM_ADDS: f32 = 1.5;
 /// So much of the loudest echo's gain is forgotten with each frame that has one: some 20 s.
 const FORGOTTEN: f32 = 0.999;
 /// How quickly a room goes silent: to this share of the energy in 20 ms (60 dB in 400 ms).
@@ -51,6 +63,8 @@ pub(crate) struct Echo {
     far: History,
     /// Samples since the last one that was not silent was played.
     far_silent: usize,
+    /// The energy of a frame of the line in which there is only noise.
+    noise: f32,
     path: Option<Path>,
     search: Option<Box<Search>>,
 }
@@ -62,6 +76,17 @@ struct Path {
     lag: usize,
     /// The energy of an echo relative to that of its source, at most.
     gain: f32,
+    /// In how many frames it was heard.
+    heard: u32,
+}
+
+/// What a short filter makes of what was played.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fit {
+    /// The share of the line's energy that it explains.
+    explained: f32,
+    /// The energy that it explains, relative to that of what was played.
+    gain: f32,
 }
 
 impl Echo {
@@ -70,6 +95,7 @@ impl Echo {
             near: History::new(SEARCHED + FRAME),
             far: History::new(LONGEST_LAG + SEARCHED + TAPS + FRAME),
             far_silent: usize::MAX,
+            noise: f32::MAX,
             path: None,
             search: None,
         }
@@ -79,6 +105,9 @@ impl Echo {
     pub(crate) fn push(&mut self, near: &[i16], played: &[i16]) {
         self.near.push(near);
         self.far.push(played);
+        let per_frame = FRAME as f32 / near.len().max(1) as f32;
+        let energy = (energy(near) * per_frame).max(QUIETEST);
+        self.noise = energy.min(self.noise * NOISE_RISES);
         let silent = played.iter().rev().take_while(|s| s.unsigned_abs() < 16);
         let silent = silent.count();
         if silent == played.len() {
@@ -94,24 +123,27 @@ impl Echo {
             return false;
         }
         if let Some(path) = self.path {
-            let explained = self.explained(path.lag);
-            if explained >= STILL_EXPLAINED {
-                self.learn(path.lag);
+            let energy = self.energy();
+            let expected = path.gain * self.source(path.lag);
+            // A detector believes in speech for a while after its end.
+            if energy <= (expected * LOUDER).max(self.noise * ABOVE_NOISE) {
                 return true;
             }
-            if self.energy() <= path.gain * self.source(path.lag) * LOUDER {
-                return true;
+            if energy <= expected * MUCH_LOUDER || path.heard < TRUSTED {
+                let fit = self.fit(path.lag);
+                if fit.explained >= STILL_EXPLAINED {
+                    self.learn(path.lag, fit);
+                    return true;
+                }
             }
         }
         let Some(lag) = self.find() else { return false };
-        if self.explained(lag) < EXPLAINED {
-            return false;
+        let fit = self.fit(lag);
+        let is_echo = fit.explained >= EXPLAINED;
+        if is_echo {
+            self.learn(lag, fit);
         }
-        if self.path.is_none_or(|path| path.lag.abs_diff(lag) > TAPS) {
-            self.path = Some(Path { lag, gain: 0.0 });
-        }
-        self.learn(lag);
-        true
+        is_echo
     }
 
     /// Whether an echo was heard in this call.
@@ -119,14 +151,21 @@ impl Echo {
         self.path.is_some()
     }
 
-    /// The newest frame is an echo: so loud can it be.
-    fn learn(&mut self, lag: usize) {
-        let source = self.source(lag);
-        let gain = self.energy() / source.max(1.0);
-        if let Some(path) = &mut self.path
-            && source > 0.0
-        {
-            path.gain = gain.max(path.gain * FORGOTTEN).min(1.0);
+    /// An echo was heard with this delay.
+    fn learn(&mut self, lag: usize, fit: Fit) {
+        let gain = fit.gain * ROOM_ADDS;
+        match &mut self.path {
+            Some(path) if path.lag.abs_diff(lag) <= TAPS => {
+                path.gain = gain.max(path.gain * FORGOTTEN);
+                path.heard = path.heard.saturating_add(1);
+            }
+            path => {
+                *path = Some(Path {
+                    lag,
+                    gain,
+                    heard: 1,
+                });
+            }
         }
     }
 
@@ -150,8 +189,8 @@ impl Echo {
         source
     }
 
-    /// The share of the newest line's energy that a short filter at `lag` explains.
-    fn explained(&self, lag: usize) -> f32 {
+    /// How well a short filter at `lag` explains the line's newest audio.
+    fn fit(&self, lag: usize) -> Fit {
         let lag = lag.max(TAPS_BEFORE);
         let mut near = [0.0; FITTED];
         let mut far = [0.0; FITTED + TAPS];
@@ -169,10 +208,14 @@ impl Echo {
         }
         let whole = dot(&near, &near);
         if whole <= 0.0 || auto[0] <= 0.0 {
-            return 0.0;
+            return Fit::default();
         }
         auto[0] *= 1.0005;
-        (levinson(&auto, &cross) / whole).clamp(0.0, 1.0)
+        let explained = levinson(&auto, &cross).clamp(0.0, whole);
+        Fit {
+            explained: explained / whole,
+            gain: explained / auto[0],
+        }
     }
 
     /// The delay at which the line is most like what was played, if it is like it at all.
