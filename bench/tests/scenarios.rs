@@ -9,7 +9,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
 #[test]
 fn every_scenario_ends_as_expected() {
     let scenarios = Scenario::load_all(&Path::new(FIXTURES).join("scenarios")).unwrap();
-    let mut clips = Clips::new(FIXTURES);
+    let mut clips = Clips::new(FIXTURES).unwrap();
     // One scenario, or those with a common beginning.
     let wanted = std::env::var("SCENARIO").unwrap_or_default();
     let mut report = String::new();
