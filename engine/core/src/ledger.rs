@@ -249,10 +249,8 @@ impl Span {
     }
 
     fn shift(&mut self, moved: impl Fn(u64) -> u64) {
-        for range in [Some(&mut self.audio), self.voiced.as_mut()] {
-            if let Some(range) = range {
-                *range = moved(range.start)..moved(range.end);
-            }
+        for range in std::iter::once(&mut self.audio).chain(&mut self.voiced) {
+            *range = moved(range.start)..moved(range.end);
         }
         self.voiced = self.voiced.take().filter(|voiced| !voiced.is_empty());
     }
