@@ -1,6 +1,6 @@
 //! The sounds that a caller can make.
 
-use std::{fs, collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, ops::Range, path::PathBuf, sync::Arc};
 
 use sidetone_cli::phone::{load_audio, speech_span};
 

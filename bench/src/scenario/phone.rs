@@ -184,6 +184,10 @@ impl Phone {
         done && self.sent.len() as u64 >= quiet_since + RATE.samples_in(linger).0
     }
 
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.has_hung_up
+    }
+
     pub(super) fn begun(&self) -> &[Begun] {
         &self.begun
     }

@@ -110,7 +110,10 @@ impl Services {
         let callers = messages.iter().rev();
         let latest = callers.into_iter().find(|m| m.role == Role::Caller);
         let said = latest.map_or(String::new(), |message| message.text.to_lowercase());
-        let answer = self.answers.iter().find(|answer| said.contains(&answer.to.to_lowercase()));
+        let answer = self
+            .answers
+            .iter()
+            .find(|answer| said.contains(&answer.to.to_lowercase()));
         let text = answer.map_or("All right.", |answer| answer.says.as_str());
         let words = text.split_inclusive(' ').map(|word| LlmEvent::Delta {
             text: word.to_owned(),
