@@ -164,14 +164,19 @@ mod tests {
         assert_eq!(both.0, Layout::Split);
         let one_listens = decided(60, |n| [tone(n, 0.1), 0]);
         assert_eq!(one_listens.0, Layout::Split);
-        let with_echo = decided(60, |n| [tone(n, 0.1), tone(n, 0.13) / 4 + tone(n, 0.1) / 16]);
+        let with_echo = decided(60, |n| {
+            [tone(n, 0.1), tone(n, 0.13) / 4 + tone(n, 0.1) / 16]
+        });
         assert_eq!(with_echo.0, Layout::Split);
     }
 
     #[test]
     fn silence_before_is_neither_held_nor_decides() {
         let late = |n: usize| if n < 40 * 8_000 { 0 } else { tone(n, 0.1) };
-        assert_eq!(decided(60, |n| [late(n), late(n)]), (Layout::Mix, 5 * 8_000));
+        assert_eq!(
+            decided(60, |n| [late(n), late(n)]),
+            (Layout::Mix, 5 * 8_000)
+        );
         assert_eq!(decided(60, |n| [late(n), 0]), (Layout::Split, 5 * 8_000));
     }
 

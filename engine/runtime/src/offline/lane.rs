@@ -85,8 +85,8 @@ impl Lane {
             if settled && self.open.is_none() {
                 // All that is in the resampler, waits or is remembered is 0 too.
                 let skipped = input.len() / self.unit;
-                let skipped_out = self.unit as u64 * u64::from(RATE.hz())
-                    / u64::from(self.resampler.from().hz());
+                let skipped_out =
+                    self.unit as u64 * u64::from(RATE.hz()) / u64::from(self.resampler.from().hz());
                 self.position += skipped as u64 * skipped_out;
                 input = &input[skipped * self.unit..];
             }

@@ -95,10 +95,18 @@ impl TranscriberConfig {
         let retries = WhisperModel::MAX_RETRIES;
         let checks = [
             ("threads", self.threads, 1..=64, "must be 1 to 64"),
-            ("window_ms", self.window_ms as usize, 2_000..=30_000, "must be 2000 to 30000"),
+            (
+                "window_ms",
+                self.window_ms as usize,
+                2_000..=30_000,
+                "must be 2000 to 30000",
+            ),
             ("retries", self.retries, 0..=retries, "must be 0 to 5"),
         ];
-        match checks.into_iter().find(|(_, value, range, _)| !range.contains(value)) {
+        match checks
+            .into_iter()
+            .find(|(_, value, range, _)| !range.contains(value))
+        {
             None => Ok(()),
             Some((key, value, _, expected)) => Err(TranscribeError::Option {
                 key,
@@ -171,9 +179,9 @@ impl Transcriber {
         let channels = recording.channels().get();
         let rate = recording.rate();
         let plan = self.plan(rate, channels, options)?;
-        let total = recording.announced_len().map(|len| {
-            Duration::from_secs_f64(len.0 as f64 / f64::from(rate.hz()))
-        });
+        let total = recording
+            .announced_len()
+            .map(|len| Duration::from_secs_f64(len.0 as f64 / f64::from(rate.hz())));
         let about = About {
             name,
             format: recording.format().to_owned(),
@@ -222,9 +230,7 @@ impl Transcriber {
             LanguageChoice::Is(code) if !model.understands(&code) => {
                 return Err(wrong("language", format!("{code:?}"), understood()));
             }
-            LanguageChoice::DetectOnce | LanguageChoice::DetectEach
-                if !model.is_multilingual() =>
-            {
+            LanguageChoice::DetectOnce | LanguageChoice::DetectEach if !model.is_multilingual() => {
                 LanguageChoice::Is("en".into())
             }
             language => language,
@@ -241,7 +247,11 @@ impl Transcriber {
                 None => ("vocabulary", "the terms"),
             };
             let expected = format!("the model takes {} tokens", model.prompt_room());
-            return Err(wrong(key, format!("{value} {} tokens", tokens.len()), expected));
+            return Err(wrong(
+                key,
+                format!("{value} {} tokens", tokens.len()),
+                expected,
+            ));
         }
         let several = self.engine.several && language != LanguageChoice::DetectEach;
         Ok(Plan {

@@ -133,7 +133,10 @@ mod tests {
         assert_eq!(packer.oldest(), Some(60 * 16_000));
         packer.finish(&mut windows);
         let starts: Vec<_> = windows.iter().map(|w| w.starts.clone()).collect();
-        assert_eq!(starts, [vec![0, 15 * 16_000, 40 * 16_000], vec![60 * 16_000]]);
+        assert_eq!(
+            starts,
+            [vec![0, 15 * 16_000, 40 * 16_000], vec![60 * 16_000]]
+        );
         let first = &windows[0];
         assert_eq!(first.samples.len(), 29 * 16_000 + 2 * GAP);
         assert!(first.samples.len() <= LONGEST);
@@ -142,7 +145,11 @@ mod tests {
             assert_eq!(piece.speech.start, piece.audio.start + 4_000);
             assert_eq!(piece.speech.end, piece.audio.end - 4_000);
         }
-        assert!(first.samples[first.pieces[0].audio.end..][..GAP].iter().all(|s| *s == 0.0));
+        assert!(
+            first.samples[first.pieces[0].audio.end..][..GAP]
+                .iter()
+                .all(|s| *s == 0.0)
+        );
         assert_eq!(first.speech(), 29 * 16_000 - 3 * 8_000);
     }
 

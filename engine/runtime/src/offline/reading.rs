@@ -210,7 +210,8 @@ impl Reader {
 
     /// Hands out the windows that are full; `last`: there will be no more.
     fn hand_out(&mut self, last: bool) -> Result<(), Stopped> {
-        self.windows.sort_by_key(|window| (window.start(), window.channel));
+        self.windows
+            .sort_by_key(|window| (window.start(), window.channel));
         for window in std::mem::take(&mut self.windows) {
             match &self.language {
                 Some(language) => self.submit(window, language.clone())?,
@@ -228,7 +229,9 @@ impl Reader {
         let waiting = self.undetected.iter().map(Window::start);
         let lanes = self.lanes.iter().map(|(lane, packer)| {
             let settled = lane.settled();
-            packer.oldest().map_or(settled, |oldest| oldest.min(settled))
+            packer
+                .oldest()
+                .map_or(settled, |oldest| oldest.min(settled))
         });
         if let Some(position) = waiting.chain(lanes).min() {
             self.board.handed_out(position);
@@ -262,7 +265,9 @@ impl Reader {
     /// The language of the window with the most speech.
     fn detect(&self) -> Result<TaskLanguage, Stopped> {
         let window = self.undetected.iter().max_by_key(|window| window.speech());
-        let samples = window.map(|window| window.samples.clone()).unwrap_or_default();
+        let samples = window
+            .map(|window| window.samples.clone())
+            .unwrap_or_default();
         let (detection, answer) = Detection::new(self.board.clone(), samples);
         self.queue.push(Box::new(detection));
         match answer.recv() {

@@ -53,7 +53,10 @@ fn parted(words: Vec<Spoken>) -> Vec<Vec<Spoken>> {
     let mut parts: Vec<Vec<Spoken>> = Vec::new();
     let mut part: Vec<Spoken> = Vec::new();
     for word in words {
-        let ends = word.word.text.ends_with(['.', '!', '?', '…', '。', '！', '？']);
+        let ends = word
+            .word
+            .text
+            .ends_with(['.', '!', '?', '…', '。', '！', '？']);
         part.push(word);
         if ends && length(&part) >= SENTENCE {
             parts.push(std::mem::take(&mut part));

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, mpsc},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use sidetone_speech::stt::whisper::batch::{WindowError, WindowTask};
@@ -57,8 +57,7 @@ impl Task for DecodeTask {
                     recogniser.detect(samples)?
                 }
             };
-            let decoded =
-                recogniser.decode(samples, &self.window.pieces, &self.task, &stop)?;
+            let decoded = recogniser.decode(samples, &self.window.pieces, &self.task, &stop)?;
             encodes += decoded.encodes;
             Ok((decoded, encodes))
         })();
@@ -67,7 +66,8 @@ impl Task for DecodeTask {
                 // A translation is English.
                 self.heading.language.clone_from(&self.task.language);
                 let segments = segments(&self.window, decoded, &self.heading);
-                self.board.done(self.number, segments, began.elapsed(), encodes);
+                self.board
+                    .done(self.number, segments, began.elapsed(), encodes);
                 Ok(())
             }
             Err(WindowError::Stopped) => {
@@ -137,7 +137,10 @@ impl Task for Detection {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the time goes is part of the transcript")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the time goes is part of the transcript"
+)]
 fn now() -> Instant {
     Instant::now()
 }

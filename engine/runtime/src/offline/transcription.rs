@@ -147,7 +147,10 @@ fn most_spoken(segments: &[Segment]) -> Option<String> {
     let mut spoken: Vec<(&str, u64)> = Vec::new();
     for segment in segments {
         let len = segment.end_ms - segment.start_ms;
-        match spoken.iter_mut().find(|(language, _)| *language == segment.language) {
+        match spoken
+            .iter_mut()
+            .find(|(language, _)| *language == segment.language)
+        {
             Some((_, sum)) => *sum += len,
             None => spoken.push((&segment.language, len)),
         }

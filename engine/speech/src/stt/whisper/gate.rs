@@ -81,7 +81,8 @@ impl Tags {
         for c in text.chars() {
             match (self.closing, c) {
                 (Some(end), c) if c == end => self.closing = None,
-                (Some(_), _) | (None, '♪' | '♫' | '♬' | '♩' | char::REPLACEMENT_CHARACTER) => {}
+                (Some(_), _) | (None, '♪' | '♫' | '♬' | '♩' | char::REPLACEMENT_CHARACTER) =>
+                    {}
                 (None, '[') => self.closing = Some(']'),
                 (None, '(') => self.closing = Some(')'),
                 (None, '（') => self.closing = Some('）'),

@@ -130,7 +130,10 @@ impl Session {
         manner: Manner<'_>,
         stop: &Stop<'_>,
     ) -> Result<Decoded, DecodeError> {
-        debug_assert!(samples.len() >= SHORTEST, "whisper.cpp takes nothing shorter");
+        debug_assert!(
+            samples.len() >= SHORTEST,
+            "whisper.cpp takes nothing shorter"
+        );
         let mut params: FullParams<'_, '_> = self.params(manner.language);
         params.set_audio_ctx(self.model.audio_context(samples.len()));
         let most_tokens = most_tokens(samples.len()).min(self.model.context.n_text_ctx() / 2 - 5);

@@ -32,7 +32,11 @@ fn find_unit(tokens: &[i32], unit: usize) -> Option<Loop> {
     let mut same = 0;
     let mut found: Option<Loop> = None;
     for (n, token) in tokens.iter().enumerate().skip(unit) {
-        same = if *token == tokens[n - unit] { same + 1 } else { 0 };
+        same = if *token == tokens[n - unit] {
+            same + 1
+        } else {
+            0
+        };
         let len = same + unit;
         match &mut found {
             Some(found) if same > 0 => found.len = len,

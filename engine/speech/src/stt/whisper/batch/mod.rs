@@ -279,11 +279,7 @@ impl Run<'_> {
     }
 
     /// A piece as a window of its own.
-    fn alone(
-        &mut self,
-        samples: &[f32],
-        piece: &Piece,
-    ) -> Result<Vec<DecodedWord>, WindowError> {
+    fn alone(&mut self, samples: &[f32], piece: &Piece) -> Result<Vec<DecodedWord>, WindowError> {
         let at = piece.audio.start;
         let mut dealt = self.window(&samples[piece.audio.clone()], &[moved(piece, at)])?;
         Ok(later(dealt.pop().unwrap_or_default(), at))
@@ -339,7 +335,9 @@ impl Run<'_> {
                 // With random numbers of its own, so that nothing depends on what this thread did before.
                 let session = match &mut fresh {
                     Some(session) => session,
-                    None => fresh.insert(self.decoder.session.afresh().map_err(WindowError::Broken)?),
+                    None => {
+                        fresh.insert(self.decoder.session.afresh().map_err(WindowError::Broken)?)
+                    }
                 };
                 manner.temperature = *temperature;
                 *self.encodes += 1;

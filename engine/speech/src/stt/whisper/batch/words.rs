@@ -81,9 +81,34 @@ impl Word {
 fn is_punctuation(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| {
         !text.is_empty()
-            && text
-                .chars()
-                .all(|c| matches!(c, '.' | ',' | '!' | '?' | ':' | ';' | '…' | '%' | ')' | ']' | '"' | '\'' | '”' | '’' | '»' | '。' | '，' | '！' | '？' | '：' | '、' | '」' | '』' | '）'))
+            && text.chars().all(|c| {
+                matches!(
+                    c,
+                    '.' | ','
+                        | '!'
+                        | '?'
+                        | ':'
+                        | ';'
+                        | '…'
+                        | '%'
+                        | ')'
+                        | ']'
+                        | '"'
+                        | '\''
+                        | '”'
+                        | '’'
+                        | '»'
+                        | '。'
+                        | '，'
+                        | '！'
+                        | '？'
+                        | '：'
+                        | '、'
+                        | '」'
+                        | '』'
+                        | '）'
+                )
+            })
     })
 }
 
@@ -135,12 +160,20 @@ mod tests {
     fn where_no_spaces_are_written_whole_characters_are_words() {
         let (first, rest) = "\u{65e5}".as_bytes().split_at(1);
         let told = told(
-            &[(first, 1_600), (rest, 3_200), ("本".as_bytes(), 4_800), ("。".as_bytes(), 6_400)],
+            &[
+                (first, 1_600),
+                (rest, 3_200),
+                ("本".as_bytes(), 4_800),
+                ("。".as_bytes(), 6_400),
+            ],
             "ja",
         );
         assert_eq!(
             told,
-            [("日".to_owned(), 0..3_200), ("本。".to_owned(), 3_200..4_800)]
+            [
+                ("日".to_owned(), 0..3_200),
+                ("本。".to_owned(), 3_200..4_800)
+            ]
         );
     }
 
