@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sidetone_codecs::recording::Recording;
 use sidetone_models::{ModelError, ModelSource, demo};
-use sidetone_speech::stt::whisper::batch::WhisperModel;
+use sidetone_speech::stt::whisper::{WhisperError, batch::WhisperModel};
 
 mod channels;
 mod error;
@@ -20,6 +20,9 @@ mod task;
 mod transcript;
 mod transcription;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::TranscribeError;
 pub use options::{Channels, LanguageChoice, TranscribeOptions};
 pub use transcript::{Damage, Segment, Source, Timings, Transcript, Word};
@@ -28,8 +31,7 @@ pub use transcription::{Progress, Transcription};
 use self::{
     channels::Decision,
     pool::{Build, Pool},
-    progress::Board,
-    reading::{Plan, Reader},
+    reading::Plan,
     transcription::About,
 };
 
@@ -40,6 +42,9 @@ pub struct TranscriberConfig {
     pub model: ModelSource,
     /// What transcripts call the model.
     pub name: String,
+    /// What may be spoken, ISO 639-1 codes: one of them is detected, others are refused. Default: empty, all languages of
+    /// the model's vocabulary.
+    pub languages: Vec<String>,
     /// How many windows are decoded at the same time, each by one thread. 1 to 64. Default: one per
     /// core.
     pub threads: usize,
@@ -80,6 +85,7 @@ impl TranscriberConfig {
         Self {
             model,
             name: name.to_owned(),
+            languages: Vec::new(),
             threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             window_ms: 30_000,
             retries: WhisperModel::MAX_RETRIES,
@@ -126,7 +132,7 @@ pub struct Transcriber {
 
 /// What all recordings share.
 struct Engine {
-    pool: Pool,
+    pool: Arc<Pool>,
     model: WhisperModel,
     name: String,
     several: bool,
@@ -151,13 +157,27 @@ impl Transcriber {
         config.validate()?;
         let several = config.window_ms >= SEVERAL_MS;
         let padding = if several { PADDING } else { PADDING_SHORT };
-        let model = WhisperModel::load(&config.model, config.window_ms, padding)?;
+        let languages = &config.languages;
+        let model = WhisperModel::load(&config.model, languages, config.window_ms, padding)
+            .map_err(|error| match error {
+                WhisperError::Language {
+                    key,
+                    language,
+                    understood,
+                    ..
+                } => TranscribeError::Option {
+                    key,
+                    value: format!("{language:?}"),
+                    expected: format!("{} understands {understood}", config.name),
+                },
+                error => error.into(),
+            })?;
         let (shared, retries) = (model.clone(), config.retries);
         let build: Arc<Build> = Arc::new(move || Ok(Box::new(shared.decoder(retries)?)));
         let pool = Pool::start(config.threads, build).map_err(TranscribeError::Thread)?;
         Ok(Self {
             engine: Arc::new(Engine {
-                pool,
+                pool: Arc::new(pool),
                 model,
                 name: config.name,
                 several,
@@ -172,7 +192,7 @@ impl Transcriber {
     /// [`TranscribeError`] where the options do not fit the model or the recording.
     pub fn start(
         &self,
-        mut recording: Recording,
+        recording: Recording,
         name: PathBuf,
         options: TranscribeOptions,
     ) -> Result<Transcription, TranscribeError> {
@@ -189,27 +209,7 @@ impl Transcriber {
             channels,
             model: self.engine.name.clone(),
         };
-        let board = Arc::new(Board::new(2 * self.engine.pool.threads(), total));
-        let reader = Reader::new(plan, board.clone(), self.engine.pool.queue())?;
-        let watched = board.clone();
-        thread::Builder::new()
-            .name("transcribe-read".into())
-            .spawn(move || {
-                let result = pool::caught(|| {
-                    reader.run(&mut recording);
-                    Ok(())
-                });
-                if let Err(panic) = result {
-                    watched.fail(TranscribeError::Recognition(panic));
-                }
-            })
-            .map_err(TranscribeError::Thread)?;
-        Ok(Transcription {
-            board,
-            _engine: self.engine.clone(),
-            about,
-            yielded: 0,
-        })
+        Transcription::start(&self.engine.pool, recording, plan, about, total)
     }
 
     /// Checks the options against the model and the recording.

@@ -4,8 +4,8 @@ use sidetone_speech::stt::whisper::batch::Piece;
 
 use super::lane::{RATE, Speech};
 
-/// Silence between two pieces, 200 ms: with their padding, a pause as between sentences.
-const GAP: usize = 3_200;
+/// Silence between two pieces, 100 ms: with their padding, a pause as between sentences.
+const GAP: usize = 1_600;
 
 /// A window is not kept open for more pieces beyond this much of the recording, 2 minutes: the other channels' segments wait
 /// for those of its first piece.

@@ -116,10 +116,16 @@ impl Session {
         params.set_duration_ms(100);
         self.state.full(params, samples).map_err(broken)?;
         let (_, probabilities) = self.state.lang_detect(0, 1).map_err(broken)?;
-        (0..self.model.languages())
-            .zip(probabilities)
+        let probability = |&(_, id): &Language| {
+            let id = usize::try_from(id).ok()?;
+            probabilities.get(id).copied()
+        };
+        self.model
+            .languages()
+            .iter()
+            .filter_map(|language| Some((*language, probability(language)?)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
-            .and_then(|(id, _)| Some((whisper_rs::get_lang_str(id)?, id)))
+            .map(|(language, _)| language)
             .ok_or_else(|| DecodeError::Broken("whisper detected no language".into()))
     }
 

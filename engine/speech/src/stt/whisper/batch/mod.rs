@@ -40,10 +40,10 @@ const NO_SPEECH: f32 = 0.6;
 /// The temperatures after 0.
 const TEMPERATURES: [f32; 5] = [0.2, 0.4, 0.6, 0.8, 1.0];
 
-/// Speech of this length has words: 1 s.
+/// Speech of this length has words, 1 s.
 const HAS_WORDS: usize = 16_000;
 
-/// No window is halved below this: 4 s.
+/// No window is halved to less than this, 4 s.
 const HALVED: usize = 4 * 16_000;
 
 /// A Whisper model that decodes windows of recordings. Cheap to clone.
@@ -59,21 +59,27 @@ impl WhisperModel {
 
     /// Loads a model in whisper.cpp's ggml format. Blocks while it reads the file.
     ///
+    /// `languages`, if any, are those that it is to understand, as ISO 639-1 codes.
     /// `window_ms` is the longest window it is given, of at most 30 s; a model with a shorter encoder limits it
     /// further. `padding` is how much silence the encoder sees after a window, in positions of 20 ms.
     ///
     /// # Errors
     ///
     /// [`WhisperError`] says what about the model is wrong.
-    pub fn load(source: &ModelSource, window_ms: u32, padding: u32) -> Result<Self, WhisperError> {
-        let model = Model::load(source, AudioContext::Cut { padding }, true)?;
+    pub fn load(
+        source: &ModelSource,
+        languages: &[String],
+        window_ms: u32,
+        padding: u32,
+    ) -> Result<Self, WhisperError> {
+        let model = Model::load(source, languages, AudioContext::Cut { padding }, true)?;
         Ok(Self {
             longest: model.longest(window_ms),
             model: Arc::new(model),
         })
     }
 
-    /// Whether it understands more than English, can tell languages apart and can translate.
+    /// Whether its vocabulary has other languages than English, and with them translation.
     #[must_use]
     pub fn is_multilingual(&self) -> bool {
         self.model.is_multilingual()
@@ -85,9 +91,15 @@ impl WhisperModel {
         self.model.language(language).is_some()
     }
 
+    /// The language, if there is but one to understand.
+    #[must_use]
+    pub fn only_language(&self) -> Option<&'static str> {
+        self.model.only_language().map(|(code, _)| code)
+    }
+
     /// What it understands, for errors.
     #[must_use]
-    pub fn understood(&self) -> &'static str {
+    pub fn understood(&self) -> String {
         self.model.understood()
     }
 
@@ -228,13 +240,9 @@ impl WindowDecoder {
             encodes: &mut encodes,
         };
         let mut dealt = run.window(samples, pieces)?;
-        if pieces.len() > 1 {
-            // A model may take the pause after a piece for the end.
-            for (words, piece) in dealt.iter_mut().zip(pieces) {
-                if words.is_empty() && piece.speech.len() >= HAS_WORDS {
-                    *words = run.alone(samples, piece)?;
-                }
-            }
+        for missed in missed(&dealt, pieces) {
+            let again = run.part(samples, &pieces[missed.clone()])?;
+            dealt.splice(missed, again);
         }
         let pieces = dealt.into_iter().map(|words| DecodedPiece { words });
         Ok(DecodedWindow {
@@ -278,11 +286,19 @@ impl Run<'_> {
         Ok(dealt)
     }
 
-    /// A piece as a window of its own.
-    fn alone(&mut self, samples: &[f32], piece: &Piece) -> Result<Vec<DecodedWord>, WindowError> {
-        let at = piece.audio.start;
-        let mut dealt = self.window(&samples[piece.audio.clone()], &[moved(piece, at)])?;
-        Ok(later(dealt.pop().unwrap_or_default(), at))
+    /// Some pieces of a window as one of their own.
+    fn part(
+        &mut self,
+        samples: &[f32],
+        pieces: &[Piece],
+    ) -> Result<Vec<Vec<DecodedWord>>, WindowError> {
+        let at = pieces[0].audio.start..pieces[pieces.len() - 1].audio.end;
+        let moved: Vec<Piece> = pieces.iter().map(|piece| moved(piece, at.start)).collect();
+        let dealt = self.window(&samples[at.clone()], &moved)?;
+        Ok(dealt
+            .into_iter()
+            .map(|words| later(words, at.start))
+            .collect())
     }
 
     /// For more words than fit into what Whisper writes at once: the window in two parts.
@@ -295,11 +311,8 @@ impl Run<'_> {
         if pieces.len() > 1 {
             let distance = |n: &usize| pieces[*n].audio.start.abs_diff(half);
             let n = (1..pieces.len()).min_by_key(distance).unwrap_or(1);
-            let at = pieces[n].audio.start;
-            let mut dealt = self.window(&samples[..at], &pieces[..n])?;
-            let second: Vec<Piece> = pieces[n..].iter().map(|piece| moved(piece, at)).collect();
-            let rest = self.window(&samples[at..], &second)?;
-            dealt.extend(rest.into_iter().map(|words| later(words, at)));
+            let mut dealt = self.part(samples, &pieces[..n])?;
+            dealt.extend(self.part(samples, &pieces[n..])?);
             return Ok(dealt);
         }
         let at = cut(samples, half + half / 2).unwrap_or(half);
@@ -353,6 +366,25 @@ impl Run<'_> {
         loops::cut(&mut best.tokens, |token| token.id);
         Ok((best, no_speech))
     }
+}
+
+/// Runs of pieces without words, though they are long enough to have some and others have theirs: a model may take
+/// a pause for the end.
+fn missed(dealt: &[Vec<DecodedWord>], pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut missed: Vec<Range<usize>> = Vec::new();
+    if dealt.iter().all(Vec::is_empty) {
+        return missed;
+    }
+    for (n, (words, piece)) in dealt.iter().zip(pieces).enumerate() {
+        if !words.is_empty() || piece.speech.len() < HAS_WORDS {
+            continue;
+        }
+        match missed.last_mut() {
+            Some(last) if last.end == n => last.end = n + 1,
+            _ => missed.push(n..n + 1),
+        }
+    }
+    missed
 }
 
 /// What speaks against a text, the worst last.
