@@ -76,9 +76,10 @@ impl Container {
                 (None, Trouble::Other(reason)) if reason.contains("missing moov") => {
                     RecordingError::Malformed {
                         container: self.name(),
-                        reason: "it has no index, which recorders write last: it was not finished, \
+                        reason:
+                            "it has no index, which recorders write last: it was not finished, \
                                  or is cut off"
-                            .to_owned(),
+                                .to_owned(),
                     }
                 }
                 (None, Trouble::Other(reason)) => RecordingError::Malformed {

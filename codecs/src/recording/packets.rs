@@ -86,7 +86,10 @@ enum Decoder {
 /// What one packet gave.
 enum Decoded {
     /// Samples of this shape, now in the buffer.
-    Samples { hz: u32, channels: usize },
+    Samples {
+        hz: u32,
+        channels: usize,
+    },
     Nothing,
     Broken,
     /// The decoder itself is.
@@ -249,8 +252,8 @@ impl Packets {
             return ticks;
         };
         let hz = u128::from(self.shape.rate.hz());
-        let instants = u128::from(ticks) * u128::from(base.numer.get()) * hz
-            / u128::from(base.denom.get());
+        let instants =
+            u128::from(ticks) * u128::from(base.numer.get()) * hz / u128::from(base.denom.get());
         u64::try_from(instants).unwrap_or(u64::MAX)
     }
 
@@ -313,7 +316,9 @@ impl Packets {
             .is_some_and(|promised| self.done + tolerance < promised);
         let end = match (self.failure.take(), trouble) {
             (Some(source), _) => Some(RecordingError::Read { at, source }),
-            (None, Some(Trouble::Other(reason))) => Some(RecordingError::Undecodable { at, reason }),
+            (None, Some(Trouble::Other(reason))) => {
+                Some(RecordingError::Undecodable { at, reason })
+            }
             (None, Some(Trouble::End | Trouble::Reset)) => {
                 Some(RecordingError::CutShort { at, announced })
             }
@@ -412,7 +417,9 @@ impl Decoder {
             .map_err(|trouble| RecordingError::Codec {
                 container: container.name(),
                 codec: match trouble {
-                    Trouble::Other(reason) if get_codecs().get_audio_decoder(parameters.codec).is_some() => {
+                    Trouble::Other(reason)
+                        if get_codecs().get_audio_decoder(parameters.codec).is_some() =>
+                    {
                         format!("{codec} of a kind that is not decoded ({reason})")
                     }
                     _ => codec.to_owned(),

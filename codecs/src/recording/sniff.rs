@@ -2,13 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    RecordingError,
-    container::Container,
-    mpeg,
-    raw::Law,
-    source::Source,
-};
+use super::{RecordingError, container::Container, mpeg, raw::Law, source::Source};
 
 /// How much is looked at. Between an ID3 tag and the first frame of an MP3 there may be padding.
 const WINDOW: usize = 32 * 1_024;
@@ -62,8 +56,7 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
 }
 
 fn is_wav(start: &[u8]) -> bool {
-    matches!(start.get(..4), Some(b"RIFF" | b"RF64" | b"BW64"))
-        && start.get(8..12) == Some(b"WAVE")
+    matches!(start.get(..4), Some(b"RIFF" | b"RF64" | b"BW64")) && start.get(8..12) == Some(b"WAVE")
 }
 
 fn law_of(name: &Path) -> Option<Law> {
@@ -106,7 +99,21 @@ fn looks_like(start: &[u8]) -> &'static str {
         [b'c', b'a', b'f', b'f', ..] => "Apple's Core Audio Format",
         [b'.', b's', b'n', b'd', ..] => "Sun's AU",
         [b'R', b'I', b'F', b'X', ..] => "a WAV of the other byte order (RIFX)",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "AVI",
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'A',
+            b'V',
+            b'I',
+            b' ',
+            ..,
+        ] => "AVI",
         [b'R', b'I', b'F', b'F', ..] => "the beginning of a WAV that is cut off",
         [b'M', b'T', b'h', b'd', ..] => "MIDI",
         [b'w', b'v', b'p', b'k', ..] => "WavPack",

@@ -263,7 +263,7 @@ async fn odd_shapes_are_no_trouble() {
     );
 
     let mut high = Vec::new();
-    let to = SampleRate::HZ_192000;
+    let to = SampleRate::new(192_000).unwrap();
     let mut resampler = sidetone_codecs::Resampler::new(SampleRate::HZ_8000, to).unwrap();
     resampler.process(&line, &mut high);
     resampler.finish(&mut high);

@@ -1,4 +1,57 @@
-//! Transcription of recordings.
+//! Transcription of recordings, on this machine.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use futures_util::StreamExt;
+//! use sidetone::offline::{TranscribeOptions, Transcriber, TranscriberConfig};
+//! use sidetone_codecs::recording::Recording;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let transcriber = Transcriber::load(TranscriberConfig::named("base.en")?)?;
+//! let path = Path::new("call.wav");
+//! let mut transcription =
+//!     transcriber.start(Recording::open(path)?, path.into(), TranscribeOptions::default())?;
+//! while let Some(segment) = transcription.next().await {
+//!     println!("{:>8} ms {}", segment.start_ms, segment.text);
+//! }
+//! let transcript = transcription.finish().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! One thread for each recording decodes it, block by block, and finds speech: each channel is resampled to 16 kHz and heard by
+//! the [VAD](crate::speech::vad::EarshotVad). Digital silence is skipped without being looked at. A piece of speech is kept with 200 ms around it, pauses of less
+//! than 500 ms are part of it, and one that is longer than the window is cut at its quietest point.
+//!
+//! The pieces of a channel are packed into windows of up to 30 s with short silence between them, so that the
+//! encoder, which is most of the cost, hears speech only; how much of it runs follows the window's length. Whisper's alignment of words with
+//! the audio tells which piece each word belongs to and when it was spoken. A model that was trained on single short utterances, such as the demo model,
+//! gets each piece by itself: see [`TranscriberConfig::window_ms`]. A window is not kept open for more than two minutes of
+//! the recording.
+//!
+//! A fixed number of threads decode the windows of all recordings under way. What is decoded from a window depends on nothing
+//! else, so the transcript does not depend on the number of threads. Reading waits when two windows for each thread are ahead: memory is bounded whatever the
+//! recording's length, some megabytes beside the model and its threads' working memory.
+//!
+//! # Channels
+//!
+//! [`Channels::Auto`] tells speakers from copies: the first sound, up to 10 s of it, is compared between the channels. If all
+//! correlate with the first by 0.9 or more, they are mixed, else each is a speaker; a channel that is silent while
+//! another sounds differs from it.
+//!
+//! # What guards the text
+//!
+//! What is no speech is not decoded. A text that the model is unsure of (a mean log-probability below −1) or
+//! that repeats itself is decoded again at temperatures up to 1.0, and loops that are left are cut to one round. No text is carried from one window to the
+//! next, so an error stays where it is. What Whisper is known to write over silence is dropped where the audio is faint or
+//! the model itself doubts that anybody spoke. Long speech without words in a window that has some is decoded once more by itself.
+//!
+//! # Async
+//!
+//! All work is done in threads of its own. [`Transcription`] needs no particular runtime: any executor can poll it.
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
