@@ -4,9 +4,6 @@ use std::path::Path;
 
 use super::{RecordingError, container::Container, mpeg, raw::Law, source::Source};
 
-/// How much is looked at. Between an ID3 tag and the first frame of an MP3 there may be padding.
-const WINDOW: usize = 32 * 1_024;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Wav,
@@ -29,7 +26,13 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
         return Ok(Kind::Raw(law));
     }
     let tagged = skip_id3(source)?;
-    let start = source.peek(WINDOW);
+    let start = source.peek(mpeg::WINDOW);
+    if start.starts_with(b"OggS") && start.get(28..36) == Some(b"Speex   ") {
+        return Err(RecordingError::Codec {
+            container: Container::Ogg.name(),
+            codec: "Speex".to_owned(),
+        });
+    }
     let found = match start {
         [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
         [b'O', b'g', b'g', b'S', ..] => Some(Container::Ogg),
@@ -50,7 +53,7 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
             container: Container::Mp3.name(),
         }),
         None => Err(RecordingError::NotAudio {
-            looks_like: looks_like(source.peek(WINDOW)),
+            looks_like: looks_like(source.peek(mpeg::WINDOW)),
         }),
     }
 }
@@ -68,7 +71,7 @@ fn law_of(name: &Path) -> Option<Law> {
     }
 }
 
-/// Leaves out ID3v2 tags, whatever their size, and says whether there were any.
+/// Leaves out tags (ID3, version 2), whatever their size, and says whether there were any.
 fn skip_id3(source: &mut Source) -> Result<bool, RecordingError> {
     let mut tagged = false;
     while let &[b'I', b'D', b'3', 2..=4, _, flags, a, b, c, d] = source.peek(10) {
