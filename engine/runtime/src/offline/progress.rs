@@ -54,10 +54,6 @@ pub(super) struct State {
 }
 
 impl Board {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how long it takes is part of the transcript"
-    )]
     pub(super) fn new(most_windows: usize, total: Option<Duration>) -> Self {
         Self {
             state: Mutex::new(State {

@@ -1,7 +1,6 @@
 //! The pipeline with a recogniser that only looks at the clock: scheduling, order, ends.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
