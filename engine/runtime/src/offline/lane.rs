@@ -9,7 +9,8 @@ use sidetone_speech::stt::whisper::batch::cut;
 /// What Whisper and the VAD hear.
 pub(super) const RATE: SampleRate = SampleRate::HZ_16000;
 
-/// Kept before and after speech, 200 ms: the VAD notices a soft beginning late and misses a soft end.
+/// Kept before and after speech, 200 ms: the VAD notices a soft beginning late and misses a soft
+/// end.
 const PADDING: usize = 3_200;
 
 /// Speech parted by less than this is one piece, 500 ms.

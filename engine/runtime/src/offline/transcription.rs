@@ -24,10 +24,11 @@ use super::{
 /// For each thread one window at work and one that waits: reading goes no further ahead.
 const WINDOWS_PER_THREAD: usize = 2;
 
-/// A transcription under way: a stream of its segments in the order of their beginnings. Dropping it stops it at once.
+/// A transcription under way: a stream of its segments in the order of their beginnings. Dropping
+/// it stops it at once.
 ///
-/// It works in threads of its own and needs no particular async runtime: whatever polls it will do. Segments that are not
-/// polled for hold nothing back; they wait for [`finish`](Self::finish).
+/// It works in threads of its own and needs no particular async runtime: whatever polls it will do.
+/// Segments that are not polled for hold nothing back; they wait for [`finish`](Self::finish).
 #[must_use = "dropping a transcription stops it"]
 pub struct Transcription {
     board: Arc<Board>,

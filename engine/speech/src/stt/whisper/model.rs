@@ -33,8 +33,8 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Reads and checks it. `languages` restricts what it understands, if there are any. `aligned`: its decodes tell each
-    /// token's time, which costs a pass of the decoder.
+    /// Reads and checks it. `languages` restricts what it understands, if there are any. `aligned`:
+    /// its decodes tell each token's time, which costs a pass of the decoder.
     pub(super) fn load(
         source: &ModelSource,
         languages: &[String],

@@ -1,5 +1,5 @@
-//! One thread's working memory for a model, and what it is asked to do: tell the language, decode a window, say whether
-//! anybody spoke.
+//! One thread's working memory for a model, and what it is asked to do: tell the language, decode a
+//! window, say whether anybody spoke.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -59,7 +59,8 @@ pub(super) struct Token {
     /// Not always whole characters.
     pub(super) bytes: Vec<u8>,
     pub(super) probability: f32,
-    /// Where it ends, in samples from the window's beginning; `None` from a model without alignment.
+    /// Where it ends, in samples from the window's beginning; `None` from a model without
+    /// alignment.
     pub(super) end: Option<usize>,
 }
 
@@ -181,7 +182,8 @@ impl Session {
         Ok(decoded)
     }
 
-    /// The probability that nobody spoke in what was decoded last; `None` where the model cannot tell.
+    /// The probability that nobody spoke in what was decoded last; `None` where the model cannot
+    /// tell.
     pub(super) fn no_speech(&mut self) -> Result<Option<f32>, DecodeError> {
         if self.knows_silence {
             self.no_speech_token().map(Some)

@@ -1,14 +1,16 @@
 //! Whisper for recordings: windows of speech in, words with their times out.
 //!
 //! A [`WhisperModel`] is shared by any number of threads, each with a [`WindowDecoder`] of its own.
-//! What is decoded depends on the window alone: not on the windows before it, nor on which decoder it falls to.
+//! What is decoded depends on the window alone: not on the windows before it, nor on which decoder
+//! it falls to.
 //!
-//! Nobody waits here, so a doubtful text is decoded again, as OpenAI's own code does: one that the model is
-//! unsure of, or that loops. The temperature goes up from 0 in steps of 0.2, and the first text that
-//! is not doubtful is taken. If none is, the least doubtful, with its loops cut to one round.
+//! Nobody waits here, so a doubtful text is decoded again, as OpenAI's own code does: one that the
+//! model is unsure of, or that loops. The temperature goes up from 0 in steps of 0.2, and the first
+//! text that is not doubtful is taken. If none is, the least doubtful, with its loops cut to one
+//! round.
 //!
-//! Times come from whisper.cpp's alignment of the tokens with the audio: dynamic time warping over the attention
-//! of the heads that are known to follow the audio.
+//! Times come from whisper.cpp's alignment of the tokens with the audio: dynamic time warping over
+//! the attention of the heads that are known to follow the audio.
 
 mod loops;
 mod pieces;
@@ -34,7 +36,8 @@ pub use super::cut::cut;
 /// Below this mean log-probability a text is doubtful: OpenAI's `logprob_threshold`.
 const DOUBTFUL: f32 = -1.0;
 
-/// Above this probability of silence a doubtful text needs no second try: OpenAI's `no_speech_threshold`.
+/// Above this probability of silence a doubtful text needs no second try: OpenAI's
+/// `no_speech_threshold`.
 const NO_SPEECH: f32 = 0.6;
 
 /// The temperatures after 0.
@@ -60,8 +63,9 @@ impl WhisperModel {
     /// Loads a model in whisper.cpp's ggml format. Blocks while it reads the file.
     ///
     /// `languages`, if any, are those that it is to understand, as ISO 639-1 codes.
-    /// `window_ms` is the longest window it is given, of at most 30 s; a model with a shorter encoder limits it
-    /// further. `padding` is how much silence the encoder sees after a window, in positions of 20 ms.
+    /// `window_ms` is the longest window it is given, of at most 30 s; a model with a shorter
+    /// encoder limits it further. `padding` is how much silence the encoder sees after a window, in
+    /// positions of 20 ms.
     ///
     /// # Errors
     ///
@@ -201,7 +205,8 @@ impl std::fmt::Debug for WindowDecoder {
 type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
 
 impl WindowDecoder {
-    /// The language spoken in the first 10 s of `samples`, an ISO 639-1 code. Costs a run of the encoder.
+    /// The language spoken in the first 10 s of `samples`, an ISO 639-1 code. Costs a run of the
+    /// encoder.
     ///
     /// # Errors
     ///
@@ -211,7 +216,8 @@ impl WindowDecoder {
         Ok(code)
     }
 
-    /// Decodes a window: `samples` at 16 kHz, at most [`WhisperModel::longest`], which holds `pieces` in order.
+    /// Decodes a window: `samples` at 16 kHz, at most [`WhisperModel::longest`], which holds
+    /// `pieces` in order.
     ///
     /// # Errors
     ///
@@ -328,7 +334,8 @@ impl Run<'_> {
         Ok(vec![words])
     }
 
-    /// Decodes until the text is not doubtful, or there is no more to try. With it the probability that nobody spoke.
+    /// Decodes until the text is not doubtful, or there is no more to try. With it the probability
+    /// that nobody spoke.
     fn settled(&mut self, samples: &[f32]) -> Result<(Decoded, Option<f32>), WindowError> {
         let samples = &*at_least_shortest(samples);
         let mut manner = Manner {
@@ -345,7 +352,8 @@ impl Run<'_> {
         if doubt(&best) > Doubt::None && !(silent && doubt(&best) == Doubt::Unsure) {
             let mut fresh = None;
             for temperature in &TEMPERATURES[..self.decoder.retries.min(TEMPERATURES.len())] {
-                // With random numbers of its own, so that nothing depends on what this thread did before.
+                // With random numbers of its own, so that nothing depends on what this thread did
+                // before.
                 let session = match &mut fresh {
                     Some(session) => session,
                     None => {
@@ -368,8 +376,8 @@ impl Run<'_> {
     }
 }
 
-/// Runs of pieces without words, though they are long enough to have some and others have theirs: a model may take
-/// a pause for the end.
+/// Runs of pieces without words, though they are long enough to have some and others have theirs: a
+/// model may take a pause for the end.
 fn missed(dealt: &[Vec<DecodedWord>], pieces: &[Piece]) -> Vec<Range<usize>> {
     let mut missed: Vec<Range<usize>> = Vec::new();
     if dealt.iter().all(Vec::is_empty) {
