@@ -9,7 +9,7 @@ use sidetone_core::{
     job::{JobFailure, Service},
     vad::Vad,
 };
-use sidetone_speech::{Llm, Stt, Tts, vad::EarshotVad};
+use sidetone_speech::{Llm, Stt, Tts, TurnDetector, vad::EarshotVad};
 use thiserror::Error;
 use tokio::{
     sync::{broadcast, mpsc, watch},
@@ -125,12 +125,25 @@ impl Engine {
     /// Names the services that cannot be used right now, and why. Calls may be accepted all the
     /// same.
     pub async fn warm_up(&self) -> Result<(), WarmUpError> {
-        let Services { stt, llm, tts } = &self.shared.services;
-        let (stt, llm, tts) = tokio::join!(stt.warm_up(), llm.warm_up(), tts.warm_up());
+        let Services {
+            stt,
+            llm,
+            tts,
+            turn_detector,
+        } = &self.shared.services;
+        let turn_detector = async {
+            match turn_detector {
+                Some(turn_detector) => turn_detector.warm_up().await,
+                None => Ok(()),
+            }
+        };
+        let (stt, llm, tts, turn) =
+            tokio::join!(stt.warm_up(), llm.warm_up(), tts.warm_up(), turn_detector);
         let failures: Vec<_> = [
             (Service::Stt, stt),
             (Service::Llm, llm),
             (Service::Tts, tts),
+            (Service::Turn, turn),
         ]
         .into_iter()
         .filter_map(|(service, result)| result.err().map(|failure| (service, failure)))
@@ -180,6 +193,7 @@ pub struct EngineBuilder {
     stt: Option<Arc<dyn Stt>>,
     llm: Option<Arc<dyn Llm>>,
     tts: Option<Arc<dyn Tts>>,
+    turn_detector: Option<Arc<dyn TurnDetector>>,
     vad: Option<MakeVad>,
     config: CallConfig,
     limits: LegLimits,
@@ -202,6 +216,13 @@ impl EngineBuilder {
     /// Who speaks the answers.
     pub fn tts(mut self, tts: Arc<dyn Tts>) -> Self {
         self.tts = Some(tts);
+        self
+    }
+
+    /// Who judges whether a turn is complete, for calls whose endpointing asks a model. Default:
+    /// nobody.
+    pub fn turn_detector(mut self, turn_detector: Arc<dyn TurnDetector>) -> Self {
+        self.turn_detector = Some(turn_detector);
         self
     }
 
@@ -240,6 +261,7 @@ impl EngineBuilder {
             stt: self.stt.ok_or(BuildError::Missing { part: "stt" })?,
             llm: self.llm.ok_or(BuildError::Missing { part: "llm" })?,
             tts: self.tts.ok_or(BuildError::Missing { part: "tts" })?,
+            turn_detector: self.turn_detector,
         };
         let can = services.stt.capabilities();
         for (key, wanted, can) in [
