@@ -11,6 +11,7 @@ mod http;
 pub mod job;
 pub mod llm;
 mod phrases;
+mod pool;
 mod secret;
 pub mod stt;
 #[cfg(feature = "testing")]

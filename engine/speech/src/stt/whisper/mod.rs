@@ -13,8 +13,6 @@ mod error;
 mod ffi;
 mod gate;
 mod model_file;
-mod pool;
-mod queue;
 
 use std::{
     fs::File,
@@ -23,20 +21,20 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sidetone_core::job::{JobFailure, SttEvent, SttJob};
+use sidetone_core::job::{JobFailure, SttEvent, SttJob, SttPurpose};
 use sidetone_models::ModelSource;
 use whisper_rs::{WhisperContext, WhisperContextParameters};
 
+use self::decoder::{Decoder, Model};
 pub use self::{
     config::{AudioContext, WhisperConfig},
     error::{ModelFileError, WhisperError},
 };
-use self::{
-    decoder::{Decoder, Model},
-    pool::Pool,
-};
 use super::{Stt, SttCapabilities};
-use crate::job::{JobHandle, Sink};
+use crate::{
+    job::{JobHandle, Sink},
+    pool::{Pool, Urgency},
+};
 
 /// Speech recognition with a local Whisper model.
 ///
@@ -44,7 +42,7 @@ use crate::job::{JobHandle, Sink};
 /// the threads, which takes up to one encoder pass.
 #[derive(Debug)]
 pub struct Whisper {
-    pool: Pool,
+    pool: Pool<SttJob, SttEvent>,
     model: Arc<Model>,
 }
 
@@ -72,8 +70,10 @@ impl Whisper {
             });
         }
         let shared = model.clone();
-        let pool = Pool::start(threads, queue, move || Decoder::new(shared.clone()))
-            .map_err(WhisperError::Thread)?;
+        let pool = Pool::start("whisper", threads, queue, move || {
+            Decoder::new(shared.clone())
+        })
+        .map_err(WhisperError::Thread)?;
         tracing::info!(
             model = model.name(),
             multilingual = model.is_multilingual(),
@@ -100,7 +100,11 @@ impl Stt for Whisper {
     }
 
     fn start(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
-        self.pool.submit(job, sink)
+        let urgency = match job.purpose {
+            SttPurpose::Final => Urgency::Urgent,
+            SttPurpose::Partial => Urgency::Deferrable,
+        };
+        self.pool.submit(job, urgency, sink)
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<(), JobFailure>> {
