@@ -10,6 +10,8 @@ mod error;
 mod http;
 pub mod job;
 pub mod llm;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod phrases;
 mod pool;
 mod secret;

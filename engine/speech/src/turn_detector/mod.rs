@@ -1,7 +1,12 @@
 //! Turn detection: has the caller finished, or is this a pause within a sentence?
 
+#[cfg(feature = "onnx")]
+mod smart_turn;
+
 use sidetone_core::job::{JobFailure, TurnEvent, TurnJob};
 
+#[cfg(feature = "onnx")]
+pub use self::smart_turn::{SMART_TURN_MODEL, SmartTurn, SmartTurnConfig};
 use crate::job::{JobHandle, Sink};
 
 /// Judges whether a turn is complete from how it sounds. One instance serves all calls.
