@@ -10,6 +10,7 @@
 
 mod digest;
 mod error;
+mod languages;
 mod manifest;
 mod resolve;
 
@@ -17,5 +18,9 @@ pub mod demo;
 
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use error::ModelError;
-pub use manifest::{Entry, Languages, Manifest, ManifestError, ModelKind};
-pub use resolve::{MODELS_DIR_VAR, ModelSource, models_dir, resolve, resolve_in, verify};
+pub use languages::Languages;
+pub use manifest::{Archive, Entry, Manifest, ManifestError, ModelFile, ModelKind, PLATFORM};
+pub use resolve::{
+    MODELS_DIR_VAR, ModelSource, entry, models_dir, path_of, path_of_in, resolve, resolve_in,
+    resolve_kind, resolve_kind_in, verify, verify_in,
+};
