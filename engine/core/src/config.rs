@@ -14,6 +14,8 @@ pub struct CallConfig {
     pub vad: VadConfig,
     /// When a turn has ended.
     pub endpointing: EndpointingConfig,
+    /// Work done ahead while it is not certain that a turn has ended.
+    pub eager: EagerConfig,
     /// Transcripts while the caller speaks.
     pub partials: PartialsConfig,
     /// How audio reaches the caller.
@@ -87,22 +89,85 @@ impl Default for VadConfig {
     }
 }
 
-/// When a turn has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `[endpointing]`: when a turn has ended. How the parts work together: `endpointing` in the
+/// source, and `docs/turn-taking.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EndpointingConfig {
-    /// This much silence ends a turn, in ms, 100 to 5000. Default: 300.
+    /// This much silence ends a turn that nothing speaks for or against, and one whose words are
+    /// a whole sentence, in ms, `min_ms` to `max_ms`. Default: 300.
     pub silence_ms: u32,
+    /// Callers who pause longer within their turns are waited for longer: up to twice
+    /// `silence_ms`. Default: true.
+    pub adaptive: bool,
+    /// Whether the words of the turn have a say. They are there in time only with eager work or
+    /// partial transcripts. Default: true.
+    pub text: bool,
+    /// This much silence ends a turn that breaks off in mid-sentence, in ms, `silence_ms` to
+    /// `max_ms`. Default: 1200.
+    pub unfinished_ms: u32,
+    /// A model that hears whether the caller has finished. Default: none.
+    pub model: TurnModel,
+    /// The model's probability from which the caller has finished, 0.0 to 1.0. Default: 0.5.
+    pub model_threshold: f32,
+    /// No turn ends after less silence than this, in ms, 100 to 5000. Default: 200.
+    pub min_ms: u32,
+    /// Every turn ends after this much silence, in ms, `min_ms` to 10000. Default: 2000.
+    pub max_ms: u32,
     /// A turn longer than this is cut: its words are recognised, and what follows is a turn of its
     /// own, in ms, 1000 to 120000. Default: 30000.
     pub max_turn_ms: u32,
+}
+
+/// Who hears whether the caller has finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TurnModel {
+    /// Nobody.
+    #[default]
+    None,
+    /// Smart Turn, an ONNX model.
+    SmartTurn,
 }
 
 impl Default for EndpointingConfig {
     fn default() -> Self {
         Self {
             silence_ms: 300,
+            adaptive: true,
+            text: true,
+            unfinished_ms: 1_200,
+            model: TurnModel::None,
+            model_threshold: 0.5,
+            min_ms: 200,
+            max_ms: 2_000,
             max_turn_ms: 30_000,
+        }
+    }
+}
+
+/// `[eager]`: work done ahead while it is not certain that a turn has ended. The caller hears
+/// nothing of it until it is; if the caller goes on, it is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EagerConfig {
+    /// Whether to transcribe, answer and speak ahead. Default: true.
+    pub enabled: bool,
+    /// The silence at which it begins, and the turn model is asked, in ms, 60 to 1000.
+    /// Default: 150.
+    pub pause_ms: u32,
+    /// How many jobs of all calls together may be eager at the same time, 0 to 10000; what goes
+    /// beyond that waits for the end of its turn. Default: 32.
+    pub max_jobs: u32,
+}
+
+impl Default for EagerConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            pause_ms: 150,
+            max_jobs: 32,
         }
     }
 }
@@ -239,6 +304,13 @@ impl CallConfig {
             vad.silence_threshold.to_string(),
             "must be between 0.0 and vad.speech_threshold",
         )?;
+        let threshold = self.endpointing.model_threshold;
+        check(
+            (0.0..=1.0).contains(&threshold),
+            "endpointing.model_threshold",
+            threshold.to_string(),
+            "must be between 0.0 and 1.0",
+        )?;
         let ranges = [
             (
                 "vad.min_speech_ms",
@@ -259,16 +331,46 @@ impl CallConfig {
                 "must be 0 to 1000",
             ),
             (
-                "endpointing.silence_ms",
-                self.endpointing.silence_ms,
+                "endpointing.min_ms",
+                self.endpointing.min_ms,
                 100..=5_000,
                 "must be 100 to 5000",
+            ),
+            (
+                "endpointing.max_ms",
+                self.endpointing.max_ms,
+                self.endpointing.min_ms..=10_000,
+                "must be endpointing.min_ms to 10000",
+            ),
+            (
+                "endpointing.silence_ms",
+                self.endpointing.silence_ms,
+                self.endpointing.min_ms..=self.endpointing.max_ms,
+                "must be endpointing.min_ms to endpointing.max_ms",
+            ),
+            (
+                "endpointing.unfinished_ms",
+                self.endpointing.unfinished_ms,
+                self.endpointing.silence_ms..=self.endpointing.max_ms,
+                "must be endpointing.silence_ms to endpointing.max_ms",
             ),
             (
                 "endpointing.max_turn_ms",
                 self.endpointing.max_turn_ms,
                 1_000..=120_000,
                 "must be 1000 to 120000",
+            ),
+            (
+                "eager.pause_ms",
+                self.eager.pause_ms,
+                60..=1_000,
+                "must be 60 to 1000",
+            ),
+            (
+                "eager.max_jobs",
+                self.eager.max_jobs,
+                0..=10_000,
+                "must be 0 to 10000",
             ),
             (
                 "playout.lead_ms",
@@ -315,7 +417,7 @@ mod tests {
     #[test]
     fn an_error_names_the_key_the_value_and_what_is_allowed() {
         type Change = fn(&mut CallConfig);
-        let changes: [(Change, &str); 8] = [
+        let changes: [(Change, &str); 12] = [
             (
                 |c| c.vad.speech_threshold = 1.5,
                 "`vad.speech_threshold` = 1.5: must be between",
@@ -334,7 +436,23 @@ mod tests {
             ),
             (
                 |c| c.endpointing.silence_ms = 0,
-                "`endpointing.silence_ms` = 0: must be 100 to",
+                "`endpointing.silence_ms` = 0: must be endpointing.min_ms to",
+            ),
+            (
+                |c| c.endpointing.max_ms = 150,
+                "`endpointing.max_ms` = 150: must be endpointing.min_ms to",
+            ),
+            (
+                |c| c.endpointing.unfinished_ms = 250,
+                "`endpointing.unfinished_ms` = 250: must be endpointing.silence_ms to",
+            ),
+            (
+                |c| c.endpointing.model_threshold = 1.5,
+                "`endpointing.model_threshold` = 1.5: must be between",
+            ),
+            (
+                |c| c.eager.pause_ms = 10,
+                "`eager.pause_ms` = 10: must be 60 to 1000",
             ),
             (
                 |c| c.playout.chunk_ms = 500,

@@ -42,13 +42,15 @@ pub enum CallEvent {
         /// How long the caller spoke, in ms.
         speech_ms: u64,
     },
-    /// What the caller has said so far; it may still change.
+    /// What the caller has said so far.
     #[serde(rename = "transcript.partial")]
     TranscriptPartial {
         /// The caller's turn.
         turn: TurnId,
-        /// The words so far.
+        /// The words that two transcripts in a row agree on. Within a turn this only grows.
         text: String,
+        /// The words after those, as the newest transcript has them; they may still change.
+        unstable: String,
     },
     /// What the caller said. Empty: there were no words in what sounded like speech.
     #[serde(rename = "transcript.final")]
@@ -124,15 +126,16 @@ pub enum CallEvent {
     },
 }
 
-/// The latency of one answer, in ms. The parts add up to `total_ms`, except that speech that
-/// overlaps (the language model still writing while the voice speaks) counts once.
+/// The latency of one answer, in ms. The parts add up to `total_ms`: each is the time that its
+/// step took beyond the step before it. What was done ahead, while the caller's silence was not yet
+/// long enough, took no time of its own: those parts are 0, or as long as was still waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnMetrics {
     /// The caller's turn.
     pub turn: TurnId,
-    /// From the end of speech to the decision that the turn ended.
+    /// From the end of speech until the silence was long enough to end the turn.
     pub endpointing_ms: u64,
-    /// From that decision to the final transcript.
+    /// From then to the final transcript.
     pub stt_ms: u64,
     /// From the transcript to the language model's first token.
     pub llm_first_token_ms: u64,

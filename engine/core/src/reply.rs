@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::{
     config::Phrase,
     event::{EndReason, TurnId},
-    job::JobId,
+    job::{Expect, JobId},
     latency::Latency,
     ledger::{Cut, Piece, join},
     sentence::Splitter,
@@ -29,6 +29,10 @@ pub(crate) struct Reply {
     pub(crate) heard: String,
     /// What the program wants said, until some of it was sent.
     pub(crate) announcement: Option<String>,
+    /// What kind of answer it asks for.
+    pub(crate) expect: Option<Expect>,
+    /// What the voice was given ahead, while it is not certain that it will be said.
+    pub(crate) prepared: Vec<String>,
     splitter: Splitter,
     pieces: VecDeque<Piece>,
     length: usize,
@@ -57,6 +61,8 @@ pub(crate) enum Voice {
 /// How far the reply is on its way to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
+    /// It answers this turn of the caller, which may not have ended; nothing of it was sent.
+    Ahead { answers: TurnId },
     /// Nothing of it was sent.
     Waiting,
     /// The caller hears it.
@@ -93,6 +99,19 @@ impl Reply {
         }
     }
 
+    /// A reply to a turn that may not have ended. It gets a turn of its own once it has.
+    pub(crate) fn written_ahead(
+        job: JobId,
+        answers: TurnId,
+        now: CallTime,
+        latency: Latency,
+    ) -> Self {
+        Self {
+            delivery: Delivery::Ahead { answers },
+            ..Self::written_by(job, TurnId::default(), now, latency)
+        }
+    }
+
     /// A reply whose text is there.
     pub(crate) fn of_text(turn: TurnId, text: &str) -> Self {
         let mut reply = Self::new(turn, Text::Written);
@@ -119,6 +138,8 @@ impl Reply {
             latency: None,
             heard: String::new(),
             announcement: None,
+            expect: None,
+            prepared: Vec::new(),
             splitter: Splitter::default(),
             pieces: VecDeque::new(),
             length: 0,
@@ -147,12 +168,23 @@ impl Reply {
         self.text = Text::Written;
     }
 
-    /// The next piece, unless the reply is held or the voice is busy.
+    /// The next piece, unless the reply is held or the voice is busy. Of a reply made ahead only
+    /// the first is spoken.
     pub(crate) fn next_piece(&mut self) -> Option<Piece> {
-        if self.is_held() || self.voice != Voice::Idle {
+        let may_speak = if self.is_ahead() {
+            self.prepared.is_empty()
+        } else {
+            !self.is_held()
+        };
+        if !may_speak || self.voice != Voice::Idle {
             return None;
         }
         self.pieces.pop_front()
+    }
+
+    /// It answers a turn that may not have ended.
+    pub(crate) fn is_ahead(&self) -> bool {
+        matches!(self.delivery, Delivery::Ahead { .. })
     }
 
     /// Says `phrase` after everything else.
@@ -179,7 +211,10 @@ impl Reply {
 
     /// The caller has the floor; the reply waits to hear what becomes of it.
     pub(crate) fn is_held(&self) -> bool {
-        matches!(self.delivery, Delivery::HeldUnheard | Delivery::Interrupted)
+        matches!(
+            self.delivery,
+            Delivery::Ahead { .. } | Delivery::HeldUnheard | Delivery::Interrupted
+        )
     }
 
     /// The end of the call is decided: not to be interrupted any more. That the agent wants to hang
@@ -195,6 +230,7 @@ impl Reply {
     /// The caller takes the floor before anything of what comes next was sent.
     pub(crate) fn hold(&mut self) {
         self.delivery = match self.delivery {
+            ahead @ Delivery::Ahead { .. } => ahead,
             Delivery::Waiting | Delivery::HeldUnheard => Delivery::HeldUnheard,
             Delivery::Audible | Delivery::Interrupted | Delivery::Resuming => Delivery::Interrupted,
         };
@@ -205,7 +241,10 @@ impl Reply {
         self.delivery = match self.delivery {
             Delivery::HeldUnheard => Delivery::Waiting,
             Delivery::Interrupted => Delivery::Resuming,
-            free @ (Delivery::Waiting | Delivery::Audible | Delivery::Resuming) => free,
+            unchanged @ (Delivery::Ahead { .. }
+            | Delivery::Waiting
+            | Delivery::Audible
+            | Delivery::Resuming) => unchanged,
         };
     }
 

@@ -10,7 +10,7 @@ use crate::{
     conversation::{Message, Role},
     event::{CallError, CallEvent, EndReason},
     io::Output,
-    job::{FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
+    job::{Expect, FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
     ledger::{Cut, Piece, Words, join},
     sentence::has_words,
 };
@@ -69,7 +69,7 @@ impl Call {
         self.abandon_reply(out);
     }
 
-    fn abandon_reply(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn abandon_reply(&mut self, out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase
             && talk.reply.is_some()
         {
@@ -143,6 +143,7 @@ impl Call {
                 id: job,
                 messages,
                 language,
+                eager: false,
             };
             Self::start_job(Job::Llm(job), out);
         } else if let Some(text) = self.announcements.pop_front() {
@@ -180,6 +181,13 @@ impl Call {
             && let Some(latency) = &mut reply.latency
         {
             latency.sentence(now);
+        }
+    }
+
+    /// The language model says what kind of answer it asks for.
+    pub(super) fn llm_expects(&mut self, job: JobId, expect: Expect) {
+        if let Some(reply) = self.reply_written_by(job) {
+            reply.expect = Some(expect);
         }
     }
 
@@ -229,7 +237,8 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.is_gated() {
+        let is_ahead = talk.reply.as_ref().is_some_and(Reply::is_ahead);
+        if talk.is_gated() && !is_ahead {
             return;
         }
         if let Some(reply) = &mut talk.reply {
@@ -237,7 +246,11 @@ impl Call {
                 && let Some(piece) = reply.next_piece()
             {
                 let (turn, text) = (reply.turn, piece.text().to_owned());
-                out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                if is_ahead {
+                    reply.prepared.push(text);
+                } else {
+                    out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                }
                 if let Piece::Phrase(Phrase { audio, .. }) = &piece {
                     let audio = audio.clone();
                     talk.playout.play(Words::Said(piece), &audio);
@@ -254,10 +267,14 @@ impl Call {
                     id,
                     text: piece.text().to_owned(),
                     language: self.config.agent.language.clone(),
+                    eager: is_ahead,
                 };
                 Self::start_job(Job::Tts(job), out);
                 talk.playout.begin(Words::Said(piece));
             }
+        }
+        if is_ahead {
+            return;
         }
         self.send(out);
         self.announce(out);
@@ -285,7 +302,10 @@ impl Call {
         out.push(Output::Event(match reply.delivery {
             Delivery::Waiting => CallEvent::AgentSpeaking { turn },
             Delivery::Resuming => CallEvent::AgentResumed { turn },
-            Delivery::Audible | Delivery::HeldUnheard | Delivery::Interrupted => return,
+            Delivery::Ahead { .. }
+            | Delivery::Audible
+            | Delivery::HeldUnheard
+            | Delivery::Interrupted => return,
         }));
         reply.delivery = Delivery::Audible;
         reply.announcement = None;
@@ -392,6 +412,10 @@ impl Call {
 
     /// The language model or the voice failed in the reply that is under way.
     fn service_failed(&mut self, service: Service, failure: JobFailure, out: &mut Vec<Output>) {
+        // What was only tried ahead is tried again once the turn has ended.
+        if self.drop_ahead(out) {
+            return;
+        }
         self.report_failure(service, failure, out);
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -500,6 +524,7 @@ impl Call {
             }));
         }
         if !reply.heard.is_empty() {
+            talk.expect = reply.expect;
             self.conversation.push(Message {
                 role: Role::Agent,
                 text: reply.heard,

@@ -2,27 +2,32 @@
 //!
 //! - [`mod@self`] takes inputs, owns the timers and ends the call;
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
+//! - `ahead` has the answer made in pauses that may be the end of the caller's turn;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
 //!
 //! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
 
 mod agent;
+mod ahead;
 mod caller;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use self::ahead::Ahead;
 use crate::{
     config::CallConfig,
     conversation::{Message, Role},
     dialect::{LegMessage, Start},
+    endpointing::Endpointing,
     event::{CallError, CallEvent, Counters, EndReason, LegFault, TurnId},
     hearing::Hearing,
     ingress::{Accepted, Ingress},
     io::{Command, Input, Output},
-    job::{Job, JobId},
+    job::{Expect, Job, JobId},
     keypad::Keypad,
     latency::Latency,
+    partials::StableText,
     playout::{MarkReturn, Playout},
     reply::{Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
@@ -73,14 +78,22 @@ enum Phase {
 struct Talk {
     hearing: Hearing,
     turn: Turn,
+    endpointing: Endpointing,
+    /// What was asked for in the caller's present pause.
+    ahead: Ahead,
     keypad: Keypad,
     transcripts: Transcripts,
     partial: Partial,
+    stable: StableText,
     latest_audio: CallTime,
     playout: Playout,
     reply: Option<Reply>,
     /// Words of the caller that no reply was begun for, and when they were said.
     owed: Option<Latency>,
+    /// What kind of answer the agent's last words asked for.
+    expect: Option<Expect>,
+    /// When the caller's latest turn ended.
+    speech_end: Option<CallTime>,
     /// Since when the caller has heard nothing, not even themselves.
     quiet_since: CallTime,
     /// Services that failed since one last worked to the end.
@@ -229,14 +242,19 @@ impl Call {
             .expect("dialects accept only rates that every detector can be given");
         self.phase = Phase::Talking(Box::new(Talk {
             hearing,
-            turn: Turn::new(&config.vad, &config.endpointing),
+            turn: Turn::new(config),
+            endpointing: Endpointing::new(&config.endpointing, &config.agent.language),
+            ahead: Ahead::default(),
             keypad: Keypad::default(),
             transcripts: Transcripts::default(),
             partial: Partial::Off,
+            stable: StableText::default(),
             latest_audio: self.now,
             playout: Playout::new(start.format, &config.playout, config.patience.mark_grace),
             reply: None,
             owed: None,
+            expect: None,
+            speech_end: None,
             quiet_since: self.now,
             failures_in_a_row: 0,
         }));
@@ -343,6 +361,7 @@ impl Call {
             Phase::Connecting { .. } => {}
             Phase::Talking(mut talk) => {
                 talk.stop_partial(out);
+                talk.stop_ahead(out);
                 out.extend(talk.transcripts.abandon().map(Output::Cancel));
             }
         }

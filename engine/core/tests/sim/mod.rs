@@ -541,7 +541,9 @@ impl Simulation {
                     .filter(|sample| **sample == level(n))
                     .count() as u64;
                 let most = match job.purpose {
-                    SttPurpose::Final => sound.duration_ms * SAMPLES_PER_MS * 9 / 10,
+                    SttPurpose::Final | SttPurpose::Eager => {
+                        sound.duration_ms * SAMPLES_PER_MS * 9 / 10
+                    }
                     SttPurpose::Partial => SAMPLES_PER_MS * 100,
                 };
                 if samples >= most { sound.words } else { None }
