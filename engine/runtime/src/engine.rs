@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use sidetone_core::{
     call::Call,
-    config::{CallConfig, ConfigError},
+    config::{CallConfig, ConfigError, TurnModel},
     dialect::Dialect,
     job::{JobFailure, Service},
     vad::Vad,
@@ -186,7 +186,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Puts an [`Engine`] together. The three services are required.
+/// Puts an [`Engine`] together. The first three services are required.
 #[derive(Default)]
 #[must_use]
 pub struct EngineBuilder {
@@ -219,8 +219,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Who judges whether a turn is complete, for calls whose endpointing asks a model. Default:
-    /// nobody.
+    /// Who judges whether a turn is complete. Required with `endpointing.model`. Default: nobody.
     pub fn turn_detector(mut self, turn_detector: Arc<dyn TurnDetector>) -> Self {
         self.turn_detector = Some(turn_detector);
         self
@@ -279,6 +278,11 @@ impl EngineBuilder {
             if wanted && !can {
                 return Err(BuildError::Unsupported { key });
             }
+        }
+        if self.config.endpointing.model != TurnModel::None && services.turn_detector.is_none() {
+            return Err(BuildError::Missing {
+                part: "turn_detector",
+            });
         }
         let shared = Shared {
             config: Arc::new(self.config),

@@ -222,7 +222,7 @@ fn every_provider_builds_a_working_detector() {
     for provider in VadProvider::ALL {
         let make = match provider.load() {
             Ok(make) => make,
-            Err(VadError::Onnx(missing @ (OnnxError::NoRuntime | OnnxError::Missing(_)))) => {
+            Err(VadError::Onnx(missing @ (OnnxError::NoRuntime | OnnxError::NoModel { .. }))) => {
                 println!("skipped {provider}: {missing}");
                 continue;
             }

@@ -13,6 +13,8 @@ use ort::{
     logging::{LogLevel, LoggerFunction},
 };
 
+use sidetone_models::ModelError;
+
 use super::{OnnxError, elf, one_line};
 
 /// The environment variable that names the library.
@@ -31,7 +33,11 @@ pub(super) fn environment() -> Result<Environment, OnnxError> {
     if let Some(environment) = &*opened {
         return Ok(environment.clone());
     }
-    let environment = match named().or_else(fetched) {
+    let file = match named() {
+        Some(path) => Some(path),
+        None => fetched()?,
+    };
+    let environment = match file {
         Some(path) => open_file(&path)?,
         None => open_systems()?,
     };
@@ -45,10 +51,16 @@ fn named() -> Option<PathBuf> {
 }
 
 /// The library among the models, if it was fetched.
-fn fetched() -> Option<PathBuf> {
-    let name = format!("{}{FETCHED}{}", consts::DLL_PREFIX, consts::DLL_SUFFIX);
-    let path = sidetone_models::models_dir().ok()?.join(name);
-    path.exists().then_some(path)
+fn fetched() -> Result<Option<PathBuf>, OnnxError> {
+    match sidetone_models::path_of(FETCHED) {
+        Ok(path) => Ok(Some(path)),
+        Err(
+            ModelError::NotFetched { .. }
+            | ModelError::NoBuild { .. }
+            | ModelError::NoModelsDir { .. },
+        ) => Ok(None),
+        Err(unusable) => Err(OnnxError::Models(unusable)),
+    }
 }
 
 fn open_file(path: &Path) -> Result<Environment, OnnxError> {

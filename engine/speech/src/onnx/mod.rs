@@ -22,9 +22,30 @@ use thiserror::Error;
 ///
 /// # Errors
 ///
-/// [`OnnxError::NoRuntime`] or [`OnnxError::Runtime`].
+/// [`OnnxError::NoRuntime`], [`OnnxError::Runtime`] or [`OnnxError::Models`].
 pub fn open() -> Result<(), OnnxError> {
     library::environment().map(drop)
+}
+
+/// The model of the manifest that is called `name`, such as `silero-vad`, in the models directory.
+///
+/// # Errors
+///
+/// [`OnnxError::NoModel`] if it was not fetched; [`OnnxError::Models`].
+pub fn fetched(name: &str) -> Result<ModelSource, OnnxError> {
+    match sidetone_models::path_of(name) {
+        Ok(path) => Ok(ModelSource::File(path)),
+        Err(ModelError::NotFetched {
+            name,
+            path,
+            fetch_command,
+        }) => Err(OnnxError::NoModel {
+            name,
+            path,
+            fetch_command,
+        }),
+        Err(other) => Err(OnnxError::Models(other)),
+    }
 }
 
 /// Why a model cannot be used.
@@ -49,9 +70,19 @@ pub enum OnnxError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The model is not where models are.
+    /// The model was not fetched.
+    #[error("the model {name} is not here ({}): fetch it with `{fetch_command}`", path.display())]
+    NoModel {
+        /// The model's name in the manifest.
+        name: String,
+        /// The file looked for.
+        path: PathBuf,
+        /// A command that fetches it.
+        fetch_command: String,
+    },
+    /// What was fetched cannot be used.
     #[error(transparent)]
-    Missing(#[from] ModelError),
+    Models(#[from] ModelError),
     /// The file is no model that ONNX Runtime can load.
     #[error("{model} cannot be loaded as an ONNX model: {problem}")]
     Unloadable {

@@ -115,7 +115,7 @@ impl<J: Send + Sync + 'static, E: Answer> Pool<J, E> {
         match turned_away {
             None => self.shared.arrived.notify_one(),
             Some(task) => {
-                // If it was an older deferrable one that gave way, the new job waits in its place; the
+                // If it was an older, less urgent one that gave way, the new job waits in its place; the
                 // workers are all busy then, and whichever is free next finds it.
                 task.fail(
                     FailureKind::Overloaded,

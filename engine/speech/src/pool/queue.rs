@@ -2,35 +2,40 @@
 
 use std::collections::VecDeque;
 
-/// Who goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who goes first: the last of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// A caller waits for it.
-    Urgent,
     /// Nice to have.
     Deferrable,
+    /// A caller may wait for it soon.
+    Ahead,
+    /// A caller waits for it.
+    Urgent,
 }
 
-/// A bounded queue of two priorities.
+/// How many kinds of [`Urgency`] there are.
+const URGENCIES: usize = 3;
+
+/// A bounded queue of three priorities.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    urgent: VecDeque<T>,
-    deferrable: VecDeque<T>,
+    /// By urgency.
+    waiting: [VecDeque<T>; URGENCIES],
     capacity: usize,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for `capacity` items of both kinds together.
+    /// An empty queue for `capacity` items of all kinds together.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            urgent: VecDeque::new(),
-            deferrable: VecDeque::new(),
+            waiting: [const { VecDeque::new() }; URGENCIES],
             capacity,
         }
     }
 
-    /// Lets `item` wait. A full queue first forgets what `is_dead`; if that makes no room, an
-    /// urgent item takes the place of the oldest deferrable one. Gives back the item that found no place.
+    /// Lets `item` wait. A full queue first forgets what `is_dead`; if that makes no room, the item
+    /// takes the place of the oldest among the least urgent, if those are less urgent. Gives back
+    /// the item that found no place.
     pub(super) fn push(
         &mut self,
         urgency: Urgency,
@@ -38,44 +43,37 @@ impl<T> Queue<T> {
         is_dead: impl Fn(&T) -> bool,
     ) -> Option<T> {
         if self.is_full() {
-            self.urgent.retain(|waiting| !is_dead(waiting));
-            self.deferrable.retain(|waiting| !is_dead(waiting));
-        }
-        let full = self.is_full();
-        match urgency {
-            Urgency::Deferrable if full => Some(item),
-            Urgency::Deferrable => {
-                self.deferrable.push_back(item);
-                None
-            }
-            Urgency::Urgent if full && self.deferrable.is_empty() => Some(item),
-            Urgency::Urgent => {
-                self.urgent.push_back(item);
-                if full {
-                    self.deferrable.pop_front()
-                } else {
-                    None
-                }
+            for waiting in &mut self.waiting {
+                waiting.retain(|waiting| !is_dead(waiting));
             }
         }
+        let turned_away = if self.is_full() {
+            let less_urgent = &mut self.waiting[..urgency as usize];
+            match less_urgent.iter_mut().find_map(VecDeque::pop_front) {
+                Some(oldest) => Some(oldest),
+                None => return Some(item),
+            }
+        } else {
+            None
+        };
+        self.waiting[urgency as usize].push_back(item);
+        turned_away
     }
 
     /// The next item to work on.
     pub(super) fn pop(&mut self) -> Option<T> {
-        self.urgent
-            .pop_front()
-            .or_else(|| self.deferrable.pop_front())
+        self.waiting.iter_mut().rev().find_map(VecDeque::pop_front)
     }
 
     fn is_full(&self) -> bool {
-        self.urgent.len() + self.deferrable.len() >= self.capacity
+        self.waiting.iter().map(VecDeque::len).sum::<usize>() >= self.capacity
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        Urgency::{Deferrable, Urgent},
+        Urgency::{Ahead, Deferrable, Urgent},
         *,
     };
 
@@ -88,23 +86,33 @@ mod tests {
     #[test]
     fn the_urgent_overtake_and_all_keep_their_order() {
         let mut queue = Queue::new(8);
-        for (urgency, item) in [(Deferrable, 1), (Urgent, 2), (Deferrable, 3), (Urgent, 4)] {
+        for (urgency, item) in [
+            (Deferrable, 1),
+            (Ahead, 2),
+            (Urgent, 3),
+            (Deferrable, 4),
+            (Ahead, 5),
+            (Urgent, 6),
+        ] {
             assert_eq!(queue.push(urgency, item, ALIVE), None);
         }
-        assert_eq!(drained(queue), [2, 4, 1, 3]);
+        assert_eq!(drained(queue), [3, 6, 2, 5, 1, 4]);
     }
 
     #[test]
-    fn a_full_queue_gives_the_places_of_the_deferrable_to_the_urgent() {
-        let mut queue = Queue::new(3);
-        for (urgency, item) in [(Deferrable, 1), (Deferrable, 2), (Urgent, 3)] {
+    fn a_full_queue_gives_the_places_of_the_less_urgent_to_the_urgent() {
+        let mut queue = Queue::new(4);
+        for (urgency, item) in [(Deferrable, 1), (Deferrable, 2), (Ahead, 3), (Urgent, 4)] {
             assert_eq!(queue.push(urgency, item, ALIVE), None);
         }
-        assert_eq!(queue.push(Deferrable, 4, ALIVE), Some(4));
-        assert_eq!(queue.push(Urgent, 5, ALIVE), Some(1));
-        assert_eq!(queue.push(Urgent, 6, ALIVE), Some(2));
-        assert_eq!(queue.push(Urgent, 7, ALIVE), Some(7));
-        assert_eq!(drained(queue), [3, 5, 6]);
+        assert_eq!(queue.push(Deferrable, 5, ALIVE), Some(5));
+        assert_eq!(queue.push(Ahead, 6, ALIVE), Some(1));
+        assert_eq!(queue.push(Urgent, 7, ALIVE), Some(2));
+        assert_eq!(queue.push(Ahead, 8, ALIVE), Some(8));
+        assert_eq!(queue.push(Urgent, 9, ALIVE), Some(3));
+        assert_eq!(queue.push(Urgent, 10, ALIVE), Some(6));
+        assert_eq!(queue.push(Urgent, 11, ALIVE), Some(11));
+        assert_eq!(drained(queue), [4, 7, 9, 10]);
     }
 
     #[test]

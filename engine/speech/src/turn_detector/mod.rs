@@ -6,7 +6,7 @@ mod smart_turn;
 use sidetone_core::job::{JobFailure, TurnEvent, TurnJob};
 
 #[cfg(feature = "onnx")]
-pub use self::smart_turn::{SMART_TURN_MODEL, SmartTurn, SmartTurnConfig};
+pub use self::smart_turn::{SmartTurn, SmartTurnConfig};
 use crate::job::{JobHandle, Sink};
 
 /// Judges whether a turn is complete from how it sounds. One instance serves all calls.

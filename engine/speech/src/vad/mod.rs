@@ -22,7 +22,7 @@ pub use self::{
     webrtc::{Aggressiveness, WebrtcVad},
 };
 #[cfg(feature = "onnx")]
-use crate::onnx::OnnxError;
+use crate::onnx::{self, OnnxError};
 
 /// `vad.provider`: which detector the calls use. Default: `earshot`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,8 +71,8 @@ impl VadProvider {
             Self::Webrtc => Box::new(|| Box::new(WebrtcVad::default())),
             #[cfg(feature = "onnx")]
             Self::Silero => {
-                let source = sidetone_models::resolve(SILERO_MODEL).map_err(OnnxError::Missing)?;
-                let model = Silero::load(source, SileroRate::default())?;
+                let model = onnx::fetched(SILERO_MODEL)?;
+                let model = Silero::load(model, SileroRate::default())?;
                 Box::new(move || Box::new(SileroVad::new(model.clone())))
             }
         })
@@ -88,8 +88,8 @@ impl VadProvider {
             Self::Earshot | Self::Webrtc => Ok(()),
             #[cfg(feature = "onnx")]
             Self::Silero => {
-                sidetone_models::resolve(SILERO_MODEL).map_err(OnnxError::Missing)?;
-                Ok(crate::onnx::open()?)
+                onnx::fetched(SILERO_MODEL)?;
+                Ok(onnx::open()?)
             }
         }
     }

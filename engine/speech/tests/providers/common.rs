@@ -63,6 +63,7 @@ pub(crate) fn asking(id: JobId, caller: &[&str]) -> LlmJob {
         id,
         messages: Arc::from_iter(messages),
         language: "en".into(),
+        eager: false,
     }
 }
 
@@ -75,6 +76,7 @@ pub(crate) fn saying(id: JobId, text: &str) -> TtsJob {
         id,
         text: text.into(),
         language: "en".into(),
+        eager: false,
     }
 }
 

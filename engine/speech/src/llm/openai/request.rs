@@ -120,6 +120,7 @@ mod tests {
             id: JobId(1),
             messages: Arc::from_iter(messages),
             language: "en".into(),
+            eager: false,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Whisper on this machine, by whisper.cpp.
 //!
 //! One loaded model serves all calls. A fixed pool of threads decodes, one utterance each, from a
-//! bounded queue in which finals go before partials. A full queue turns a job away at once: a
-//! caller is better served by an apology than by an answer from half a minute ago.
+//! bounded queue in which finals go before eager transcripts, and those before partials. A full
+//! queue turns a job away at once: a caller is better served by an apology than by an answer from
+//! half a minute ago.
 //!
 //! whisper.cpp's own log output is switched off for the process: it goes to standard error, and
 //! reports every cancelled job as an error.
@@ -102,6 +103,7 @@ impl Stt for Whisper {
     fn start(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
         let urgency = match job.purpose {
             SttPurpose::Final => Urgency::Urgent,
+            SttPurpose::Eager => Urgency::Ahead,
             SttPurpose::Partial => Urgency::Deferrable,
         };
         self.pool.submit(job, urgency, sink)

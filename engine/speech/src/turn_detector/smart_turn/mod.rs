@@ -17,7 +17,7 @@ use self::judge::Judge;
 use super::TurnDetector;
 use crate::{
     job::{JobHandle, Sink},
-    onnx::{Model, OnnxError, Shape},
+    onnx::{self, Model, OnnxError, Shape},
     pool::{Pool, Urgency},
 };
 
@@ -28,7 +28,7 @@ const SHAPE: Shape = Shape {
 };
 
 /// The name of the model among those that can be fetched.
-pub const SMART_TURN_MODEL: &str = "smart-turn-v3";
+const FETCHED: &str = "smart-turn-v3.2";
 
 /// How [`SmartTurn`] is set up.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,15 @@ impl SmartTurnConfig {
             threads: cores.min(2),
             queue: 8,
         }
+    }
+
+    /// The defaults, with the model that `sidetone models fetch smart-turn-v3.2` brings.
+    ///
+    /// # Errors
+    ///
+    /// It was not fetched, or not all of it.
+    pub fn fetched() -> Result<Self, OnnxError> {
+        onnx::fetched(FETCHED).map(Self::new)
     }
 
     fn validate(&self) -> Result<(), OnnxError> {
