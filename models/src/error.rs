@@ -101,6 +101,20 @@ pub enum ModelError {
         /// The operating system's error.
         source: io::Error,
     },
+    /// The operating system would not remove the file.
+    #[error("cannot remove {}", .path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// The file is being fetched, by this process or another.
+    #[error("the model file {} is being fetched", .path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no home directory to derive the models directory from.
     #[error("no models directory: set SIDETONE_MODELS_DIR")]
     NoModelsDir {
