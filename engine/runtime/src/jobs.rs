@@ -93,7 +93,8 @@ fn ends_job(event: &JobEvent) -> bool {
         JobEvent::Llm(LlmEvent::Done { .. } | LlmEvent::Failed(_)) => true,
         JobEvent::Tts(TtsEvent::Done | TtsEvent::Failed(_)) => true,
         JobEvent::Turn(_) => true,
-        JobEvent::Llm(LlmEvent::Delta { .. }) | JobEvent::Tts(TtsEvent::Audio { .. }) => false,
+        JobEvent::Llm(LlmEvent::Delta { .. } | LlmEvent::Expects { .. })
+        | JobEvent::Tts(TtsEvent::Audio { .. }) => false,
     }
 }
 

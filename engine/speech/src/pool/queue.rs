@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// Who goes first: the last of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// Nice to have.
     Deferrable,
@@ -33,9 +33,10 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Lets `item` wait. A full queue first forgets what `is_dead`; if that makes no room, the item
-    /// takes the place of the oldest among the least urgent, if those are less urgent. Gives back
-    /// the item that found no place.
+    /// Lets `item` wait. A full queue first forgets what `is_dead`; if that makes no room, an
+    /// urgent item takes the place of the oldest deferrable one. What is done ahead takes nobody's
+    /// place and loses its own to none: by now a caller may wait for it. Gives back the item that
+    /// found no place.
     pub(super) fn push(
         &mut self,
         urgency: Urgency,
@@ -48,8 +49,8 @@ impl<T> Queue<T> {
             }
         }
         let turned_away = if self.is_full() {
-            let less_urgent = &mut self.waiting[..urgency as usize];
-            match less_urgent.iter_mut().find_map(VecDeque::pop_front) {
+            let deferrable = &mut self.waiting[Urgency::Deferrable as usize];
+            match deferrable.pop_front_if(|_| urgency == Urgency::Urgent) {
                 Some(oldest) => Some(oldest),
                 None => return Some(item),
             }
@@ -100,19 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_gives_the_places_of_the_less_urgent_to_the_urgent() {
+    fn a_full_queue_gives_the_places_of_the_deferrable_to_the_urgent() {
         let mut queue = Queue::new(4);
         for (urgency, item) in [(Deferrable, 1), (Deferrable, 2), (Ahead, 3), (Urgent, 4)] {
             assert_eq!(queue.push(urgency, item, ALIVE), None);
         }
         assert_eq!(queue.push(Deferrable, 5, ALIVE), Some(5));
-        assert_eq!(queue.push(Ahead, 6, ALIVE), Some(1));
-        assert_eq!(queue.push(Urgent, 7, ALIVE), Some(2));
-        assert_eq!(queue.push(Ahead, 8, ALIVE), Some(8));
-        assert_eq!(queue.push(Urgent, 9, ALIVE), Some(3));
-        assert_eq!(queue.push(Urgent, 10, ALIVE), Some(6));
-        assert_eq!(queue.push(Urgent, 11, ALIVE), Some(11));
-        assert_eq!(drained(queue), [4, 7, 9, 10]);
+        assert_eq!(queue.push(Ahead, 6, ALIVE), Some(6));
+        assert_eq!(queue.push(Urgent, 7, ALIVE), Some(1));
+        assert_eq!(queue.push(Urgent, 8, ALIVE), Some(2));
+        assert_eq!(queue.push(Urgent, 9, ALIVE), Some(9));
+        assert_eq!(drained(queue), [4, 7, 8, 3]);
     }
 
     #[test]
