@@ -194,10 +194,10 @@ fn normalised(pcm: i16) -> f32 {
 
 /// Silero VAD for one leg: frames of 32 ms, some 1.3 KiB beside the shared [`Silero`].
 ///
-/// A frame is judged where it is pushed, on the thread of the call: that takes 0.1 to 0.2 ms of
-/// every 32 ms, where handing it to another thread and waiting for the answer would delay every
-/// decision by a frame. It waits for another leg only while every session is in use, and no longer
-/// than one frame takes.
+/// A frame is judged where it is pushed, on the thread of the call: that takes 0.07 ms at 8 kHz and
+/// 0.1 ms at 16 kHz of every 32 ms, a third of a percent of a core at most. On another thread it
+/// would take no less, and its answer would come a frame late. It waits for another leg only while
+/// every session is in use, and no longer than one frame takes.
 pub struct SileroVad {
     model: Arc<Silero>,
     /// Which session to try first.

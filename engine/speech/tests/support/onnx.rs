@@ -4,6 +4,8 @@
 //! beside the checkout; the runtime where the engine itself looks for it. Tests that find none say
 //! so and pass.
 
+#![allow(clippy::print_stdout, reason = "a test that is skipped says why")]
+
 use std::{env, path::PathBuf};
 
 use sidetone_models::ModelSource;

@@ -36,7 +36,7 @@ pub struct SmartTurnConfig {
     /// The model.
     pub model: ModelSource,
     /// How many turns are judged at the same time, each by one thread with a session of its own
-    /// (some 15 MiB). 1 to 64. Default: one per core, at most 2.
+    /// (some 20 MiB). 1 to 64. Default: one per core, at most 2.
     pub threads: usize,
     /// How many turns may wait for a thread; beyond it jobs fail as overloaded. 1 to 4096.
     /// Default: 8, because a judgement takes tens of milliseconds and a late one is of no use.
