@@ -12,6 +12,8 @@ pub struct CallConfig {
     pub agent: AgentConfig,
     /// When somebody speaks.
     pub vad: VadConfig,
+    /// When the caller interrupts the agent.
+    pub barge_in: BargeInConfig,
     /// When a turn has ended.
     pub endpointing: EndpointingConfig,
     /// Work done ahead while it is not certain that a turn has ended.
@@ -20,6 +22,8 @@ pub struct CallConfig {
     pub partials: PartialsConfig,
     /// How audio reaches the caller.
     pub playout: PlayoutConfig,
+    /// When nobody speaks.
+    pub idle: IdleConfig,
     /// How long anybody waits for anything.
     pub patience: PatienceConfig,
     /// What is said when services fail: audio that needs none.
@@ -32,6 +36,9 @@ pub struct CallConfig {
 pub struct AgentConfig {
     /// What the agent says first. Default: empty, the caller speaks first.
     pub greeting: String,
+    /// Whether the caller can interrupt the greeting; a legal notice is better heard to its end.
+    /// Default: true.
+    pub greeting_interruptible: bool,
     /// What the language model is told about its task. Default: empty.
     pub instructions: String,
     /// The language of the call, an ISO 639-1 code. Default: `en`.
@@ -52,6 +59,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             greeting: String::new(),
+            greeting_interruptible: true,
             instructions: String::new(),
             language: "en".into(),
             detect_language: false,
@@ -85,6 +93,48 @@ impl Default for VadConfig {
             min_speech_ms: 80,
             barge_in_ms: 90,
             pre_roll_ms: 300,
+        }
+    }
+}
+
+/// `[barge_in]`: when the caller interrupts the agent.
+///
+/// Any sound that lasts `vad.barge_in_ms` stops the agent at once, and what it had not said yet is
+/// kept. Then it is decided whether the caller took the floor, or the agent goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BargeInConfig {
+    /// Whether the caller can interrupt at all. If not, what is said over the agent is answered
+    /// when it has finished. Default: true.
+    pub enabled: bool,
+    /// A sound with less voice than this, in ms, is taken for none until its words are known: the
+    /// agent goes on, and stops again if there were words. 0 to 2000. Default: 300.
+    pub confirm_ms: u32,
+    /// So long after the end of such a sound the agent goes on, in ms, 100 to 2000. Default: 300.
+    pub resume_after_ms: u32,
+    /// The caller interrupts with this many words or more, 1 to 20; fewer are passed over as a
+    /// cough would be. Default: 1.
+    pub min_words: u32,
+    /// Whether "mm-hm", "yeah" and "okay" interrupt nothing, unless the agent has asked something
+    /// or as good as finished. There are lists for `en`, `es` and `pt`. Default: true.
+    pub ignore_backchannels: bool,
+    /// Further words and phrases of this kind. Default: none.
+    pub backchannels: Vec<String>,
+    /// Whether the agent's own voice in the caller's line, from a speakerphone, is recognised and
+    /// interrupts nothing. Default: true.
+    pub ignore_echo: bool,
+}
+
+impl Default for BargeInConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            confirm_ms: 300,
+            resume_after_ms: 300,
+            min_words: 1,
+            ignore_backchannels: true,
+            backchannels: Vec::new(),
+            ignore_echo: true,
         }
     }
 }
@@ -200,11 +250,41 @@ impl Default for PlayoutConfig {
     }
 }
 
+/// `[idle]`: nobody waits in silence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdleConfig {
+    /// A caller who says nothing for this long is asked whether they are still there, in ms, 1000
+    /// to 600000; 0: never. Default: 8000.
+    pub prompt_after_ms: u32,
+    /// How often in a row they are asked before the agent says goodbye and hangs up, 0 to 10.
+    /// Default: 2.
+    pub max_prompts: u32,
+    /// What they are asked. Default: empty, "Are you still there?" in the call's language.
+    pub prompt: String,
+    /// The goodbye. Default: empty, "I can't hear you, so I will hang up now. Goodbye." in the
+    /// call's language.
+    pub goodbye: String,
+    /// A caller who waits this long for an answer is told to hold, in ms, 500 to 60000; if they
+    /// have to wait on, they are told again, at growing distances. Default: 3500.
+    pub hold_after_ms: u32,
+}
+
+impl Default for IdleConfig {
+    fn default() -> Self {
+        Self {
+            prompt_after_ms: 8_000,
+            max_prompts: 2,
+            prompt: String::new(),
+            goodbye: String::new(),
+            hold_after_ms: 3_500,
+        }
+    }
+}
+
 /// How long anybody waits for anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatienceConfig {
-    /// A caller who waits this long without hearing anything is told to hold. Default: 3.5 s.
-    pub hold: Duration,
     /// A service that has not moved for this long has failed. Default: 8 s.
     pub service: Duration,
     /// After this many failures in a row the agent says goodbye. Default: 3.
@@ -221,7 +301,6 @@ pub struct PatienceConfig {
 impl Default for PatienceConfig {
     fn default() -> Self {
         Self {
-            hold: Duration::from_millis(3_500),
             service: Duration::from_secs(8),
             max_failures: 3,
             mark_grace: Duration::from_secs(1),
@@ -331,6 +410,36 @@ impl CallConfig {
                 "must be 0 to 1000",
             ),
             (
+                "barge_in.confirm_ms",
+                self.barge_in.confirm_ms,
+                0..=2_000,
+                "must be 0 to 2000",
+            ),
+            (
+                "barge_in.resume_after_ms",
+                self.barge_in.resume_after_ms,
+                100..=2_000,
+                "must be 100 to 2000",
+            ),
+            (
+                "barge_in.min_words",
+                self.barge_in.min_words,
+                1..=20,
+                "must be 1 to 20",
+            ),
+            (
+                "idle.max_prompts",
+                self.idle.max_prompts,
+                0..=10,
+                "must be 0 to 10",
+            ),
+            (
+                "idle.hold_after_ms",
+                self.idle.hold_after_ms,
+                500..=60_000,
+                "must be 500 to 60000",
+            ),
+            (
                 "endpointing.min_ms",
                 self.endpointing.min_ms,
                 100..=5_000,
@@ -395,6 +504,13 @@ impl CallConfig {
             partials.to_string(),
             "must be 0 (off) or 200 to 10000",
         )?;
+        let prompt_after = self.idle.prompt_after_ms;
+        check(
+            prompt_after == 0 || (1_000..=600_000).contains(&prompt_after),
+            "idle.prompt_after_ms",
+            prompt_after.to_string(),
+            "must be 0 (never) or 1000 to 600000",
+        )?;
         let language = &self.agent.language;
         check(
             language.len() == 2 && language.bytes().all(|b| b.is_ascii_lowercase()),
@@ -417,7 +533,7 @@ mod tests {
     #[test]
     fn an_error_names_the_key_the_value_and_what_is_allowed() {
         type Change = fn(&mut CallConfig);
-        let changes: [(Change, &str); 12] = [
+        let changes: [(Change, &str); 16] = [
             (
                 |c| c.vad.speech_threshold = 1.5,
                 "`vad.speech_threshold` = 1.5: must be between",
@@ -433,6 +549,22 @@ mod tests {
             (
                 |c| c.vad.pre_roll_ms = 2_000,
                 "`vad.pre_roll_ms` = 2000: must be 0 to 1000",
+            ),
+            (
+                |c| c.barge_in.min_words = 0,
+                "`barge_in.min_words` = 0: must be 1 to 20",
+            ),
+            (
+                |c| c.barge_in.resume_after_ms = 0,
+                "`barge_in.resume_after_ms` = 0: must be 100 to",
+            ),
+            (
+                |c| c.idle.prompt_after_ms = 10,
+                "`idle.prompt_after_ms` = 10: must be 0 (never)",
+            ),
+            (
+                |c| c.idle.hold_after_ms = 0,
+                "`idle.hold_after_ms` = 0: must be 500 to",
             ),
             (
                 |c| c.endpointing.silence_ms = 0,

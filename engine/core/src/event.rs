@@ -99,6 +99,14 @@ pub enum CallEvent {
         /// The agent's turn.
         turn: TurnId,
     },
+    /// What stopped the agent was no interruption: the agent goes on with what it was saying.
+    #[serde(rename = "barge_in.rejected")]
+    BargeInRejected {
+        /// The agent's turn.
+        turn: TurnId,
+        /// Why.
+        reason: RejectReason,
+    },
     /// The caller pressed a key.
     #[serde(rename = "dtmf")]
     Dtmf {
@@ -124,6 +132,22 @@ pub enum CallEvent {
         /// What was counted on the way.
         counters: Counters,
     },
+}
+
+/// Why a sound over the agent was no interruption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// It was too short to wait for its words. If there were words after all, the agent is
+    /// interrupted again.
+    Short,
+    /// There were no words in it, or fewer than an interruption needs.
+    NoWords,
+    /// Its words only said that the caller is listening.
+    Backchannel,
+    /// It was the agent's own voice.
+    Echo,
 }
 
 /// The latency of one answer, in ms. The parts add up to `total_ms`: each is the time that its
@@ -194,6 +218,8 @@ pub enum LegFault {
     Unknown,
     /// A mark that was never sent.
     ForeignMark,
+    /// A mark that did not come back: what the caller heard is told by the clock alone.
+    LostMark,
 }
 
 /// What a call counts.
@@ -207,6 +233,8 @@ pub struct Counters {
     pub turns: u64,
     /// Interruptions of the agent.
     pub interruptions: u64,
+    /// Those of them that were none.
+    pub rejected_interruptions: u64,
     /// Failures of services.
     pub service_failures: u64,
     /// Faults of the leg, by kind; a gap counts its missing frames.
@@ -224,6 +252,8 @@ pub enum EndReason {
     LegLost,
     /// The agent said goodbye.
     AgentHungUp,
+    /// The caller said nothing for too long.
+    CallerSilent,
     /// The program around the engine ended it.
     Commanded,
     /// A service failed three times in a row.
@@ -248,6 +278,7 @@ impl fmt::Display for EndReason {
             Self::CallerHungUp => "caller_hung_up",
             Self::LegLost => "leg_lost",
             Self::AgentHungUp => "agent_hung_up",
+            Self::CallerSilent => "caller_silent",
             Self::Commanded => "commanded",
             Self::ServicesFailed => "services_failed",
             Self::NoStart => "no_start",
@@ -269,6 +300,7 @@ mod tests {
         for reason in [
             EndReason::CallerHungUp,
             EndReason::LegLost,
+            EndReason::CallerSilent,
             EndReason::InternalError,
         ] {
             let written = serde_json::to_value(reason).unwrap();

@@ -11,6 +11,7 @@
 //! simply other drivers of the same machine.
 
 mod as_base64;
+mod backchannel;
 pub mod call;
 pub mod config;
 pub mod conversation;
@@ -18,7 +19,9 @@ pub mod dialect;
 mod endpointing;
 pub mod event;
 mod hearing;
+mod idle;
 pub mod ingress;
+mod interruption;
 pub mod io;
 pub mod job;
 mod keypad;

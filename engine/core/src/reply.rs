@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use crate::{
     config::Phrase,
     event::{EndReason, TurnId},
+    interruption::Sound,
     job::{Expect, JobId},
     latency::Latency,
-    ledger::{Cut, Piece, join},
     sentence::Splitter,
     time::CallTime,
 };
@@ -28,7 +28,11 @@ pub(crate) struct Reply {
     /// What was heard of it before an interruption that turned out to be none.
     pub(crate) heard: String,
     /// What the program wants said, until some of it was sent.
-    pub(crate) announcement: Option<String>,
+    pub(crate) announcement: Option<Announcement>,
+    /// Whether the caller can stop it.
+    pub(crate) interruptible: bool,
+    /// Where it was stopped last.
+    pub(crate) stopped: Option<Stopped>,
     /// What kind of answer it asks for.
     pub(crate) expect: Option<Expect>,
     /// What the voice was given ahead, while it is not certain that it will be said.
@@ -36,6 +40,23 @@ pub(crate) struct Reply {
     splitter: Splitter,
     pieces: VecDeque<Piece>,
     length: usize,
+}
+
+/// A piece of what the agent says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Piece {
+    /// A sentence for the voice.
+    Sentence(String),
+    /// Words that need no voice, since their audio is there.
+    Phrase(Phrase),
+}
+
+impl Piece {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Sentence(text) | Self::Phrase(Phrase { text, .. }) => text,
+        }
+    }
 }
 
 /// Where the text comes from.
@@ -69,10 +90,26 @@ pub(crate) enum Delivery {
     Audible,
     /// The caller began to speak before hearing any of it.
     HeldUnheard,
-    /// The caller interrupted it.
-    Interrupted,
+    /// The caller stopped it, by this sound.
+    Interrupted(Sound),
     /// The interruption was none; nothing of the rest was sent yet.
     Resuming,
+}
+
+/// Where a reply was stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// Whether a mere "yes" answers it there.
+    pub(crate) can_be_answered: bool,
+    /// What the caller has heard of it, and the rest of its sentence.
+    pub(crate) saying: String,
+}
+
+/// Something that the program wants said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announcement {
+    pub(crate) text: String,
+    pub(crate) interruptible: bool,
 }
 
 /// What follows when the reply was heard.
@@ -121,11 +158,17 @@ impl Reply {
     }
 
     /// A reply that says what the program wants said.
-    pub(crate) fn announcing(turn: TurnId, text: String) -> Self {
+    pub(crate) fn announcing(turn: TurnId, announcement: Announcement) -> Self {
         Self {
-            announcement: Some(text.clone()),
-            ..Self::of_text(turn, &text)
+            interruptible: announcement.interruptible,
+            ..Self::of_text(turn, &announcement.text)
         }
+        .until_sent(announcement)
+    }
+
+    fn until_sent(mut self, announcement: Announcement) -> Self {
+        self.announcement = Some(announcement);
+        self
     }
 
     fn new(turn: TurnId, text: Text) -> Self {
@@ -138,6 +181,8 @@ impl Reply {
             latency: None,
             heard: String::new(),
             announcement: None,
+            interruptible: true,
+            stopped: None,
             expect: None,
             prepared: Vec::new(),
             splitter: Splitter::default(),
@@ -213,8 +258,13 @@ impl Reply {
     pub(crate) fn is_held(&self) -> bool {
         matches!(
             self.delivery,
-            Delivery::Ahead { .. } | Delivery::HeldUnheard | Delivery::Interrupted
+            Delivery::Ahead { .. } | Delivery::HeldUnheard | Delivery::Interrupted(_)
         )
+    }
+
+    /// It goes on whoever speaks: what the caller says meanwhile is answered afterwards.
+    pub(crate) fn is_uninterruptible(&self) -> bool {
+        !self.interruptible && !self.is_held()
     }
 
     /// The end of the call is decided: not to be interrupted any more. That the agent wants to hang
@@ -223,16 +273,20 @@ impl Reply {
         match self.ending {
             Ending::Listen => false,
             Ending::HangUp(EndReason::AgentHungUp) => self.delivery == Delivery::Audible,
+            // A caller who speaks after all stays.
+            Ending::HangUp(EndReason::CallerSilent) => false,
             Ending::HangUp(_) => true,
         }
     }
 
-    /// The caller takes the floor before anything of what comes next was sent.
-    pub(crate) fn hold(&mut self) {
+    /// The caller takes the floor by `sound`; what comes next has to wait.
+    pub(crate) fn hold(&mut self, sound: Sound) {
         self.delivery = match self.delivery {
             ahead @ Delivery::Ahead { .. } => ahead,
             Delivery::Waiting | Delivery::HeldUnheard => Delivery::HeldUnheard,
-            Delivery::Audible | Delivery::Interrupted | Delivery::Resuming => Delivery::Interrupted,
+            Delivery::Audible | Delivery::Interrupted(_) | Delivery::Resuming => {
+                Delivery::Interrupted(sound)
+            }
         };
     }
 
@@ -240,7 +294,7 @@ impl Reply {
     pub(crate) fn release(&mut self) {
         self.delivery = match self.delivery {
             Delivery::HeldUnheard => Delivery::Waiting,
-            Delivery::Interrupted => Delivery::Resuming,
+            Delivery::Interrupted(_) => Delivery::Resuming,
             unchanged @ (Delivery::Ahead { .. }
             | Delivery::Waiting
             | Delivery::Audible
@@ -260,16 +314,6 @@ impl Reply {
     /// All its text is there, and it is none.
     pub(crate) fn says_nothing(&self) -> bool {
         self.text == Text::Written && self.splitter.given() == 0
-    }
-
-    /// The caller interrupted: what was not heard goes back in front of what was not spoken.
-    pub(crate) fn rewind(&mut self, cut: Cut) {
-        join(&mut self.heard, &cut.heard);
-        for piece in cut.unheard.into_iter().rev() {
-            self.pieces.push_front(piece);
-        }
-        self.voice = Voice::Idle;
-        self.hold();
     }
 
     /// Nothing that is not spoken yet will be.

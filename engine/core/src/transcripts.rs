@@ -60,6 +60,11 @@ impl Transcripts {
         Some((ready.turn, ready.result?, ready.latency))
     }
 
+    /// The turns whose words are on their way.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = TurnId> + '_ {
+        self.finals.iter().map(|f| f.turn)
+    }
+
     /// No words are on their way.
     pub(crate) fn is_empty(&self) -> bool {
         self.finals.is_empty()

@@ -331,6 +331,7 @@ fn the_program_may_speak_and_hang_up() {
                 500,
                 Command::Say {
                     text: "One more thing.".into(),
+                    interruptible: true,
                 },
             ),
             (
@@ -360,6 +361,7 @@ fn what_the_program_says_waits_for_the_caller_to_finish() {
             1_500,
             Command::Say {
                 text: "A notice.".into(),
+                interruptible: true,
             },
         )],
         ..World::default()

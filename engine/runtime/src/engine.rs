@@ -12,7 +12,7 @@ use sidetone_core::{
 use sidetone_speech::{Llm, Stt, Tts, TurnDetector, vad::EarshotVad};
 use thiserror::Error;
 use tokio::{
-    sync::{broadcast, mpsc, watch},
+    sync::{Semaphore, broadcast, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -130,6 +130,7 @@ impl Engine {
             llm,
             tts,
             turn_detector,
+            ..
         } = &self.shared.services;
         let turn_detector = async {
             match turn_detector {
@@ -256,11 +257,13 @@ impl EngineBuilder {
     /// Names the part that is missing or the setting that cannot be used.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.config.validate()?;
+        let max_eager = usize::try_from(self.config.eager.max_jobs).unwrap_or(usize::MAX);
         let services = Services {
             stt: self.stt.ok_or(BuildError::Missing { part: "stt" })?,
             llm: self.llm.ok_or(BuildError::Missing { part: "llm" })?,
             tts: self.tts.ok_or(BuildError::Missing { part: "tts" })?,
             turn_detector: self.turn_detector,
+            eager: Arc::new(Semaphore::new(max_eager)),
         };
         let can = services.stt.capabilities();
         for (key, wanted, can) in [

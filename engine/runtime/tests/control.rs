@@ -174,7 +174,7 @@ fn what_is_missing_or_wrong_is_named() {
         .unwrap_err();
     let said = error.to_string();
     assert!(
-        said.contains("endpointing.silence_ms") && said.contains("100 to 5000"),
+        said.contains("endpointing.silence_ms") && said.contains("endpointing.min_ms to"),
         "{said}"
     );
     let mut config = CallConfig::default();

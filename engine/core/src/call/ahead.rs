@@ -227,7 +227,7 @@ impl Call {
             return;
         }
         let latency = Latency::new(turn, now, now);
-        talk.reply = Some(Reply::written_ahead(job, turn, now, latency));
+        self.set_reply(Reply::written_ahead(job, turn, now, latency));
         let mut messages = self.conversation.clone();
         add_words(&mut messages, words);
         let job = LlmJob {

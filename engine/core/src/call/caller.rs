@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Call, Partial, Phase, Talk,
+    Call, Delivery, Partial, Phase, Talk,
     ahead::{Words, add_words},
 };
 use crate::{
     event::{CallEvent, TurnId},
+    interruption::Sound,
     io::Output,
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
@@ -50,13 +51,20 @@ impl Call {
         let next = TurnId(self.turns + 1);
         // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
+        let (reply, vad) = (&mut talk.reply, &self.config.vad);
         let wanted = talk.endpointing.wanted();
         talk.hearing.push(pcm, |frame| {
+            if let Some(reply) = reply
+                && let Delivery::Interrupted(sound) = &mut reply.delivery
+            {
+                sound.frame(frame, vad);
+            }
             if let Some(change) = turn.frame(frame, audible, wanted, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }
         });
+        let mut ended = None;
         for change in changes.into_iter().flatten() {
             match change {
                 TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
@@ -68,9 +76,11 @@ impl Call {
                     silent,
                 } => {
                     self.turn_ended(turn, speech, silent, out);
+                    ended = Some(turn);
                 }
             }
         }
+        self.pass_over_short_sound(ended, out);
     }
 
     /// No audio comes any more in the middle of a turn.
@@ -90,7 +100,7 @@ impl Call {
 
     fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
         let turn = self.next_turn();
-        self.yield_floor(since_onset, out);
+        self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
         let onset = self.now.saturating_sub(since_onset);
         let question = self.question();
         let next_partial = self.next_partial();
@@ -127,6 +137,7 @@ impl Call {
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
         let speech_end = now.saturating_sub(silent);
         talk.quiet_since = speech_end;
+        talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
             return talk.stop_ahead(out);
         }
@@ -205,7 +216,7 @@ impl Call {
         if began {
             self.turns = turn.0;
             self.drop_ahead(out);
-            self.yield_floor(Duration::ZERO, out);
+            self.yield_floor(turn, Duration::ZERO, Sound::of_words(), out);
             out.push(Output::Event(CallEvent::TurnStarted { turn }));
         }
         self.keys_finished(out);
@@ -214,6 +225,9 @@ impl Call {
     /// Takes the keys as the caller's words, if the caller has finished.
     pub(super) fn keys_finished(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
+        if self.hears_the_agent_out() {
+            return;
+        }
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -221,11 +235,15 @@ impl Call {
             return;
         };
         talk.quiet_since = latest;
+        talk.fillers = 0;
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms: 0 }));
         out.push(Output::Event(CallEvent::TranscriptFinal {
             turn,
             text: keys.clone(),
         }));
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.overlaps.take(turn);
+        }
         self.heard(&keys, Latency::new(turn, latest, now), out);
     }
 
@@ -344,7 +362,7 @@ impl Call {
 
     /// Moves the transcripts whose turn it is into the conversation.
     pub(super) fn take_words(&mut self, out: &mut Vec<Output>) {
-        loop {
+        while !self.hears_the_agent_out() {
             let Phase::Talking(talk) = &mut self.phase else {
                 return;
             };
@@ -359,11 +377,16 @@ impl Call {
                     };
                     out.push(Output::Event(event));
                     talk.endpointing.turn_ended(&text);
-                    if !text.is_empty() {
+                    if self.are_for_the_agent(turn, &text, out) {
                         self.heard(&text, latency, out);
                     }
                 }
                 Outcome::Lost => {
+                    let overlap = talk.overlaps.take(turn);
+                    if overlap.is_some_and(|overlap| overlap.was_short) {
+                        // The agent went on long ago.
+                        continue;
+                    }
                     self.abandon_held_reply(out);
                     self.apologise(out);
                 }
@@ -378,6 +401,7 @@ impl Call {
         if !is_answered {
             self.abandon_held_reply(out);
         }
+        self.prompts = 0;
         self.counters.turns += 1;
         add_words(&mut self.conversation, words);
         if let Phase::Talking(talk) = &mut self.phase

@@ -3,13 +3,15 @@
 //! - [`mod@self`] takes inputs, owns the timers and ends the call;
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
 //! - `ahead` has the answer made in pauses that may be the end of the caller's turn;
-//! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
+//! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio;
+//! - `barge_in` decides what becomes of a sound over the agent.
 //!
 //! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
 
 mod agent;
 mod ahead;
+mod barge_in;
 mod caller;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -23,13 +25,14 @@ use crate::{
     event::{CallError, CallEvent, Counters, EndReason, LegFault, TurnId},
     hearing::Hearing,
     ingress::{Accepted, Ingress},
+    interruption::Overlaps,
     io::{Command, Input, Output},
     job::{Expect, Job, JobId},
     keypad::Keypad,
     latency::Latency,
     partials::StableText,
     playout::{MarkReturn, Playout},
-    reply::{Delivery, Ending, Reply, Text, Voice},
+    reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
     time::CallTime,
     timer::{Earliest, Timer},
@@ -57,7 +60,9 @@ pub struct Call {
     jobs: u64,
     conversation: Vec<Message>,
     /// What the program wants said and nobody began to say yet.
-    announcements: VecDeque<String>,
+    announcements: VecDeque<Announcement>,
+    /// How often the caller was asked whether they are there, since they last said something.
+    prompts: u32,
     pcm: Vec<i16>,
 }
 
@@ -88,6 +93,7 @@ struct Talk {
     latest_audio: CallTime,
     playout: Playout,
     reply: Option<Reply>,
+    overlaps: Overlaps,
     /// Words of the caller that no reply was begun for, and when they were said.
     owed: Option<Latency>,
     /// What kind of answer the agent's last words asked for.
@@ -96,6 +102,8 @@ struct Talk {
     speech_end: Option<CallTime>,
     /// Since when the caller has heard nothing, not even themselves.
     quiet_since: CallTime,
+    /// How often they were told to hold, in this wait.
+    fillers: u32,
     /// Services that failed since one last worked to the end.
     failures_in_a_row: u32,
 }
@@ -141,6 +149,7 @@ impl Call {
             jobs: 0,
             conversation,
             announcements: VecDeque::new(),
+            prompts: 0,
             pcm: Vec::new(),
         }
     }
@@ -169,8 +178,14 @@ impl Call {
             Input::Command(command) => self.command(command, out),
             Input::End(reason) => self.end(reason, out),
         }
-        self.expire(out);
-        self.settle(out);
+        // What is settled may be late for a timer already, once; the bound is for the reader.
+        for _ in 0..4 {
+            self.expire(out);
+            self.settle(out);
+            if self.next_wake().is_none_or(|(at, _)| at > self.now) {
+                break;
+            }
+        }
         self.next_wake().map(|(at, _)| at)
     }
 
@@ -186,7 +201,13 @@ impl Call {
             }
             Phase::Talking(talk) => {
                 earliest.consider(Timer::Idle, Some(self.latest_from_leg + patience.idle));
-                talk.timers(self.now, patience, &mut earliest);
+                talk.timers(self.now, &self.config, &mut earliest);
+                let idle = &self.config.idle;
+                if idle.prompt_after_ms > 0 && self.announcements.is_empty() && talk.is_idle() {
+                    let silent = talk.quiet_since.max(talk.playout.play_end());
+                    let prompt = silent + Duration::from_millis(idle.prompt_after_ms.into());
+                    earliest.consider(Timer::Prompt, Some(prompt));
+                }
             }
         }
         earliest.get()
@@ -252,10 +273,12 @@ impl Call {
             latest_audio: self.now,
             playout: Playout::new(start.format, &config.playout, config.patience.mark_grace),
             reply: None,
+            overlaps: Overlaps::default(),
             owed: None,
             expect: None,
             speech_end: None,
             quiet_since: self.now,
+            fillers: 0,
             failures_in_a_row: 0,
         }));
         out.push(Output::Event(CallEvent::CallStarted {
@@ -265,7 +288,9 @@ impl Call {
         let config = self.config.clone();
         if has_words(&config.agent.greeting) {
             let turn = self.next_turn();
-            self.set_reply(Reply::of_text(turn, &config.agent.greeting));
+            let mut reply = Reply::of_text(turn, &config.agent.greeting);
+            reply.interruptible = config.agent.greeting_interruptible;
+            self.set_reply(reply);
         }
     }
 
@@ -275,27 +300,34 @@ impl Call {
             return;
         };
         if talk.playout.mark_returned(now, name) == MarkReturn::Foreign {
-            let fault = LegFault::ForeignMark;
-            let count = self.counters.leg_faults.entry(fault).or_default();
-            *count += 1;
-            if *count == 1 {
-                let detail = "the leg returned a mark that was never sent".to_owned();
-                let error = CallError::Leg { fault, detail };
-                out.push(Output::Event(CallEvent::Error { error }));
-            }
+            let detail = "the leg returned a mark that was never sent";
+            self.leg_fault(LegFault::ForeignMark, 1, detail, out);
         }
+    }
+
+    fn marks_lost(&mut self, out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            let lost = talk.playout.give_up_marks(self.now);
+            let detail = "a mark did not come back in time: what was heard is told by the clock";
+            self.leg_fault(LegFault::LostMark, lost, detail, out);
+        }
+    }
+
+    /// Counts a fault of the leg, and reports the first of its kind.
+    fn leg_fault(&mut self, fault: LegFault, times: u64, detail: &str, out: &mut Vec<Output>) {
+        let count = self.counters.leg_faults.entry(fault).or_default();
+        if *count == 0 {
+            let detail = detail.to_owned();
+            let error = CallError::Leg { fault, detail };
+            out.push(Output::Event(CallEvent::Error { error }));
+        }
+        *count += times;
     }
 
     fn malformed(&mut self, detail: String, out: &mut Vec<Output>) {
         self.latest_from_leg = self.now;
         self.malformed_in_a_row += 1;
-        let fault = LegFault::Malformed;
-        let count = self.counters.leg_faults.entry(fault).or_default();
-        *count += 1;
-        if *count == 1 {
-            let error = CallError::Leg { fault, detail };
-            out.push(Output::Event(CallEvent::Error { error }));
-        }
+        self.leg_fault(LegFault::Malformed, 1, &detail, out);
         if self.malformed_in_a_row >= MAX_MALFORMED {
             self.end(EndReason::LegAbusive, out);
         }
@@ -303,11 +335,17 @@ impl Call {
 
     fn command(&mut self, command: Command, out: &mut Vec<Output>) {
         match command {
-            Command::Say { text } => self.say(text),
+            Command::Say {
+                text,
+                interruptible,
+            } => self.say(Announcement {
+                text,
+                interruptible,
+            }),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
-            } => self.say_goodbye(&text, out),
+            } => self.say_goodbye(&text, EndReason::Commanded, out),
         }
     }
 
@@ -332,17 +370,17 @@ impl Call {
                 Timer::Llm => self.llm_timed_out(out),
                 Timer::Tts => self.tts_timed_out(out),
                 Timer::Playout => self.speak(out),
-                Timer::Mark => {
-                    if let Phase::Talking(talk) = &mut self.phase {
-                        talk.playout.give_up_marks(self.now);
-                    }
-                }
+                Timer::Mark => self.marks_lost(out),
+                Timer::Prompt => self.prompt(out),
             }
         }
     }
 
     /// Does what the state calls for, whatever led to it.
     fn settle(&mut self, out: &mut Vec<Output>) {
+        // What was said during a turn of the agent that cannot be interrupted comes after it.
+        self.finish_reply(out);
+        self.keys_finished(out);
         self.take_words(out);
         self.release_reply();
         self.finish_reply(out);
@@ -353,8 +391,8 @@ impl Call {
     /// The call is over: stops everything, and says why.
     fn end(&mut self, reason: EndReason, out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase {
-            let cut = talk.playout.cut(self.now);
-            self.cut_reply(&cut, out);
+            let heard = talk.playout.cut(self.now);
+            self.cut_reply(&heard, out);
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
@@ -386,12 +424,8 @@ impl Call {
 }
 
 impl Talk {
-    fn timers(
-        &self,
-        now: CallTime,
-        patience: &crate::config::PatienceConfig,
-        earliest: &mut Earliest,
-    ) {
+    fn timers(&self, now: CallTime, config: &CallConfig, earliest: &mut Earliest) {
+        let patience = &config.patience;
         let service = |since: CallTime| since + patience.service;
         let speaking = self.turn.current().is_some();
         let stalled = speaking.then(|| self.latest_audio + caller::AUDIO_STALLED);
@@ -405,11 +439,15 @@ impl Talk {
                 Partial::Asked { asked, .. } => Some(service(asked)),
             },
         );
-        earliest.consider(Timer::Keypad, self.keypad.deadline());
-        let waited = self
-            .waits(now)
-            .then(|| self.quiet_since.max(self.playout.play_end()) + patience.hold);
-        earliest.consider(Timer::Hold, waited);
+        if !self.reply.as_ref().is_some_and(Reply::is_uninterruptible) {
+            earliest.consider(Timer::Keypad, self.keypad.deadline());
+        }
+        if self.waits(now) {
+            let distance = Duration::from_millis(config.idle.hold_after_ms.into());
+            let distance = distance * self.fillers.max(1);
+            let waited = self.quiet_since.max(self.playout.play_end()) + distance;
+            earliest.consider(Timer::Hold, Some(waited));
+        }
         let oldest = self.transcripts.oldest_unanswered();
         earliest.consider(Timer::Stt, oldest.map(|(_, asked)| service(asked)));
         if let Some(reply) = &self.reply {
@@ -430,9 +468,8 @@ impl Talk {
                 },
             );
         }
-        if !self.is_gated() {
-            earliest.consider(Timer::Playout, self.playout.send_deadline());
-        }
+        let send = self.playout.send_deadline(self.is_gated());
+        earliest.consider(Timer::Playout, send);
         earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         earliest.consider(Timer::Mark, self.playout.mark_deadline());
     }
@@ -455,6 +492,11 @@ impl Talk {
     /// The caller hears the agent, or is about to in this step.
     fn is_audible(&self, now: CallTime) -> bool {
         self.playout.in_leg(now) || (self.playout.has_queued() && !self.is_gated())
+    }
+
+    /// It is nobody's turn: the agent has finished, and the caller says nothing.
+    fn is_idle(&self) -> bool {
+        self.reply.is_none() && self.owed.is_none() && self.is_agents_turn()
     }
 
     /// The caller has said something, or the agent has begun to, and nothing is to be heard.

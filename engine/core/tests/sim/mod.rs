@@ -135,8 +135,11 @@ pub(crate) struct World {
 
 impl Default for World {
     fn default() -> Self {
+        let mut config = CallConfig::default();
+        // Most worlds are looked at for longer than their caller speaks.
+        config.idle.prompt_after_ms = 0;
         Self {
-            config: CallConfig::default(),
+            config,
             sounds: Vec::new(),
             keys: Vec::new(),
             commands: Vec::new(),

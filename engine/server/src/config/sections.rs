@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
-    AgentConfig, CallConfig, EndpointingConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
+    AgentConfig, CallConfig, EagerConfig, EndpointingConfig, PartialsConfig, Phrases,
+    PlayoutConfig, VadConfig,
 };
 use sidetone_models::demo;
 use sidetone_speech::{
@@ -26,6 +27,8 @@ pub struct Config {
     pub vad: VadSection,
     /// When a turn has ended.
     pub endpointing: EndpointingConfig,
+    /// What is done ahead of the end of a turn.
+    pub eager: EagerConfig,
     /// How audio reaches the caller.
     pub playout: PlayoutConfig,
     /// Speech recognition.
@@ -310,6 +313,7 @@ impl Config {
                 pre_roll_ms: vad.pre_roll_ms,
             },
             endpointing: self.endpointing.clone(),
+            eager: self.eager.clone(),
             partials: PartialsConfig {
                 interval_ms: self.stt.partial_interval_ms,
             },
