@@ -77,7 +77,8 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
         .expect("N bytes make an array of N")
 }
 
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod tests {
     use super::*;
 
