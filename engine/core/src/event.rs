@@ -93,6 +93,13 @@ pub enum CallEvent {
         /// From the caller's first sound to the decision, in ms.
         onset_to_clear_ms: u64,
     },
+    /// The caller went on with a turn that had seemed to be over, and the agent had only just begun
+    /// to answer: what it said is no part of the conversation, and the caller's words are one message.
+    #[serde(rename = "agent.retracted")]
+    AgentRetracted {
+        /// The agent's turn.
+        turn: TurnId,
+    },
     /// The first audio of what an interruption without words had cut off went to the leg.
     #[serde(rename = "agent.resumed")]
     AgentResumed {

@@ -116,10 +116,14 @@ impl Overlaps {
         })
     }
 
+    /// That of `turn`.
+    pub(crate) fn of(&self, turn: TurnId) -> Option<&Overlap> {
+        self.0.iter().find(|overlap| overlap.turn == turn)
+    }
+
     /// Whether the agent went on without waiting for the words of `turn`.
     pub(crate) fn was_short(&self, turn: TurnId) -> bool {
-        let mut overlaps = self.0.iter();
-        overlaps.any(|overlap| overlap.turn == turn && overlap.was_short)
+        self.of(turn).is_some_and(|overlap| overlap.was_short)
     }
 
     pub(crate) fn clear(&mut self) {

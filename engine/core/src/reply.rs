@@ -15,6 +15,9 @@ use crate::{
 /// A reply longer than this many bytes is cut: nobody listens to five minutes of speech.
 const LONGEST: usize = 6_000;
 
+/// A caller who goes on after so many words of the agent was not answered.
+const RETRACTED: usize = 2;
+
 /// One turn of the agent: text comes in from the language model (or is there from the start),
 /// leaves in sentences to the voice, and is heard.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) interruptible: bool,
     /// Where it was stopped last.
     pub(crate) stopped: Option<Stopped>,
+    /// Whether it began too early.
+    pub(crate) timing: Timing,
     /// What kind of answer it asks for.
     pub(crate) expect: Option<Expect>,
     /// What the voice was given ahead, while it is not certain that it will be said.
@@ -96,6 +101,17 @@ pub(crate) enum Delivery {
     Resuming,
 }
 
+/// Whether a reply came when it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timing {
+    /// It answers nothing the caller said.
+    Unasked,
+    /// It answers the caller, who had finished as far as is known.
+    InTurn,
+    /// The caller went on: it came too early.
+    TooEarly,
+}
+
 /// Where a reply was stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stopped {
@@ -126,6 +142,7 @@ impl Reply {
     pub(crate) fn written_by(job: JobId, turn: TurnId, now: CallTime, latency: Latency) -> Self {
         Self {
             latency: Some(latency),
+            timing: Timing::InTurn,
             ..Self::new(
                 turn,
                 Text::Writing {
@@ -183,6 +200,7 @@ impl Reply {
             announcement: None,
             interruptible: true,
             stopped: None,
+            timing: Timing::Unasked,
             expect: None,
             prepared: Vec::new(),
             splitter: Splitter::default(),
@@ -260,6 +278,19 @@ impl Reply {
             self.delivery,
             Delivery::Ahead { .. } | Delivery::HeldUnheard | Delivery::Interrupted(_)
         )
+    }
+
+    /// The caller went on right after the end of the turn that it answers.
+    pub(crate) fn caller_went_on(&mut self) {
+        if self.timing == Timing::InTurn && self.is_held() {
+            self.timing = Timing::TooEarly;
+        }
+    }
+
+    /// So little was heard of it, and so much too early, that it is better not remembered.
+    pub(crate) fn is_to_be_retracted(&self) -> bool {
+        let words = self.heard.split_whitespace().count();
+        self.timing == Timing::TooEarly && self.is_held() && (1..=RETRACTED).contains(&words)
     }
 
     /// It goes on whoever speaks: what the caller says meanwhile is answered afterwards.

@@ -174,7 +174,7 @@ fn what_is_missing_or_wrong_is_named() {
         .unwrap_err();
     let said = error.to_string();
     assert!(
-        said.contains("endpointing.silence_ms") && said.contains("endpointing.min_ms to"),
+        said.contains("endpointing.silence_ms") && said.contains("endpointing.min_ms"),
         "{said}"
     );
     let mut config = CallConfig::default();

@@ -31,8 +31,13 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if !talk.reply.as_ref().is_some_and(Reply::is_held) {
+        let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_held()) else {
             return;
+        };
+        if reply.is_to_be_retracted() {
+            let turn = reply.turn;
+            reply.heard.clear();
+            out.push(Output::Event(CallEvent::AgentRetracted { turn }));
         }
         self.abandon_reply(out);
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Call, Delivery, Phase, Reply};
+use super::{Call, Delivery, Phase, Reply, ahead::Words};
 use crate::{
     backchannel::Backchannels,
+    config::CallConfig,
     event::{CallEvent, RejectReason, TurnId},
     interruption::{Overlap, Sound, can_be_answered},
     io::Output,
@@ -76,9 +77,10 @@ impl Call {
         }
     }
 
-    /// The agent goes on if the sound that stopped it is over and was too short for words; `ended`
-    /// says which turn has just ended. Its transcript is asked for, and may still stop the agent.
-    pub(super) fn pass_over_short_sound(&mut self, ended: Option<TurnId>, out: &mut Vec<Output>) {
+    /// The agent goes on if the sound that stopped it is over and was too short for words, or known
+    /// to hold none; `ended` says which turn has just ended. Words that are still on their way
+    /// may stop the agent again.
+    pub(super) fn pass_over_sound(&mut self, ended: Option<TurnId>, out: &mut Vec<Output>) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -91,20 +93,37 @@ impl Call {
             return;
         };
         let is_over = ended.is_some() || sound.is_over(config);
-        let overlaps = &mut talk.overlaps;
-        let earlier_were_short = {
-            let mut earlier = talk.transcripts.turns().filter(|earlier| *earlier != turn);
-            earlier.all(|earlier| overlaps.was_short(earlier))
-        };
-        if !is_over
-            || !sound.is_short(config)
-            || talk.keypad.is_pressing()
-            || !earlier_were_short
-            || !overlaps.went_on(turn)
-        {
+        if !is_over || talk.keypad.is_pressing() {
             return;
         }
-        let agent = reply.turn;
+        if talk.transcripts.knows(turn) {
+            // Its words decide, in this step.
+            return;
+        }
+        let earlier_were_short = {
+            let mut earlier = talk.transcripts.turns().filter(|earlier| *earlier != turn);
+            earlier.all(|earlier| talk.overlaps.was_short(earlier))
+        };
+        if !earlier_were_short {
+            return;
+        }
+        // The words may be known before the turn has ended.
+        if let (Words::Heard { text, .. }, Some(overlap)) =
+            (&talk.ahead.words, talk.overlaps.of(turn))
+        {
+            if reason_to_reject(&self.config, overlap, text).is_none() {
+                return;
+            }
+        } else if sound.is_short(config) && talk.overlaps.went_on(turn) {
+            let agent = reply.turn;
+            reply.release();
+            self.reject(agent, RejectReason::Short, out);
+        } else {
+            return;
+        }
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         if ended.is_none()
             && let Some(TurnChange::Ended {
                 turn,
@@ -113,12 +132,6 @@ impl Call {
             }) = talk.turn.end()
         {
             self.turn_ended(turn, speech, silent, out);
-        }
-        self.reject(agent, RejectReason::Short, out);
-        if let Phase::Talking(talk) = &mut self.phase
-            && let Some(reply) = &mut talk.reply
-        {
-            reply.release();
         }
     }
 
@@ -137,7 +150,7 @@ impl Call {
         let Some(overlap) = talk.overlaps.take(turn) else {
             return !text.is_empty();
         };
-        if let Some(reason) = self.reason_to_reject(&overlap, text) {
+        if let Some(reason) = reason_to_reject(&self.config, &overlap, text) {
             if !overlap.was_short {
                 self.reject(overlap.agent, reason, out);
             }
@@ -148,22 +161,6 @@ impl Call {
             self.yield_floor(turn, since_onset, Sound::of_words(), out);
         }
         true
-    }
-
-    fn reason_to_reject(&self, overlap: &Overlap, text: &str) -> Option<RejectReason> {
-        let config = &self.config;
-        let barge_in = &config.barge_in;
-        let words = text.split_whitespace().count();
-        if words < barge_in.min_words.try_into().unwrap_or(usize::MAX) {
-            return Some(RejectReason::NoWords);
-        }
-        let language = (!config.agent.detect_language).then_some(config.agent.language.as_str());
-        let is_backchannel =
-            || Backchannels::new(language, &barge_in.backchannels).are_all_of(text);
-        if barge_in.ignore_backchannels && !overlap.stopped.can_be_answered && is_backchannel() {
-            return Some(RejectReason::Backchannel);
-        }
-        None
     }
 
     /// What stopped the agent was none.
@@ -181,4 +178,19 @@ impl Call {
             _ => false,
         }
     }
+}
+
+/// Why words over the agent are none for the agent.
+fn reason_to_reject(config: &CallConfig, overlap: &Overlap, text: &str) -> Option<RejectReason> {
+    let barge_in = &config.barge_in;
+    let words = text.split_whitespace().count();
+    if words < barge_in.min_words.try_into().unwrap_or(usize::MAX) {
+        return Some(RejectReason::NoWords);
+    }
+    let language = (!config.agent.detect_language).then_some(config.agent.language.as_str());
+    let is_backchannel = || Backchannels::new(language, &barge_in.backchannels).are_all_of(text);
+    if barge_in.ignore_backchannels && !overlap.stopped.can_be_answered && is_backchannel() {
+        return Some(RejectReason::Backchannel);
+    }
+    None
 }

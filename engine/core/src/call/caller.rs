@@ -80,7 +80,7 @@ impl Call {
                 }
             }
         }
-        self.pass_over_short_sound(ended, out);
+        self.pass_over_sound(ended, out);
     }
 
     /// No audio comes any more in the middle of a turn.
@@ -112,6 +112,9 @@ impl Call {
             && onset.since(speech_end) < GOES_ON
         {
             talk.endpointing.was_wrong(onset.since(speech_end));
+            if let Some(reply) = &mut talk.reply {
+                reply.caller_went_on();
+            }
         }
         talk.endpointing.turn_began(question);
         talk.stable = StableText::default();

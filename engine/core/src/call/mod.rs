@@ -259,12 +259,17 @@ impl Call {
         let deciding = config.vad.min_speech_ms.max(config.vad.barge_in_ms);
         let pre_roll = ms(config.vad.pre_roll_ms + deciding) + DECISION_ROUNDING;
         let max_turn = ms(config.endpointing.max_turn_ms);
+        // Where the caller's language is not known, punctuation has to do.
+        let words_of = match config.agent.detect_language {
+            false => config.agent.language.as_str(),
+            true => "",
+        };
         let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
         self.phase = Phase::Talking(Box::new(Talk {
             hearing,
             turn: Turn::new(config),
-            endpointing: Endpointing::new(&config.endpointing, &config.agent.language),
+            endpointing: Endpointing::new(&config.endpointing, words_of),
             ahead: Ahead::default(),
             keypad: Keypad::default(),
             transcripts: Transcripts::default(),

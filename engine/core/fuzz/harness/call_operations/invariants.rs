@@ -258,6 +258,10 @@ impl Invariants {
                 self.agent(turn, &[AgentsState::Speaks], AgentsState::Interrupted);
                 self.heard(turn, heard);
             }
+            CallEvent::AgentRetracted { turn } => {
+                self.agent(turn, &[AgentsState::Interrupted], AgentsState::Finished);
+                self.agents.entry(turn).or_default().heard.clear();
+            }
             CallEvent::AgentFinished { turn, heard } => {
                 let from = [AgentsState::Speaks, AgentsState::Interrupted];
                 self.agent(turn, &from, AgentsState::Finished);
