@@ -44,7 +44,10 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// Neither a name of the manifest nor a file.
-    #[error("unknown model `{name}`: neither a file nor one of the known models {}", .known.join(", "))]
+    #[error(
+        "there is no model `{name}`, and no such file; the nearest names are {}; `sidetone models list` shows all",
+        .known.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")
+    )]
     Unknown {
         /// What was asked for.
         name: String,

@@ -77,6 +77,20 @@ pub enum ModelKind {
     Runtime,
 }
 
+impl ModelKind {
+    /// As the manifest writes it, such as `piper-voice`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whisper => "whisper",
+            Self::Vad => "vad",
+            Self::Turn => "turn",
+            Self::PiperVoice => "piper-voice",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
 impl fmt::Display for ModelKind {
     /// With its article, for use in a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,12 +3,14 @@
 mod check;
 mod serve;
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use sidetone_cli::{
     call::{self, CallArgs},
     demo::{self, DemoArgs},
+    in_full,
+    models::{self, ModelsArgs},
 };
 
 /// A real-time voice engine for phone calls.
@@ -37,6 +39,12 @@ enum Command {
     Call(Box<CallArgs>),
     /// Hold a conversation on this machine and show it: server, phone and caller in one.
     Demo(DemoArgs),
+    /// List, fetch, check and remove models.
+    ///
+    /// They lie in the folder that `SIDETONE_MODELS_DIR` names, else in the platform's data
+    /// folder. `SIDETONE_MODELS_URL` names a mirror: any web server that has the files.
+    /// Proxies are taken from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    Models(ModelsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -53,6 +61,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => check::run(args.config.as_deref()),
         Command::Call(args) => call::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Models(args) => models::run(args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,16 +70,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error with its causes, on one line where they are one line each.
-fn in_full(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

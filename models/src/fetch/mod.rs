@@ -359,17 +359,21 @@ pub async fn install_from(
     Ok(())
 }
 
-/// Waits until nobody else works on `file`. None if it is there then, as it should be.
+/// Waits until nobody else works on `file`. None if it is there, as it should be.
 async fn turn(
     dir: &Path,
     file: &ModelFile,
     on_event: &mut OnEvent<'_>,
 ) -> Result<Option<Arc<FileLock>>, FetchError> {
+    // Before anything is written: the directory may be one that can only be read.
+    if is_here(dir, file).await? {
+        on_event(FetchEvent::AlreadyHere { name: &file.name });
+        return Ok(None);
+    }
     let unwritable = |(path, source)| FetchError::Write { path, source };
     fs::create_dir_all(dir).map_err(|source| unwritable((dir.to_owned(), source)))?;
     let mut waiting = false;
     let lock = loop {
-        // Polled, for a blocked thread could not be called off.
         match FileLock::try_on(dir, file).map_err(unwritable)? {
             Some(lock) => break Arc::new(lock),
             None if waiting => {}
@@ -378,21 +382,26 @@ async fn turn(
                 on_event(FetchEvent::Waiting { name: &file.name });
             }
         }
+        // Polled, for a blocked thread could not be called off.
         tokio::time::sleep(LOCK_POLL).await;
     };
-    let (path, expected) = (dir.join(&file.name), file.clone());
-    let here = blocking(move || {
-        let right_size = fs::metadata(&path).is_ok_and(|m| m.len() == expected.size_bytes);
-        Ok(right_size
-            && fs::File::open(&path)
-                .and_then(Sha256Digest::of_reader)
-                .is_ok_and(|actual| actual == expected.sha256))
-    })
-    .await?;
-    if here {
+    // Another may have brought it meanwhile.
+    if is_here(dir, file).await? {
         on_event(FetchEvent::AlreadyHere { name: &file.name });
+        return Ok(None);
     }
-    Ok((!here).then_some(lock))
+    Ok(Some(lock))
+}
+
+/// Whether `file` is there as the manifest states. What cannot be read is not.
+async fn is_here(dir: &Path, file: &ModelFile) -> Result<bool, FetchError> {
+    let (path, size_bytes, sha256) = (dir.join(&file.name), file.size_bytes, file.sha256);
+    blocking(move || {
+        let right_size = fs::metadata(&path).is_ok_and(|about| about.len() == size_bytes);
+        let digest = || fs::File::open(&path).and_then(Sha256Digest::of_reader);
+        Ok(right_size && digest().is_ok_and(|actual| actual == sha256))
+    })
+    .await
 }
 
 /// Blocks.

@@ -148,6 +148,8 @@ async fn what_is_here_is_not_fetched_again() {
     let entry = entry_of(&server.url, CONTENT);
     bench.fetch(&entry).await.unwrap();
     assert_eq!(bench.events, ["already here"]);
+    let all = fs::read_dir(bench.path()).unwrap();
+    assert_eq!(all.count(), 1, "not even a lock: it may not be writable");
     assert!(server.requests().is_empty());
 }
 
