@@ -6,16 +6,16 @@ use std::{
 };
 
 use sidetone_codecs::{Resampler, SampleRate};
-use sidetone_core::job::{SttJob, Transcript};
+use sidetone_core::job::{SttEvent, SttJob, Transcript};
 
 use super::{
     config::WhisperConfig,
     cut::{SHORTEST, windows},
     gate::{self, Evidence},
     model::{Language, Model},
-    pool::{self, DecodeError, Stop},
     session::{Manner, Session},
 };
+use crate::pool::{Stop, WorkError, Worker};
 
 const RATE: SampleRate = SampleRate::HZ_16000;
 
@@ -61,7 +61,7 @@ impl Decoder {
     }
 
     /// Brings the job's audio to what Whisper hears, in `self.samples`.
-    fn listen(&mut self, job: &SttJob) -> Result<(), DecodeError> {
+    fn listen(&mut self, job: &SttJob) -> Result<(), WorkError> {
         self.pcm.clear();
         let pcm = if job.rate == RATE {
             &job.audio[..]
@@ -70,7 +70,7 @@ impl Decoder {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => entry.insert(
                     Resampler::new(job.rate, RATE)
-                        .map_err(|error| DecodeError::Refused(error.to_string()))?,
+                        .map_err(|error| WorkError::Refused(error.to_string()))?,
                 ),
             };
             resampler.process(&job.audio, &mut self.pcm);
@@ -88,7 +88,7 @@ impl Decoder {
         samples: &[f32],
         language: Option<Language>,
         stop: &Stop<'_>,
-    ) -> Result<Transcript, DecodeError> {
+    ) -> Result<Transcript, WorkError> {
         let language = match language {
             Some(language) => language,
             None => self.session.detect(samples)?,
@@ -97,7 +97,7 @@ impl Decoder {
         let mut no_speech_probability: Option<f32> = None;
         for window in windows(samples, self.settings.longest) {
             if stop() {
-                return Err(DecodeError::Stopped);
+                return Err(WorkError::Stopped);
             }
             let window = &samples[window];
             let loudest_dbfs = gate::loudest_dbfs(window);
@@ -129,7 +129,7 @@ impl Decoder {
         loudest_dbfs: f32,
         language: Language,
         stop: &Stop<'_>,
-    ) -> Result<(String, Option<f32>), DecodeError> {
+    ) -> Result<(String, Option<f32>), WorkError> {
         let manner = Manner {
             language,
             translate: false,
@@ -149,17 +149,20 @@ impl Decoder {
     }
 }
 
-impl pool::Decoder for Decoder {
-    fn warm_up(&mut self) -> Result<(), DecodeError> {
+impl Worker for Decoder {
+    type Job = SttJob;
+    type Event = SttEvent;
+
+    fn warm_up(&mut self) -> Result<(), WorkError> {
         self.session.warm_up()
     }
 
-    fn decode(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<Transcript, DecodeError> {
+    fn work(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<SttEvent, WorkError> {
         let model = &self.session.model;
         let wanted = job.language.as_ref().or(self.settings.language.as_ref());
         let language = match wanted {
             Some(code) => Some(model.language(code).ok_or_else(|| {
-                DecodeError::Refused(format!(
+                WorkError::Refused(format!(
                     "language {code:?}: {} understands {}",
                     model.name(),
                     model.understood()
@@ -169,11 +172,11 @@ impl pool::Decoder for Decoder {
         };
         self.listen(job)?;
         if gate::is_silent(gate::loudest_dbfs(&self.samples)) {
-            return Ok(Transcript {
+            return Ok(SttEvent::Transcript(Transcript {
                 text: String::new(),
                 language: language.map(|(code, _)| code.to_owned()),
                 no_speech_probability: Some(1.0),
-            });
+            }));
         }
         if self.samples.len() < SHORTEST {
             self.samples.resize(SHORTEST, 0.0);
@@ -183,6 +186,6 @@ impl pool::Decoder for Decoder {
         let samples = std::mem::take(&mut self.samples);
         let result = self.decode_all(&samples, language, stop);
         self.samples = samples;
-        result
+        result.map(SttEvent::Transcript)
     }
 }

@@ -1,8 +1,9 @@
 //! Whisper on this machine, by whisper.cpp.
 //!
 //! One loaded model serves all calls. A fixed pool of threads decodes, one utterance each, from a
-//! bounded queue in which finals go before partials. A full queue turns a job away at once: a
-//! caller is better served by an apology than by an answer from half a minute ago.
+//! bounded queue in which finals go before eager transcripts, and those before partials. A full
+//! queue turns a job away at once: a caller is better served by an apology than by an answer from
+//! half a minute ago.
 //!
 //! whisper.cpp's own log output is switched off for the process: it goes to standard error, and
 //! reports every cancelled job as an error.
@@ -18,14 +19,12 @@ mod ffi;
 mod gate;
 mod model;
 mod model_file;
-mod pool;
-mod queue;
 mod session;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sidetone_core::job::{JobFailure, SttEvent, SttJob};
+use sidetone_core::job::{JobFailure, SttEvent, SttJob, SttPurpose};
 
 pub use self::{
     config::{AudioContext, WhisperConfig},
@@ -34,10 +33,12 @@ pub use self::{
 use self::{
     decoder::{Decoder, Settings},
     model::Model,
-    pool::Pool,
 };
 use super::{Stt, SttCapabilities};
-use crate::job::{JobHandle, Sink};
+use crate::{
+    job::{JobHandle, Sink},
+    pool::{Pool, Urgency},
+};
 
 /// Speech recognition with a local Whisper model.
 ///
@@ -45,7 +46,7 @@ use crate::job::{JobHandle, Sink};
 /// the threads, which takes up to one encoder pass.
 #[derive(Debug)]
 pub struct Whisper {
-    pool: Pool,
+    pool: Pool<SttJob, SttEvent>,
     model: Arc<Model>,
 }
 
@@ -68,7 +69,7 @@ impl Whisper {
         let settings = Arc::new(Settings::new(&model, config));
         let shared = model.clone();
         let build = move || Decoder::new(shared.clone(), settings.clone());
-        let pool = Pool::start(threads, queue, build).map_err(WhisperError::Thread)?;
+        let pool = Pool::start("whisper", threads, queue, build).map_err(WhisperError::Thread)?;
         tracing::info!(
             model = model.name(),
             detects_language = model.only_language().is_none(),
@@ -95,7 +96,12 @@ impl Stt for Whisper {
     }
 
     fn start(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
-        self.pool.submit(job, sink)
+        let urgency = match job.purpose {
+            SttPurpose::Final => Urgency::Urgent,
+            SttPurpose::Eager => Urgency::Ahead,
+            SttPurpose::Partial => Urgency::Deferrable,
+        };
+        self.pool.submit(job, urgency, sink)
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<(), JobFailure>> {

@@ -9,8 +9,8 @@ use super::{
     cut::SHORTEST,
     ffi,
     model::{ENGLISH, Language, Model},
-    pool::{DecodeError, Stop},
 };
+use crate::pool::{Stop, WorkError};
 
 /// Enough speech to tell its language.
 const DETECTION: usize = 10 * 16_000;
@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// Runs once through everything, and learns whether the model can tell silence.
-    pub(super) fn warm_up(&mut self) -> Result<(), DecodeError> {
+    pub(super) fn warm_up(&mut self) -> Result<(), WorkError> {
         let manner = Manner {
             language: ENGLISH,
             translate: false,
@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// The language of the first seconds.
-    pub(super) fn detect(&mut self, samples: &[f32]) -> Result<Language, DecodeError> {
+    pub(super) fn detect(&mut self, samples: &[f32]) -> Result<Language, WorkError> {
         let samples = &samples[..samples.len().min(DETECTION)];
         // whisper.cpp's detection uses the spectrogram and the encoder length that the last
         // decode left behind. A decode of 100 ms sets both and then finds nothing to do.
@@ -127,7 +127,7 @@ impl Session {
             .filter_map(|language| Some((*language, probability(language)?)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
             .map(|(language, _)| language)
-            .ok_or_else(|| DecodeError::Broken("whisper detected no language".into()))
+            .ok_or_else(|| WorkError::Broken("whisper detected no language".into()))
     }
 
     /// Decodes what fits into the encoder at once. At least [`SHORTEST`] samples.
@@ -136,7 +136,7 @@ impl Session {
         samples: &[f32],
         manner: Manner<'_>,
         stop: &Stop<'_>,
-    ) -> Result<Decoded, DecodeError> {
+    ) -> Result<Decoded, WorkError> {
         debug_assert!(
             samples.len() >= SHORTEST,
             "whisper.cpp takes nothing shorter"
@@ -152,7 +152,7 @@ impl Session {
         }
         let result = ffi::full(&mut self.state, params, samples, &|| stop());
         if stop() {
-            return Err(DecodeError::Stopped);
+            return Err(WorkError::Stopped);
         }
         result.map_err(broken)?;
 
@@ -184,7 +184,7 @@ impl Session {
 
     /// The probability that nobody spoke in what was decoded last; `None` where the model cannot
     /// tell.
-    pub(super) fn no_speech(&mut self) -> Result<Option<f32>, DecodeError> {
+    pub(super) fn no_speech(&mut self) -> Result<Option<f32>, WorkError> {
         if self.knows_silence {
             self.no_speech_token().map(Some)
         } else {
@@ -195,7 +195,7 @@ impl Session {
     /// The probability of the no-speech token right after the start token, on what the encoder
     /// heard last. (whisper.cpp's own figure is taken after the whole prompt, where models were
     /// never taught to give it.)
-    fn no_speech_token(&mut self) -> Result<f32, DecodeError> {
+    fn no_speech_token(&mut self) -> Result<f32, WorkError> {
         let start = self.model.context.token_sot();
         let no_speech = self.model.context.token_nosp();
         self.state.decode(&[start], 0, 1).map_err(broken)?;
@@ -257,8 +257,8 @@ fn most_tokens(samples: usize) -> i32 {
     i32::try_from(24 + samples / 800).unwrap_or(i32::MAX)
 }
 
-fn broken(error: whisper_rs::WhisperError) -> DecodeError {
-    DecodeError::Broken(format!("whisper.cpp failed: {error}"))
+fn broken(error: whisper_rs::WhisperError) -> WorkError {
+    WorkError::Broken(format!("whisper.cpp failed: {error}"))
 }
 
 #[cfg(test)]

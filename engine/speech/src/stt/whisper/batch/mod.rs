@@ -27,9 +27,9 @@ use super::{
     error::WhisperError,
     gate::{self, Evidence},
     model::{Language, Model},
-    pool::DecodeError,
     session::{Decoded, Manner, Session},
 };
+use crate::pool::WorkError;
 
 pub use super::cut::cut;
 
@@ -179,12 +179,12 @@ pub enum WindowError {
     Broken(String),
 }
 
-impl From<DecodeError> for WindowError {
-    fn from(error: DecodeError) -> Self {
+impl From<WorkError> for WindowError {
+    fn from(error: WorkError) -> Self {
         match error {
-            DecodeError::Stopped => Self::Stopped,
-            DecodeError::Refused(reason) => Self::Refused(reason),
-            DecodeError::Broken(reason) => Self::Broken(reason),
+            WorkError::Stopped => Self::Stopped,
+            WorkError::Refused(reason) => Self::Refused(reason),
+            WorkError::Broken(reason) => Self::Broken(reason),
         }
     }
 }
