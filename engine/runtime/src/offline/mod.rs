@@ -11,12 +11,18 @@ use futures_util::Stream;
 use sidetone_codecs::recording::Recording;
 use sidetone_models::ModelSource;
 
+mod call;
 mod error;
+mod format;
 mod options;
+mod redact;
 mod transcript;
 
+pub use call::{RecordedCall, RecordedCallError};
 pub use error::TranscribeError;
+pub use format::{Format, NdjsonWriter, UnknownFormat};
 pub use options::{Channels, LanguageChoice, TranscribeOptions};
+pub use redact::{Redaction, Redactor, UnknownRedaction};
 pub use transcript::{Damage, Segment, Source, Timings, Transcript, Word};
 
 /// How a [`Transcriber`] is set up.
