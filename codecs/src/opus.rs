@@ -161,10 +161,11 @@ impl OpusEncoder {
     }
 }
 
-/// Decodes one stream to mono, and conceals the packets that got lost.
+/// Decodes one stream to mono or stereo, and conceals the packets that got lost.
 pub struct OpusDecoder {
     decoder: Decoder,
     rate: SampleRate,
+    channels: usize,
 }
 
 impl OpusDecoder {
@@ -175,11 +176,29 @@ impl OpusDecoder {
     /// [`OpusError::Rate`] for any other rate.
     pub fn new(rate: SampleRate) -> Result<Self, OpusError> {
         let decoder = Decoder::new(opus_rate(rate)?, Channels::Mono).map_err(OpusError::Codec)?;
-        Ok(Self { decoder, rate })
+        Ok(Self {
+            decoder,
+            rate,
+            channels: 1,
+        })
     }
 
-    /// Decodes one packet of any valid length (2.5 to 120 ms; stereo is mixed down), appends its
-    /// samples to `samples` and returns how many. `None` is a lost packet: 20 ms are made up from
+    /// As [`new`](Self::new), to two channels, interleaved; a mono stream is in both.
+    ///
+    /// # Errors
+    ///
+    /// [`OpusError::Rate`] for any other rate.
+    pub fn new_stereo(rate: SampleRate) -> Result<Self, OpusError> {
+        let decoder = Decoder::new(opus_rate(rate)?, Channels::Stereo).map_err(OpusError::Codec)?;
+        Ok(Self {
+            decoder,
+            rate,
+            channels: 2,
+        })
+    }
+
+    /// Decodes one packet of any valid length (2.5 to 120 ms; stereo is mixed down where the decoder
+    /// is mono), appends its samples to `samples` and returns how many of one channel. `None` is a lost packet: 20 ms are made up from
     /// what came before, fading out over repeated losses.
     ///
     /// Allocates only where `samples` lacks capacity.
@@ -205,12 +224,12 @@ impl OpusDecoder {
                 .map_err(invalid)?,
         };
         let start = samples.len();
-        samples.resize(start + len, 0);
+        samples.resize(start + len * self.channels, 0);
         let result = packet.map(Packet::try_from).transpose().and_then(|packet| {
             let room = MutSignals::try_from(&mut samples[start..])?;
             self.decoder.decode(packet, room, false)
         });
-        samples.truncate(start + result.as_ref().map_or(0, |&len| len));
+        samples.truncate(start + result.as_ref().map_or(0, |&len| len) * self.channels);
         result.map(|len| SampleCount(len as u64)).map_err(invalid)
     }
 
