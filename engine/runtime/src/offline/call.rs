@@ -49,32 +49,45 @@ pub enum RecordedCallError {
 impl RecordedCall {
     /// The speakers of its channels, as events name them.
     pub const SPEAKERS: [&str; 2] = ["caller", "agent"];
+}
 
-    /// Finds the call in a log of [`EventRecord`](crate::EventRecord)s, one a line: the only one, or
-    /// the one whose id, the engine's or the provider's, is part of one of `names`.
-    ///
-    /// A last line that was cut short is passed over.
+/// The calls that an event log tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedCalls(Vec<RecordedCall>);
+
+impl RecordedCalls {
+    /// Reads a log of [`EventRecord`](crate::EventRecord)s, one a line. A last line that was cut short is
+    /// passed over.
     ///
     /// # Errors
     ///
-    /// [`RecordedCallError`].
-    pub fn find(events: impl BufRead, names: &[&str]) -> Result<Self, RecordedCallError> {
-        let calls = calls(events)?;
-        let named = |call: &&Self| {
-            let ids = [
-                Some(call.call_id.as_str()),
-                call.provider_call_id.as_deref(),
-            ];
+    /// [`RecordedCallError::Io`], [`RecordedCallError::NotAnEvent`], [`RecordedCallError::NoCall`].
+    pub fn read(events: impl BufRead) -> Result<Self, RecordedCallError> {
+        match calls(events)? {
+            calls if calls.is_empty() => Err(RecordedCallError::NoCall),
+            calls => Ok(Self(calls)),
+        }
+    }
+
+    /// The call of a recording: the only one, or the one whose id, the engine's or the provider's, is part of
+    /// one of `names`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordedCallError::WhichCall`].
+    pub fn find(&self, names: &[&str]) -> Result<&RecordedCall, RecordedCallError> {
+        let named = |call: &&RecordedCall| {
+            let ids = [Some(call.call_id.as_str()), call.provider_call_id.as_deref()];
             let mut ids = ids.into_iter().flatten().filter(|id| !id.is_empty());
             ids.any(|id| names.iter().any(|name| name.contains(id)))
         };
-        match &calls[..] {
+        match &self.0[..] {
             [] => Err(RecordedCallError::NoCall),
-            [only] => Ok(only.clone()),
+            [only] => Ok(only),
             [first, ..] => {
-                let found = calls.iter().find(named);
-                found.cloned().ok_or_else(|| RecordedCallError::WhichCall {
-                    calls: calls.len(),
+                let found = self.0.iter().find(named);
+                found.ok_or_else(|| RecordedCallError::WhichCall {
+                    calls: self.0.len(),
                     example: first.call_id.clone(),
                 })
             }
@@ -138,7 +151,7 @@ mod tests {
 "#;
 
     fn find(log: &str, names: &[&str]) -> Result<RecordedCall, RecordedCallError> {
-        RecordedCall::find(log.as_bytes(), names)
+        RecordedCalls::read(log.as_bytes())?.find(names).cloned()
     }
 
     #[test]

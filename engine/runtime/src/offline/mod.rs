@@ -18,7 +18,7 @@ mod options;
 mod redact;
 mod transcript;
 
-pub use call::{RecordedCall, RecordedCallError};
+pub use call::{RecordedCall, RecordedCallError, RecordedCalls};
 pub use error::TranscribeError;
 pub use format::{Format, NdjsonWriter, UnknownFormat};
 pub use options::{Channels, LanguageChoice, TranscribeOptions};
