@@ -3,12 +3,14 @@
 mod check;
 mod serve;
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use sidetone_cli::{
     call::{self, CallArgs},
     demo::{self, DemoArgs},
+    in_full,
+    transcribe::{self, TranscribeArgs},
 };
 
 /// A real-time voice engine for phone calls.
@@ -37,6 +39,11 @@ enum Command {
     Call(Box<CallArgs>),
     /// Hold a conversation on this machine and show it: server, phone and caller in one.
     Demo(DemoArgs),
+    /// Write down what is said in recordings.
+    ///
+    /// Recordings of two channels, as telephone systems make them, become conversations with a
+    /// speaker for each channel. All on this machine: nothing leaves it.
+    Transcribe(Box<TranscribeArgs>),
 }
 
 #[derive(Args, Debug)]
@@ -53,6 +60,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => check::run(args.config.as_deref()),
         Command::Call(args) => call::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Transcribe(args) => return transcribe::run(*args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,16 +69,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error with its causes, on one line where they are one line each.
-fn in_full(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -34,21 +34,22 @@ impl WriteError {
     }
 }
 
-/// A file being written: under a name of its own until it is complete.
+/// A file being written: under a name of its own until it is complete. Dropped before, it is removed.
 #[derive(Debug)]
 pub(super) struct Draft {
     path: PathBuf,
     /// Where it is written; the path itself where that is a device or a pipe.
     partial: PathBuf,
-    out: BufWriter<File>,
+    /// None once it has been completed or left.
+    out: Option<BufWriter<File>>,
 }
 
 impl Draft {
     /// Begins `path`. Folders on the way are made.
     pub(super) fn begin(path: &Path) -> Result<Self, WriteError> {
         let failed = |source| WriteError::new(path, source);
-        let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
-        let partial = if is_special {
+        let special = fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
+        let partial = if special {
             path.to_owned()
         } else {
             if let Some(folder) = path.parent() {
@@ -58,63 +59,76 @@ impl Draft {
         };
         let file = File::options()
             .write(true)
-            .create(!is_special)
-            .truncate(!is_special)
+            .create(!special)
+            .truncate(!special)
             .open(&partial)
             .map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             partial,
-            out: BufWriter::new(file),
+            out: Some(BufWriter::new(file)),
         })
     }
 
-    /// Completes the file, and returns its length in bytes.
-    pub(super) fn complete(self) -> Result<u64, WriteError> {
-        let Self { path, partial, out } = self;
-        let failed = |source| {
-            // What is incomplete is of no use once the disk is full.
-            if partial != path {
-                let _ = fs::remove_file(&partial);
-            }
-            WriteError::new(&path, source)
-        };
-        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-        if partial == path {
+    /// Completes the file, and returns its path and its length in bytes.
+    pub(super) fn complete(mut self) -> Result<(PathBuf, u64), WriteError> {
+        let path = self.path.clone();
+        self.sync_and_rename()
+            .map(|bytes| (path.clone(), bytes))
+            .map_err(|source| WriteError::new(&path, source))
+    }
+
+    fn sync_and_rename(&mut self) -> io::Result<u64> {
+        self.out().flush()?;
+        if self.is_special() {
+            self.out = None;
             return Ok(0);
         }
-        file.sync_all().map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
-        fs::rename(&partial, &path).map_err(failed)?;
+        let file = self.out().get_ref();
+        file.sync_all()?;
+        let bytes = file.metadata()?.len();
+        fs::rename(&self.partial, &self.path)?;
+        self.out = None;
         Ok(bytes)
     }
 
     /// Leaves what there is under its partial name, and returns that.
     pub(super) fn leave(mut self) -> Result<PathBuf, WriteError> {
-        match self.out.flush() {
-            Ok(()) => Ok(self.partial),
-            Err(source) => Err(WriteError::new(&self.partial, source)),
-        }
+        let flushed = self.out().flush();
+        flushed.map_err(|source| WriteError::new(&self.partial, source))?;
+        self.out = None;
+        Ok(self.partial.clone())
     }
 
-    /// Removes what there is.
-    pub(super) fn discard(self) {
-        let Self { path, partial, out } = self;
-        // Nothing of it is wanted, so nothing is lost if it cannot be flushed.
-        let _ = out.into_parts();
-        if partial != path {
-            let _ = fs::remove_file(partial);
+    fn is_special(&self) -> bool {
+        self.partial == self.path
+    }
+
+    fn out(&mut self) -> &mut BufWriter<File> {
+        let out = self.out.as_mut();
+        out.expect("completing and leaving take the draft away")
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(out) = self.out.take() {
+            // Nothing of it is wanted, so nothing is lost by not flushing it.
+            let _ = out.into_parts();
+            if !self.is_special() {
+                let _ = fs::remove_file(&self.partial);
+            }
         }
     }
 }
 
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes)
+        self.out().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out().flush()
     }
 }
 
@@ -142,19 +156,19 @@ mod tests {
         draft.flush().unwrap();
         assert!(!path.exists());
         assert_eq!(fs::read(dir.path().join("sub/call.v2.partial.json")).unwrap(), b"{}");
-        assert_eq!(draft.complete().unwrap(), 2);
+        assert_eq!(draft.complete().unwrap(), (path.clone(), 2));
         assert_eq!(fs::read(&path).unwrap(), b"{}");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]
-    fn what_is_discarded_leaves_the_older_file_alone() {
+    fn what_is_dropped_leaves_the_older_file_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
         fs::write(&path, "old").unwrap();
         let mut draft = Draft::begin(&path).unwrap();
         draft.write_all(b"new").unwrap();
-        draft.discard();
+        drop(draft);
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -156,7 +156,7 @@ impl Inputs {
                 Ok(path) => self.add(&path, path.is_dir(), flat),
                 Err(error) => {
                     let path = error.path().to_owned();
-                    self.unreadable(&path, error.into_error());
+                    self.unreadable(&path, error.into());
                 }
             }
         }

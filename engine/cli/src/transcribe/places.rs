@@ -78,18 +78,6 @@ impl Place {
         Ok(place)
     }
 
-    /// The folder that files are written into.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Stdout => None,
-            Self::File(file) => Some(match file.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            }),
-            Self::Folder(folder) => Some(folder),
-        }
-    }
-
     /// The files of each recording, one for each format; none on standard output.
     pub(super) fn files(&self, recordings: &[Input], formats: &[Format]) -> Vec<Vec<PathBuf>> {
         match self {

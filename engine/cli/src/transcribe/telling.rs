@@ -1,8 +1,9 @@
 //! Tells on standard error what happens: a bar on a terminal, lines elsewhere, JSON for programs.
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal as _, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -73,7 +74,7 @@ enum Line<'a> {
         total_ms: Option<u64>,
     },
     Finished {
-        file: &'a str,
+        file: Cow<'a, str>,
         state: &'a str,
         audio_ms: u64,
         speech_ms: u64,
@@ -285,7 +286,7 @@ fn bar(total: u64) -> ProgressBar {
 
 fn finished(outcome: &Outcome) -> Line<'_> {
     Line::Finished {
-        file: outcome.name.to_str().unwrap_or_default(),
+        file: outcome.name.to_string_lossy(),
         state: outcome.state.name(),
         audio_ms: outcome.audio.as_millis() as u64,
         speech_ms: outcome.speech.as_millis() as u64,
