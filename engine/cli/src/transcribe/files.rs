@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// A file could not be written.
 #[derive(Debug, Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}", path.display())]
 pub(super) struct WriteError {
     path: PathBuf,
     source: io::Error,
@@ -190,7 +190,7 @@ mod tests {
         draft.write_all(b"words").unwrap();
         let error = draft.complete().unwrap_err();
         assert!(error.is_full());
-        let text = error.to_string();
+        let text = crate::in_full(&error);
         assert!(text.starts_with("cannot write /dev/full: No space left"), "{text}");
     }
 

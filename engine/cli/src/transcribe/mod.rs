@@ -85,7 +85,7 @@ async fn transcribe(args: TranscribeArgs, manner: Manner) -> Result<Tally, Box<d
     };
     let teller = Arc::new(teller(manner, &found));
     for problem in &found.problems {
-        teller.error(&problem.to_string());
+        teller.error(&in_full(problem));
     }
     let mut outcomes = Vec::new();
     if !found.recordings.is_empty() {

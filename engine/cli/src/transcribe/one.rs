@@ -97,8 +97,11 @@ impl Run {
     pub(super) async fn transcribe(&self, task: Task) -> Outcome {
         let name = task.input.name().to_owned();
         let (n, began) = (task.n, Instant::now());
-        if *self.stop.borrow() || self.hopeless.load(Ordering::Relaxed) {
+        if *self.stop.borrow() {
             return Outcome::bare(name, State::NotBegun);
+        }
+        if self.hopeless.load(Ordering::Relaxed) {
+            return Outcome::bare(name, State::GivenUp);
         }
         let outcome = match self.before(&task) {
             Some(state) => Outcome {
@@ -117,12 +120,14 @@ impl Run {
                         self.hopeless.store(true, Ordering::Relaxed);
                         Outcome::bare(name, State::Stopped)
                     }
-                    Err(fault) => {
-                        if fault.is_everyones() {
-                            self.hopeless.store(true, Ordering::Relaxed);
+                    Err(fault) if fault.is_everyones() => {
+                        // Told once, and not as a fault of this recording.
+                        if !self.hopeless.swap(true, Ordering::Relaxed) {
+                            self.teller.error(&crate::in_full(&fault));
                         }
-                        Outcome::bare(name, State::Failed(crate::in_full(&fault)))
+                        Outcome::bare(name, State::GivenUp)
                     }
+                    Err(fault) => Outcome::bare(name, State::Failed(crate::in_full(&fault))),
                 }
             }
         };

@@ -44,6 +44,8 @@ pub(super) enum State {
     Stopped,
     /// Ended by Ctrl-C before it began.
     NotBegun,
+    /// Not begun, because what is wrong with another is wrong with all.
+    GivenUp,
 }
 
 impl State {
@@ -55,7 +57,7 @@ impl State {
             Self::Damaged(_) => "damaged",
             Self::Failed(_) => "failed",
             Self::Stopped => "stopped",
-            Self::NotBegun => "not_begun",
+            Self::NotBegun | Self::GivenUp => "not_begun",
         }
     }
 }
@@ -102,7 +104,7 @@ impl Tally {
                 State::Done => &mut tally.done,
                 State::Before => &mut tally.done_before,
                 State::Damaged(_) => &mut tally.damaged,
-                State::Failed(_) => &mut tally.failed,
+                State::Failed(_) | State::GivenUp => &mut tally.failed,
                 State::Stopped | State::NotBegun => &mut tally.stopped,
             };
             *count += 1;

@@ -10,13 +10,13 @@ use crate::view::printable;
 
 /// With more recordings than this, only those that were not done are in the table.
 const ROWS_MAX: usize = 40;
-const NAME_COLUMNS: usize = 30;
+const NAME_COLUMNS: usize = 29;
 
 /// The table and a line about all, within 80 columns.
 pub(super) fn summary(outcomes: &[Outcome], tally: Tally, others: usize, took: Duration) -> String {
     let mut text = String::new();
     let wanted = |outcome: &&Outcome| {
-        let dull = matches!(outcome.state, State::Done | State::Before | State::NotBegun);
+        let dull = [State::Done, State::Before, State::NotBegun, State::GivenUp].contains(&outcome.state);
         outcomes.len() <= ROWS_MAX || !dull
     };
     let rows: Vec<&Outcome> = outcomes.iter().filter(wanted).collect();
@@ -38,7 +38,7 @@ pub(super) fn summary(outcomes: &[Outcome], tally: Tally, others: usize, took: D
             State::Damaged(_) => "damaged".yellow().to_string(),
             State::Failed(_) => "failed".red().to_string(),
             State::Stopped => "stopped".yellow().to_string(),
-            State::NotBegun => "not begun".yellow().to_string(),
+            State::NotBegun | State::GivenUp => "not begun".yellow().to_string(),
         };
         if row.audio.is_zero() {
             let _ = writeln!(text, "  {name}{:pad$}{:39} {state}", "", "");
@@ -48,8 +48,8 @@ pub(super) fn summary(outcomes: &[Outcome], tally: Tally, others: usize, took: D
             text,
             "  {name}{:pad$} {:>8} {:>7} {:>8} {:>4} {:>6}  {state}",
             "",
-            clock(row.audio),
-            clock(row.speech),
+            length(row.audio),
+            length(row.speech),
             match row.speakers {
                 0 => "-".to_owned(),
                 speakers => speakers.to_string(),
@@ -79,9 +79,8 @@ fn totals(outcomes: &[Outcome], tally: Tally, others: usize, took: Duration) -> 
     let now = outcomes.iter().filter(|outcome| outcome.state != State::Before);
     let audio: Duration = now.map(|outcome| outcome.audio).sum();
     if !audio.is_zero() {
-        let (audio_clock, took_clock) = (clock(audio), clock(took));
-        let speed = speed(audio, took);
-        let _ = write!(line, "; {audio_clock} of audio in {took_clock} ({speed} real time)");
+        let (of, within, speed) = (length(audio), length(took), speed(audio, took));
+        let _ = write!(line, "; {of} of audio in {within} ({speed} real time)");
     }
     match others {
         0 => {}
@@ -91,6 +90,15 @@ fn totals(outcomes: &[Outcome], tally: Tally, others: usize, took: Duration) -> 
         }
     }
     line
+}
+
+/// `0.9 s`, `12:34`, `1:02:03`.
+pub(super) fn length(duration: Duration) -> String {
+    if duration < Duration::from_millis(59_950) {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        clock(duration)
+    }
 }
 
 /// `0:09`, `12:34`, `1:02:03`.
@@ -168,7 +176,7 @@ mod tests {
             message: "it is cut off".to_owned(),
         };
         let outcomes = [
-            done("calls/2026-11-21-the-long-name-of-a-call.wav", 14_400),
+            done("calls/2026-11-21-the-long-name-of-a-call", 14_400),
             Outcome {
                 state: State::Damaged(damage),
                 speakers: 0,
@@ -180,12 +188,12 @@ mod tests {
         let text = plain(&outcomes, 1, 12);
         assert_eq!(
             text,
-            "  recording                         audio  speech speakers lang  speed  state\n\
-             \x20 …11-21-the-long-name-of-a-call.wav  4:00:00 2:00:00        2   en    48×  done\n"
-                .replace("…11-21-the-long-name-of-a-call.wav", "…21-the-long-name-of-a-call.wav")
-                + "  b.mp3                              0:09    0:04        -    -    48×  damaged\n\
-                   \x20 c.wav                                                                 failed\n\
-                   1 done, 1 damaged, 2 failed; 4:00:09 of audio in 1:00 (240× real time); 12 other files passed over\n"
+            "  recording                        audio  speech speakers lang  speed  state\n\
+             \x20 …1-21-the-long-name-of-a-call  4:00:00 2:00:00        2   en    48×  done\n\
+             \x20 b.mp3                          9.0 s   4.0 s        -    -    48×  damaged\n\
+             \x20 c.wav                                                                failed\n\
+             1 done, 1 damaged, 2 failed; 4:00:09 of audio in 1:00 (240× real time); \
+             12 other files passed over\n"
         );
     }
 
@@ -202,6 +210,8 @@ mod tests {
     fn times_and_speeds_read_well() {
         assert_eq!(clock(Duration::from_millis(9_499)), "0:09");
         assert_eq!(clock(Duration::from_secs(754)), "12:34");
+        assert_eq!(length(Duration::from_millis(9_449)), "9.4 s");
+        assert_eq!(length(Duration::from_millis(59_950)), "1:00");
         assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
         assert_eq!(speed(Duration::from_secs(42), Duration::from_secs(10)), "4.2×");
         assert_eq!(speed(Duration::from_secs(480), Duration::from_secs(10)), "48×");

@@ -15,7 +15,7 @@ use sidetone::offline::Progress;
 
 use super::{
     outcome::{Outcome, State, Tally},
-    summary::{clock, fitted, name, speed, summary},
+    summary::{clock, fitted, length, name, speed, summary},
 };
 
 /// How often a long recording gets a line, where there is no bar.
@@ -171,14 +171,13 @@ impl Teller {
 
     pub(super) fn ended(&self, n: usize, outcome: &Outcome) {
         let mut known = self.known();
-        known[n].ended = true;
+        known[n].ended = !matches!(outcome.state, State::Stopped | State::GivenUp);
         known[n].progress.done = outcome.audio;
         match &outcome.state {
             State::Failed(why) => self.error(&format!("{}: {why}", name(&outcome.name))),
             State::Damaged(damage) => {
-                let (name, at) = (name(&outcome.name), clock(Duration::from_millis(damage.at_ms)));
-                let message = &damage.message;
-                self.error(&format!("{name}: {message}; transcribed up to {at}"));
+                let (name, message) = (name(&outcome.name), &damage.message);
+                self.error(&format!("{name}: {message}; what can be decoded is transcribed"));
             }
             _ => {}
         }
@@ -187,9 +186,9 @@ impl Teller {
         }
         match self.manner {
             Manner::Json => json(&finished(outcome)),
-            Manner::Plain if matches!(outcome.state, State::Done | State::Damaged(_)) => {
+            Manner::Plain if !outcome.audio.is_zero() => {
                 let (name, of) = (name(&outcome.name), known.len());
-                let (audio, speed) = (clock(outcome.audio), speed(outcome.audio, outcome.took));
+                let (audio, speed) = (length(outcome.audio), speed(outcome.audio, outcome.took));
                 self.line(&format!("[{}/{of}] {name}: {audio} of audio, {speed} real time", n + 1));
             }
             _ => {}

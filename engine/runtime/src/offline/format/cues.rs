@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::one_line;
-use crate::offline::Segment;
+use crate::offline::{Segment, Transcript};
 
 const LINE_COLUMNS: usize = 42;
 const CUE_MAX_MS: u64 = 7_000;
@@ -36,9 +36,9 @@ struct Piece {
 }
 
 /// Cues by the time they begin. `prefix` makes what stands before a speaker's words.
-pub(super) fn cues(segments: &[Segment], prefix: impl Fn(&str) -> String) -> Vec<Cue> {
+pub(super) fn cues(transcript: &Transcript, prefix: impl Fn(&str) -> String) -> Vec<Cue> {
     let mut cues = Vec::new();
-    for segment in segments {
+    for segment in &transcript.segments {
         let pieces = pieces(segment);
         let prefix = segment
             .speaker
@@ -48,7 +48,7 @@ pub(super) fn cues(segments: &[Segment], prefix: impl Fn(&str) -> String) -> Vec
         cut(&pieces, prefix.as_deref(), segment, &mut cues);
     }
     cues.sort_by_key(|cue| cue.start_ms);
-    linger(&mut cues);
+    linger(&mut cues, transcript.source.duration_ms);
     cues
 }
 
@@ -236,12 +236,12 @@ fn short(piece: Piece) -> Vec<Piece> {
     parts
 }
 
-/// Lets short cues stay until they can be read, or until the same speaker goes on.
-fn linger(cues: &mut [Cue]) {
+/// Lets short cues stay until they can be read, or until the same speaker goes on or the recording ends.
+fn linger(cues: &mut [Cue], end_ms: u64) {
     let mut next: HashMap<u16, u64> = HashMap::new();
     for cue in cues.iter_mut().rev() {
         let wanted = cue.start_ms + CUE_MIN_MS;
-        let free = next.get(&cue.channel).copied().unwrap_or(u64::MAX);
+        let free = next.get(&cue.channel).copied().unwrap_or(end_ms);
         cue.end_ms = cue.end_ms.max(wanted.min(free));
         next.insert(cue.channel, cue.start_ms);
     }

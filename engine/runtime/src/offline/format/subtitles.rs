@@ -6,7 +6,7 @@ use super::{cues::cues, one_line};
 use crate::offline::Transcript;
 
 pub(super) fn srt(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
-    let cues = cues(&transcript.segments, |speaker| format!("{speaker}: "));
+    let cues = cues(transcript, |speaker| format!("{speaker}: "));
     for (n, cue) in cues.iter().enumerate() {
         // An arrow between words would be taken for the line of times.
         let text = cue.lines.join("\n").replace("-->", "->");
@@ -20,7 +20,7 @@ pub(super) fn srt(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()
 pub(super) fn vtt(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"WEBVTT\n")?;
     // The voice is not shown as text: it takes no room.
-    for cue in cues(&transcript.segments, |_| String::new()) {
+    for cue in cues(transcript, |_| String::new()) {
         let (start, end) = (time(cue.start_ms, '.'), time(cue.end_ms, '.'));
         let voice = match &cue.speaker {
             Some(speaker) => format!("<v {}>", escaped(&one_line(speaker))),

@@ -35,7 +35,7 @@ fn transcript(segments: Vec<Segment>) -> Transcript {
             format: "WAV, μ-law".to_owned(),
             rate_hz: 8_000,
             channels: 2,
-            duration_ms: 9_000,
+            duration_ms: 4_000_000,
             call: None,
         },
         model: "demo".to_owned(),
