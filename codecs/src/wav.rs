@@ -1,4 +1,7 @@
-//! WAV files: whole recordings in, whole recordings out.
+//! WAV files of PCM: whole ones in, whole ones out.
+//!
+//! For fixtures, prompts and what a call leaves behind, which are short and in order. Recordings
+//! from elsewhere, of any format and length, are for the module `recording` (feature `recordings`).
 
 use std::{
     fs::File,
@@ -47,7 +50,7 @@ pub enum WavError {
     Malformed(&'static str),
     /// Compressed audio.
     #[error(
-        "it holds neither integer nor float PCM (μ-law, A-law and ADPCM in WAV are not read); \
+        "it holds neither integer nor float PCM (μ-law, A-law and ADPCM in WAV are not read here); \
          convert it with `sox in.wav -e signed-integer -b 16 out.wav`"
     )]
     Encoding,

@@ -3,7 +3,10 @@
 //! Each is opened by name rather than by symphonia's probe, and without its tags: those are of no
 //! use here, and may announce gigabytes.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    io::{self, Seek as _, SeekFrom},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use symphonia::{
     core::{
@@ -13,13 +16,19 @@ use symphonia::{
         },
         errors::Error,
         formats::{FormatReader, Track},
-        io::{MediaSourceStream, ReadBytes as _},
+        io::{MediaSource, MediaSourceStream, ReadBytes as _},
     },
     default::formats::{AdtsReader, FlacReader, IsoMp4Reader, MpaReader, OggReader},
 };
 
-use super::{RecordingError, source::Source};
+use super::{
+    RecordingError,
+    mpeg::{Frames, Losses},
+    source::Source,
+};
 
+/// How many parts an MP4 has at most before they are no longer looked at.
+const MAX_ATOMS: usize = 4_096;
 /// The length of FLAC's only block that is needed.
 const STREAMINFO: usize = 34;
 
@@ -52,44 +61,63 @@ impl Container {
         matches!(self, Self::Flac | Self::Ogg)
     }
 
-    /// Opens it, standing before its first packet.
-    pub(super) fn open(self, source: Source) -> Result<Box<dyn FormatReader>, RecordingError> {
+    /// Opens it, standing before its first packet. Damage shows in the losses where the container
+    /// has frames and nothing else.
+    pub(super) fn open(
+        self,
+        source: Source,
+    ) -> Result<(Box<dyn FormatReader>, Losses), RecordingError> {
         let failure = source.failure();
         let from_pipe = source.len().is_none();
-        let source = match self {
-            Self::Flac => without_tags(source).ok_or_else(|| self.cut_short())?,
-            // An MP4's index may be at its end, and an Ogg's length is.
-            Self::Mp4 | Self::Ogg => source.allow_seeking(),
+        let mut losses = Losses::default();
+        let source: Box<dyn MediaSource> = match self {
+            Self::Flac => Box::new(without_tags(source).ok_or_else(|| self.cut_short())?),
+            // The length is at its end.
+            Self::Ogg => Box::new(source.allow_seeking()),
+            // The index may be at its end.
+            Self::Mp4 => {
+                let mut source = source.allow_seeking();
+                pretend_whole(&mut source)?;
+                Box::new(source)
+            }
             // An MP3's length is guessed where it can be sought, and wrong guesses cut it.
-            Self::Mp3 | Self::Adts | Self::MpegLayer12 => source,
+            Self::Mp3 | Self::Adts | Self::MpegLayer12 => {
+                let frames = Frames::new(source, self);
+                losses = frames.losses();
+                Box::new(frames)
+            }
         };
-        contain(|| self.open_stream(MediaSourceStream::new(Box::new(source), Default::default())))
+        contain(|| self.open_stream(MediaSourceStream::new(source, Default::default())))
             .and_then(|result| result.map_err(Trouble::from))
-            .map_err(|trouble| match (failure.take(), trouble) {
-                (Some(failure), _) => RecordingError::Io(failure),
-                (None, Trouble::End) => self.cut_short(),
-                (None, Trouble::Other(reason)) if reason.contains("missing moov") && from_pipe => {
-                    RecordingError::NotStreamable {
-                        container: self.name(),
-                    }
-                }
-                (None, Trouble::Other(reason)) if reason.contains("missing moov") => {
-                    RecordingError::Malformed {
-                        container: self.name(),
-                        reason: "it has no index, which recorders write last: it was not finished, \
-                                 or is cut off"
-                            .to_owned(),
-                    }
-                }
-                (None, Trouble::Other(reason)) => RecordingError::Malformed {
-                    container: self.name(),
-                    reason,
-                },
-                (None, Trouble::Reset) => RecordingError::Malformed {
-                    container: self.name(),
-                    reason: "its streams begin anew at once".to_owned(),
-                },
+            .map(|reader| (reader, losses))
+            .map_err(|trouble| match failure.take() {
+                Some(failure) => RecordingError::Io(failure),
+                None => self.refused(trouble, from_pipe),
             })
+    }
+
+    /// Why it was not opened.
+    fn refused(self, trouble: Trouble, from_pipe: bool) -> RecordingError {
+        let container = self.name();
+        let reason = match trouble {
+            Trouble::Other(reason) if reason.contains("missing moov") && from_pipe => {
+                return RecordingError::NotStreamable { container };
+            }
+            Trouble::Other(reason) if !reason.contains("missing moov") => {
+                // Without the name of the part of symphonia.
+                let reason = reason
+                    .split_once(": ")
+                    .map_or(&*reason, |(_, reason)| reason);
+                reason.to_owned()
+            }
+            Trouble::Reset => "its streams begin anew at once".to_owned(),
+            Trouble::End if self != Self::Mp4 => return self.cut_short(),
+            Trouble::End | Trouble::Other(_) => {
+                "it has no index, which recorders write last: it was not finished, or is cut off"
+                    .to_owned()
+            }
+        };
+        RecordingError::Malformed { container, reason }
     }
 
     fn open_stream(
@@ -144,6 +172,37 @@ fn without_tags(mut source: Source) -> Option<Source> {
     Some(source)
 }
 
+/// Lets an MP4 whose last atom is cut off seem whole: symphonia would leave the atom out, and that
+/// is the audio where the index comes first.
+fn pretend_whole(source: &mut Source) -> io::Result<()> {
+    let Some(len) = source.len() else {
+        return Ok(());
+    };
+    let mut end = 0_u64;
+    for _ in 0..MAX_ATOMS {
+        source.seek(SeekFrom::Start(end))?;
+        let Some([a, b, c, d, _, _, _, _]) = source.array() else {
+            break;
+        };
+        let size = match u32::from_be_bytes([a, b, c, d]) {
+            // To the end of the file.
+            0 => break,
+            // Longer than fits here.
+            1 => source.array().map_or(0, u64::from_be_bytes),
+            size => size.into(),
+        };
+        match end.checked_add(size) {
+            Some(next) if size >= 8 => end = next,
+            _ => break,
+        }
+        if end > len {
+            source.pretend_len(end);
+            break;
+        }
+    }
+    source.rewind()
+}
+
 /// What symphonia says instead of a result.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -168,17 +227,30 @@ impl From<Error> for Trouble {
 }
 
 /// Runs symphonia: bytes made to break it must not break the program, so a panic becomes trouble
-/// like any other. Whoever gets it drops what panicked, unseen.
+/// like any other. What panicked is not used again.
 pub(super) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, Trouble> {
     catch_unwind(AssertUnwindSafe(run))
         .map_err(|_| Trouble::Other("the decoder failed on it".to_owned()))
 }
 
 /// The first track with audio, by its parameters.
-pub(super) fn audio(tracks: &[Track]) -> Option<(&Track, &AudioCodecParameters)> {
-    tracks.iter().find_map(|track| match &track.codec_params {
+pub(super) fn audio(
+    container: Container,
+    reader: &dyn FormatReader,
+) -> Result<(&Track, &AudioCodecParameters), RecordingError> {
+    let tracks = reader.tracks();
+    let audio = tracks.iter().find_map(|track| match &track.codec_params {
         Some(CodecParameters::Audio(parameters)) => Some((track, parameters)),
         _ => None,
+    });
+    let container = container.name();
+    audio.ok_or_else(|| {
+        if tracks.iter().any(|track| track.codec_params.is_none()) {
+            let codec = "no codec that is known".to_owned();
+            RecordingError::Codec { container, codec }
+        } else {
+            RecordingError::NoAudio { container }
+        }
     })
 }
 

@@ -114,9 +114,8 @@ pub enum RecordingError {
     },
     /// Some of the audio cannot be decoded; all the rest is.
     #[error(
-        "it is damaged at {}{}: {} are missing, with silence in their place where their length is \
-         known",
-        Position(*at), MorePlaces(*places), Seconds(*lost)
+        "it is damaged at {}{}: {}; the rest is decoded",
+        Position(*at), MorePlaces(*places), Missing(*lost)
     )]
     Damaged {
         /// The first damage.
@@ -192,10 +191,13 @@ impl fmt::Display for MorePlaces {
     }
 }
 
-struct Seconds(Duration);
+struct Missing(Duration);
 
-impl fmt::Display for Seconds {
+impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} s", self.0.as_secs_f64())
+        if self.0.is_zero() {
+            return f.write_str("what cannot be decoded there is left out");
+        }
+        write!(f, "{:.3} s are silence instead", self.0.as_secs_f64())
     }
 }

@@ -4,11 +4,18 @@
 //! apart by symphonia, whose decoders are used for all but Opus, which is libopus's. Raw G.711 has
 //! nothing to be told by but the file's name.
 
-use std::{fmt, fs::File, io::Read, num::NonZeroU16, path::Path};
+use std::{
+    fmt,
+    fs::File,
+    io::{Read, Seek},
+    num::NonZeroU16,
+    path::Path,
+};
 
 use crate::{Resampler, SampleCount, SampleRate};
 
 mod container;
+mod decoder;
 mod error;
 mod mpeg;
 mod opus;
@@ -123,6 +130,19 @@ impl Recording {
         Self::from_source(Source::from_reader(reader), Path::new(name))
     }
 
+    /// Reads what can be sought from its beginning, such as bytes in memory. `name` stands for the
+    /// file's name.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordingError`] says what is wrong with the bytes.
+    pub fn from_seekable(
+        reader: impl Read + Seek + Send + Sync + 'static,
+        name: &str,
+    ) -> Result<Self, RecordingError> {
+        Self::from_source(Source::from_seekable(reader)?, Path::new(name))
+    }
+
     fn from_source(mut source: Source, name: &Path) -> Result<Self, RecordingError> {
         let opened = match sniff::kind(&mut source, name)? {
             Kind::Wav => wav::open(source)?,
@@ -174,7 +194,7 @@ impl Recording {
     /// saturate, and what is not a number is 0.
     ///
     /// Damage does not stop it: what cannot be decoded is left out, with silence in its place where
-    /// its length is known, so that times stay true.
+    /// its length is known, so that times stay true (in an Ogg, to within a page).
     ///
     /// # Errors
     ///

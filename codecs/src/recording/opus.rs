@@ -56,6 +56,11 @@ impl OpusTrack {
         self.channels
     }
 
+    /// What is left of the instants at the beginning that are the codec's own.
+    pub(super) const fn pre_skip(&self) -> u64 {
+        self.pre_skip as u64
+    }
+
     /// Appends a packet's samples but for the last `trim_end` instants.
     pub(super) fn decode_append(
         &mut self,

@@ -1,31 +1,24 @@
-//! Packets of a container as samples.
+//! The packets of a container, one after the other, and what is missing between them.
 
 use std::time::Duration;
 
-use symphonia::{
-    core::{
-        audio::{Channels, GenericAudioBufferRef},
-        codecs::audio::{AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
-        formats::FormatReader,
-        packet::Packet,
-        units::{TimeBase, Timestamp},
-    },
-    default::get_codecs,
+use symphonia::core::{
+    formats::FormatReader,
+    packet::Packet,
+    units::{TimeBase, Timestamp},
 };
 
 use super::{
     Blocks, Opened, RecordingError, Shape,
     container::{Container, Trouble, audio, codec_name, contain},
-    opus::{self, OpusTrack},
-    pcm,
+    decoder::{Decoded, Decoder, Scratch},
+    mpeg::Losses,
     source::{Failure, Source},
 };
 use crate::SampleCount;
 
 /// So many packets in a row that cannot be had end the recording.
 const MAX_TROUBLE: u32 = 64;
-/// So many packets in a row of another shape are a change, fewer are damage.
-const MAX_STRANGE: u32 = 8;
 /// Longer gaps between packets are taken for nonsense, and not filled with silence.
 const MAX_GAP: Duration = Duration::from_secs(60);
 /// All gaps together are filled so far.
@@ -35,6 +28,7 @@ const MIN_GAP: Duration = Duration::from_millis(5);
 
 struct Packets {
     reader: Box<dyn FormatReader>,
+    losses: Losses,
     failure: Failure,
     container: Container,
     track: u32,
@@ -43,8 +37,15 @@ struct Packets {
     shape: Shape,
     /// Instants that the container promises, where it can be believed.
     promised: Option<u64>,
+    /// Packets so far.
+    count: u64,
     /// Instants handed over.
     done: u64,
+    /// An encoder's own instants at the beginning, to leave out.
+    skip: u64,
+    /// How many of them there may be after `promised`: an MP3's, which are known to be that only
+    /// when nothing follows them.
+    padding: u64,
     /// Instants of silence to hand over.
     silence: u64,
     /// Samples to hand over after that.
@@ -53,19 +54,10 @@ struct Packets {
     expected: Option<Timestamp>,
     /// Packets in a row that could not be had.
     trouble: u32,
-    /// Packets in a row of another shape.
-    strange: u32,
-    /// How long those are, in the track's time.
-    strange_ticks: u64,
+    /// What ended it already while it was opened.
+    end: Option<Trouble>,
     damage: Damage,
     scratch: Scratch,
-}
-
-/// Reused between packets.
-#[derive(Default)]
-struct Scratch {
-    integers: Vec<i32>,
-    floats: Vec<f32>,
 }
 
 #[derive(Default)]
@@ -78,65 +70,60 @@ struct Damage {
     end: u64,
 }
 
-enum Decoder {
-    Symphonia(Box<dyn AudioDecoder>),
-    Opus(OpusTrack),
-}
-
-/// What one packet gave.
-enum Decoded {
-    /// Samples of this shape, now in the buffer.
-    Samples { hz: u32, channels: usize },
-    Nothing,
-    Broken,
-    /// The decoder itself is.
-    Failed(Trouble),
-}
-
 pub(super) fn open(source: Source, container: Container) -> Result<Opened, RecordingError> {
     let failure = source.failure();
-    let reader = container.open(source)?;
-    let (track, parameters) = audio(reader.tracks()).ok_or_else(|| no_audio(container))?;
+    let (reader, losses) = container.open(source)?;
+    let (track, parameters) = audio(container, &*reader)?;
     let codec = codec_name(parameters.codec);
     let format = match container {
         Container::Ogg | Container::Mp4 => format!("{}, {codec}", container.name()),
         Container::Adts => codec.to_owned(),
         _ => container.name().to_owned(),
     };
-    let (track, time_base, frames) = (track.id, track.time_base, track.num_frames);
+    let (skip, padding) = match container {
+        Container::Mp3 => (track.delay.unwrap_or(0), track.padding.unwrap_or(0)),
+        _ => (0, 0),
+    };
+    let (id, time_base, frames) = (track.id, track.time_base, track.num_frames);
+    let duration = track.duration.map(|duration| duration.get());
     let (decoder, shape) = Decoder::new(container, &*reader)?;
     let mut packets = Packets {
         reader,
+        losses,
+        count: 0,
         failure,
         container,
-        track,
+        track: id,
         time_base,
         decoder,
         shape: shape.unwrap_or(Shape::TELEPHONE),
-        promised: frames.filter(|_| container != Container::Ogg),
+        promised: None,
         done: 0,
+        skip: skip.into(),
+        padding: padding.into(),
         silence: 0,
         ready: Vec::new(),
-        expected: None,
+        // Others may begin at any time.
+        expected: (container == Container::Flac).then_some(Timestamp::ZERO),
         trouble: 0,
-        strange: 0,
-        strange_ticks: 0,
+        end: None,
         damage: Damage::default(),
         scratch: Scratch::default(),
     };
+    let pre_skip = packets.decoder.pre_skip();
     packets.find_shape(shape)?;
+    let announced = frames
+        .or_else(|| duration.map(|ticks| packets.instants(ticks)))
+        .map(|len| len.saturating_sub(pre_skip))
+        // An MP4 in fragments may announce nothing, which is no promise.
+        .filter(|&len| len > 0);
+    packets.promised = announced;
     Ok(Opened {
         format,
         shape: packets.shape,
-        announced: frames.map(SampleCount),
+        announced: announced.map(SampleCount),
         blocks: Box::new(packets),
     })
-}
-
-fn no_audio(container: Container) -> RecordingError {
-    RecordingError::NoAudio {
-        container: container.name(),
-    }
 }
 
 /// What comes next of a track.
@@ -152,18 +139,31 @@ impl Packets {
     /// it open, or say what the decoder does not do.
     fn find_shape(&mut self, announced: Option<Shape>) -> Result<(), RecordingError> {
         for _ in 0..MAX_TROUBLE {
-            let Next::Packet(packet) = self.next() else {
-                break;
+            let packet = match self.next() {
+                Next::Packet(packet) => packet,
+                Next::NewStream => {
+                    self.start_stream()?;
+                    continue;
+                }
+                Next::End(trouble) => {
+                    self.end = trouble;
+                    break;
+                }
             };
+            self.bridge(&packet);
             match self.decode(&packet) {
                 Decoded::Samples { hz, channels } => {
                     self.shape = Shape::new(hz, channels)?;
+                    self.trim_first();
                     self.expect(&packet);
                     return Ok(());
                 }
                 Decoded::Nothing => {}
                 Decoded::Broken => self.lose_packet(&packet),
-                Decoded::Failed(_) => break,
+                Decoded::Failed(trouble) => {
+                    self.end = Some(trouble);
+                    break;
+                }
             }
             self.expect(&packet);
         }
@@ -178,6 +178,9 @@ impl Packets {
     }
 
     fn next(&mut self) -> Next {
+        if let Some(trouble) = self.end.take() {
+            return Next::End(Some(trouble));
+        }
         loop {
             let trouble = match contain(|| self.reader.next_packet()) {
                 Ok(Ok(Some(packet))) if packet.track_id == self.track => {
@@ -198,8 +201,15 @@ impl Packets {
         }
     }
 
-    /// Makes up for what is missing before `packet`.
+    /// Makes up for what is missing before `packet`. Pages that an Ogg lacks show only behind the page
+    /// after them: symphonia counts that one's packets from the page before.
     fn bridge(&mut self, packet: &Packet) {
+        while let Some(loss) = self.losses.before(self.count) {
+            // All packets are of the same length where losses are known.
+            let instants = loss.frames * self.instants(packet.block_dur().get()) as f64;
+            self.lose((instants.round() as u64).min(self.count_of(MAX_GAP)));
+        }
+        self.count += 1;
         let Some(expected) = self.expected.filter(|_| self.container.tells_gaps()) else {
             return;
         };
@@ -207,8 +217,8 @@ impl Packets {
             return;
         };
         let gap = self.instants(gap);
-        if gap > self.count(MIN_GAP) {
-            let fits = gap <= self.count(MAX_GAP);
+        if gap > self.count_of(MIN_GAP) {
+            let fits = gap <= self.count_of(MAX_GAP);
             self.lose(if fits { gap } else { 0 });
         }
     }
@@ -219,12 +229,12 @@ impl Packets {
 
     /// Notes that `packet` cannot be decoded.
     fn lose_packet(&mut self, packet: &Packet) {
-        let instants = self.instants(packet.dur.get());
-        let instants = match &mut self.decoder {
-            Decoder::Opus(track) => track.skip_lost(instants),
-            Decoder::Symphonia(_) => instants,
-        };
-        self.lose(instants.min(self.count(MAX_GAP)));
+        let instants = self.instants(packet.block_dur().get());
+        let instants = self.decoder.skip_lost(instants);
+        let skip = self.skip.min(instants);
+        self.skip -= skip;
+        let instants = instants - skip;
+        self.lose(instants.min(self.count_of(MAX_GAP)));
     }
 
     /// Notes that so many instants are missing here, and lets silence follow in their place.
@@ -236,7 +246,7 @@ impl Packets {
         self.damage
             .first
             .get_or_insert_with(|| SampleCount(here).duration(self.shape.rate));
-        let room = self.count(MAX_SILENCE).saturating_sub(self.damage.lost);
+        let room = self.count_of(MAX_SILENCE).saturating_sub(self.damage.lost);
         let instants = instants.min(room);
         self.damage.lost += instants;
         self.damage.end = here + instants;
@@ -249,12 +259,12 @@ impl Packets {
             return ticks;
         };
         let hz = u128::from(self.shape.rate.hz());
-        let instants = u128::from(ticks) * u128::from(base.numer.get()) * hz
-            / u128::from(base.denom.get());
+        let instants =
+            u128::from(ticks) * u128::from(base.numer.get()) * hz / u128::from(base.denom.get());
         u64::try_from(instants).unwrap_or(u64::MAX)
     }
 
-    fn count(&self, duration: Duration) -> u64 {
+    fn count_of(&self, duration: Duration) -> u64 {
         self.shape.rate.samples_in(duration).0
     }
 
@@ -267,53 +277,107 @@ impl Packets {
             .decode(packet, &mut self.scratch, &mut self.ready)
     }
 
-    /// Packets of another shape were damage, when others follow.
-    fn settle_strange(&mut self) {
-        if self.strange > 0 {
-            let instants = self.instants(self.strange_ticks).min(self.count(MAX_GAP));
-            (self.strange, self.strange_ticks) = (0, 0);
-            self.lose(instants);
+    /// How many of the decoded instants can be handed over: what may be padding waits for more.
+    fn due(&mut self) -> usize {
+        let instants = self.ready.len() / self.shape.width();
+        let beyond = match self.promised {
+            Some(promised) if self.padding > 0 => {
+                (self.done + instants as u64).saturating_sub(promised)
+            }
+            _ => 0,
+        };
+        if beyond > self.padding {
+            // The promise was wrong, such as of two files made one: no end can be told.
+            self.padding = 0;
+            return instants;
+        }
+        instants.saturating_sub(beyond as usize)
+    }
+
+    /// Leaves out an encoder's own beginning.
+    fn trim_first(&mut self) {
+        let width = self.shape.width();
+        let skip = self.skip.min((self.ready.len() / width) as u64);
+        self.ready.drain(..skip as usize * width);
+        self.skip -= skip;
+    }
+
+    /// Cuts what an MP4's last packet has too much: its duration says so.
+    fn trim_last(&mut self, packet: &Packet) {
+        let len = self.instants(packet.dur.get());
+        if self.container == Container::Mp4 && self.promised == self.done.checked_add(len) {
+            self.ready.truncate(len as usize * self.shape.width());
         }
     }
 
     /// Goes on with the next stream of a chain.
     fn start_stream(&mut self) -> Result<(), RecordingError> {
-        let (track, _) = audio(self.reader.tracks()).ok_or_else(|| no_audio(self.container))?;
+        let (track, _) = audio(self.container, &*self.reader)?;
         (self.track, self.time_base) = (track.id, track.time_base);
+        // That was of one stream.
+        self.promised = None;
         self.expected = None;
         let (decoder, shape) = Decoder::new(self.container, &*self.reader)?;
         self.decoder = decoder;
         match shape {
-            Some(shape) if shape != self.shape => Err(self.changed(shape)),
+            Some(shape) if shape != self.shape => Err(self.changed(Ok(shape))),
             _ => Ok(()),
         }
     }
 
-    fn changed(&self, to: Shape) -> RecordingError {
-        RecordingError::Changed {
-            at: self.at(),
-            from: self.shape.to_string(),
-            to: to.to_string(),
+    /// That what comes next has another shape, or one that is not read at all.
+    fn changed(&self, to: Result<Shape, RecordingError>) -> RecordingError {
+        match to {
+            Ok(to) => RecordingError::Changed {
+                at: self.at(),
+                from: self.shape.to_string(),
+                to: to.to_string(),
+            },
+            Err(error) => error,
         }
+    }
+
+    /// Instants that were promised and did not come.
+    fn missing(&self) -> u64 {
+        // An encoder's own delay is not always taken off the same.
+        let tolerance = match self.container {
+            Container::Flac => 0,
+            _ => self.count_of(Duration::from_millis(100)),
+        };
+        let missing = self.promised.unwrap_or(0).saturating_sub(self.done);
+        if missing > tolerance { missing } else { 0 }
+    }
+
+    /// Makes up for the pages that an Ogg lacks before its last one, and says whether there are any.
+    fn bridge_end(&mut self) -> bool {
+        let missing = self.missing();
+        let is_bridged = self.container == Container::Ogg && missing > 0;
+        if is_bridged {
+            self.lose(missing.min(self.count_of(MAX_GAP)));
+            self.promised = None;
+        }
+        is_bridged
     }
 
     /// What to say at the end.
     fn finish(&mut self, trouble: Option<Trouble>) -> Result<usize, RecordingError> {
-        self.settle_strange();
+        if self.losses.before(u64::MAX).is_some() {
+            self.lose(0);
+        }
+        let trouble = trouble.or_else(|| self.losses.cut_short().then_some(Trouble::End));
         let rate = self.shape.rate;
         let at = self.at();
         let announced = self.promised.map(|len| SampleCount(len).duration(rate));
-        // An encoder's own delay is not always taken off the same.
-        let tolerance = match self.container {
-            Container::Flac => 0,
-            _ => self.count(Duration::from_millis(100)),
-        };
-        let is_short = self
-            .promised
-            .is_some_and(|promised| self.done + tolerance < promised);
+        let is_short = self.missing() > 0;
         let end = match (self.failure.take(), trouble) {
             (Some(source), _) => Some(RecordingError::Read { at, source }),
-            (None, Some(Trouble::Other(reason))) => Some(RecordingError::Undecodable { at, reason }),
+            (None, None) if self.losses.change().is_some() => {
+                let to = self.losses.change();
+                to.map(|(hz, channels)| self.changed(Shape::new(hz, channels)))
+            }
+            (None, Some(Trouble::Other(reason))) => {
+                Some(RecordingError::Undecodable { at, reason })
+            }
             (None, Some(Trouble::End | Trouble::Reset)) => {
                 Some(RecordingError::CutShort { at, announced })
             }
@@ -349,14 +413,15 @@ impl Blocks for Packets {
                 samples.resize(samples.len() + added, 0);
                 return Ok(instants as usize);
             }
-            if !self.ready.is_empty() {
-                let instants = self.ready.len() / self.shape.width();
+            let instants = self.due();
+            if instants > 0 {
                 self.done += instants as u64;
-                samples.append(&mut self.ready);
+                samples.extend(self.ready.drain(..instants * self.shape.width()));
                 return Ok(instants);
             }
             let packet = match self.next() {
                 Next::Packet(packet) => packet,
+                Next::End(None) if self.bridge_end() => continue,
                 Next::End(trouble) => return self.finish(trouble),
                 Next::NewStream => match self.start_stream() {
                     Ok(()) => continue,
@@ -364,111 +429,22 @@ impl Blocks for Packets {
                 },
             };
             self.bridge(&packet);
+            let waiting = self.ready.len();
             match self.decode(&packet) {
                 Decoded::Samples { hz, channels } if !self.shape.is(hz, channels) => {
-                    self.ready.clear();
-                    self.strange += 1;
-                    self.strange_ticks += packet.dur.get();
-                    if self.strange == MAX_STRANGE {
-                        let end = match Shape::new(hz, channels) {
-                            Ok(shape) => self.changed(shape),
-                            Err(error) => error,
-                        };
-                        return self.conclude(Some(end));
-                    }
+                    self.ready.truncate(waiting);
+                    let end = self.changed(Shape::new(hz, channels));
+                    return self.conclude(Some(end));
                 }
-                Decoded::Samples { .. } => self.settle_strange(),
+                Decoded::Samples { .. } => {
+                    self.trim_first();
+                    self.trim_last(&packet);
+                }
                 Decoded::Nothing => {}
                 Decoded::Broken => self.lose_packet(&packet),
                 Decoded::Failed(trouble) => return self.finish(Some(trouble)),
             }
             self.expect(&packet);
-        }
-    }
-}
-
-impl Decoder {
-    /// For the audio of `reader`, with the shape that its container announces.
-    fn new(
-        container: Container,
-        reader: &dyn FormatReader,
-    ) -> Result<(Self, Option<Shape>), RecordingError> {
-        let (_, parameters) = audio(reader.tracks()).ok_or_else(|| no_audio(container))?;
-        if parameters.codec == CODEC_ID_OPUS {
-            let head = parameters.extra_data.as_deref().unwrap_or_default();
-            let track = OpusTrack::new(container, head)?;
-            let shape = Shape::new(opus::RATE.hz(), track.channels())?;
-            return Ok((Self::Opus(track), Some(shape)));
-        }
-        let channels = parameters.channels.as_ref().map(Channels::count);
-        let shape = parameters
-            .sample_rate
-            .zip(channels)
-            .and_then(|(hz, channels)| Shape::new(hz, channels).ok());
-        let codec = codec_name(parameters.codec);
-        let options = AudioDecoderOptions::default();
-        let decoder = contain(|| get_codecs().make_audio_decoder(parameters, &options))
-            .and_then(|result| result.map_err(Trouble::from))
-            .map_err(|trouble| RecordingError::Codec {
-                container: container.name(),
-                codec: match trouble {
-                    Trouble::Other(reason) if get_codecs().get_audio_decoder(parameters.codec).is_some() => {
-                        format!("{codec} of a kind that is not decoded ({reason})")
-                    }
-                    _ => codec.to_owned(),
-                },
-            })?;
-        Ok((Self::Symphonia(decoder), shape))
-    }
-
-    /// Appends a packet's samples to `samples`.
-    fn decode(
-        &mut self,
-        packet: &Packet,
-        scratch: &mut Scratch,
-        samples: &mut Vec<i16>,
-    ) -> Decoded {
-        match self {
-            Self::Opus(track) => {
-                let trim_end = usize::try_from(packet.trim_end.get()).unwrap_or(usize::MAX);
-                match track.decode_append(&packet.data, trim_end, samples) {
-                    Err(_) => Decoded::Broken,
-                    Ok(()) if samples.is_empty() => Decoded::Nothing,
-                    Ok(()) => Decoded::Samples {
-                        hz: opus::RATE.hz(),
-                        channels: track.channels(),
-                    },
-                }
-            }
-            Self::Symphonia(decoder) => {
-                let decoded = contain(|| match decoder.decode(packet) {
-                    Ok(buffer) if buffer.is_empty() => Decoded::Nothing,
-                    Ok(buffer) => {
-                        scratch.convert(&buffer, samples);
-                        Decoded::Samples {
-                            hz: buffer.spec().rate(),
-                            channels: buffer.spec().channels().count(),
-                        }
-                    }
-                    Err(_) => Decoded::Broken,
-                });
-                decoded.unwrap_or_else(Decoded::Failed)
-            }
-        }
-    }
-}
-
-impl Scratch {
-    fn convert(&mut self, buffer: &GenericAudioBufferRef<'_>, samples: &mut Vec<i16>) {
-        match buffer {
-            GenericAudioBufferRef::F32(_) | GenericAudioBufferRef::F64(_) => {
-                buffer.copy_to_vec_interleaved(&mut self.floats);
-                samples.extend(self.floats.iter().copied().map(pcm::from_f32));
-            }
-            _ => {
-                buffer.copy_to_vec_interleaved(&mut self.integers);
-                samples.extend(self.integers.iter().copied().map(pcm::from_i32));
-            }
         }
     }
 }

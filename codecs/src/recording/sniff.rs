@@ -2,16 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    RecordingError,
-    container::Container,
-    mpeg,
-    raw::Law,
-    source::Source,
-};
-
-/// How much is looked at. Between an ID3 tag and the first frame of an MP3 there may be padding.
-const WINDOW: usize = 32 * 1_024;
+use super::{RecordingError, container::Container, mpeg, raw::Law, source::Source};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -35,7 +26,13 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
         return Ok(Kind::Raw(law));
     }
     let tagged = skip_id3(source)?;
-    let start = source.peek(WINDOW);
+    let start = source.peek(mpeg::WINDOW);
+    if start.starts_with(b"OggS") && start.get(28..36) == Some(b"Speex   ") {
+        return Err(RecordingError::Codec {
+            container: Container::Ogg.name(),
+            codec: "Speex".to_owned(),
+        });
+    }
     let found = match start {
         [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
         [b'O', b'g', b'g', b'S', ..] => Some(Container::Ogg),
@@ -56,14 +53,13 @@ pub(super) fn kind(source: &mut Source, name: &Path) -> Result<Kind, RecordingEr
             container: Container::Mp3.name(),
         }),
         None => Err(RecordingError::NotAudio {
-            looks_like: looks_like(source.peek(WINDOW)),
+            looks_like: looks_like(source.peek(mpeg::WINDOW)),
         }),
     }
 }
 
 fn is_wav(start: &[u8]) -> bool {
-    matches!(start.get(..4), Some(b"RIFF" | b"RF64" | b"BW64"))
-        && start.get(8..12) == Some(b"WAVE")
+    matches!(start.get(..4), Some(b"RIFF" | b"RF64" | b"BW64")) && start.get(8..12) == Some(b"WAVE")
 }
 
 fn law_of(name: &Path) -> Option<Law> {
@@ -75,7 +71,7 @@ fn law_of(name: &Path) -> Option<Law> {
     }
 }
 
-/// Leaves out ID3v2 tags, whatever their size, and says whether there were any.
+/// Leaves out tags (ID3, version 2), whatever their size, and says whether there were any.
 fn skip_id3(source: &mut Source) -> Result<bool, RecordingError> {
     let mut tagged = false;
     while let &[b'I', b'D', b'3', 2..=4, _, flags, a, b, c, d] = source.peek(10) {
@@ -106,7 +102,21 @@ fn looks_like(start: &[u8]) -> &'static str {
         [b'c', b'a', b'f', b'f', ..] => "Apple's Core Audio Format",
         [b'.', b's', b'n', b'd', ..] => "Sun's AU",
         [b'R', b'I', b'F', b'X', ..] => "a WAV of the other byte order (RIFX)",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "AVI",
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'A',
+            b'V',
+            b'I',
+            b' ',
+            ..,
+        ] => "AVI",
         [b'R', b'I', b'F', b'F', ..] => "the beginning of a WAV that is cut off",
         [b'M', b'T', b'h', b'd', ..] => "MIDI",
         [b'w', b'v', b'p', b'k', ..] => "WavPack",

@@ -24,9 +24,16 @@ pub(super) struct Source {
 }
 
 enum Input {
-    File { file: File, len: u64 },
+    File { file: Box<dyn ReadSeek>, len: u64 },
     Pipe(Box<dyn Read + Send + Sync>),
 }
+
+/// How much is read at once, at least, where bytes are looked at.
+const READ_AHEAD: usize = 32 * 1_024;
+
+trait ReadSeek: Read + Seek + Send + Sync {}
+
+impl<T: Read + Seek + Send + Sync> ReadSeek for T {}
 
 /// What went wrong with reading, for who holds the other end.
 #[derive(Clone, Debug, Default)]
@@ -56,15 +63,23 @@ impl Source {
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let input = if metadata.is_file() {
-            Input::File {
-                file,
-                len: metadata.len(),
-            }
+        if metadata.is_file() {
+            Self::from_seekable(file)
         } else {
-            Input::Pipe(Box::new(file))
-        };
-        Ok(Self::new(input))
+            Ok(Self::from_reader(file))
+        }
+    }
+
+    /// All of `file`, wherever it stands.
+    pub(super) fn from_seekable(
+        mut file: impl Read + Seek + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let len = file.seek(SeekFrom::End(0))?;
+        file.rewind()?;
+        Ok(Self::new(Input::File {
+            file: Box::new(file),
+            len,
+        }))
     }
 
     pub(super) fn from_reader(reader: impl Read + Send + Sync + 'static) -> Self {
@@ -82,7 +97,7 @@ impl Source {
         }
     }
 
-    /// All bytes of a file.
+    /// How many bytes a file has.
     pub(super) fn len(&self) -> Option<u64> {
         match self.input {
             Input::File { len, .. } => Some(len),
@@ -111,29 +126,21 @@ impl Source {
 
     /// The next bytes, up to `len` of them, which stay to be read.
     pub(super) fn peek(&mut self, len: usize) -> &[u8] {
-        self.ahead.drain(..self.used);
-        self.used = 0;
-        while self.ahead.len() < len {
-            let start = self.ahead.len();
-            self.ahead.resize(len, 0);
-            let found = self.read_input(start);
-            self.ahead.truncate(start + found);
-            if found == 0 {
-                break;
+        if self.ahead.len() - self.used < len {
+            self.ahead.drain(..self.used);
+            self.used = 0;
+            let mut filled = self.ahead.len();
+            self.ahead.resize(len + READ_AHEAD, 0);
+            while filled < len {
+                match self.input.read(&mut self.ahead[filled..], &self.failure) {
+                    0 => break,
+                    found => filled += found,
+                }
             }
+            self.ahead.truncate(filled);
         }
-        &self.ahead[..len.min(self.ahead.len())]
-    }
-
-    fn read_input(&mut self, start: usize) -> usize {
-        let result = retry(|| match &mut self.input {
-            Input::File { file, .. } => file.read(&mut self.ahead[start..]),
-            Input::Pipe(pipe) => pipe.read(&mut self.ahead[start..]),
-        });
-        result.unwrap_or_else(|error| {
-            self.failure.set(error);
-            0
-        })
+        let ahead = &self.ahead[self.used..];
+        &ahead[..len.min(ahead.len())]
     }
 
     /// Puts `bytes` before the next one.
@@ -175,6 +182,13 @@ impl Source {
         true
     }
 
+    /// Lets a file seem longer than it is.
+    pub(super) fn pretend_len(&mut self, longer: u64) {
+        if let Input::File { len, .. } = &mut self.input {
+            *len = longer;
+        }
+    }
+
     /// Lets a file be sought from now on.
     pub(super) fn allow_seeking(mut self) -> Self {
         self.seeks = matches!(self.input, Input::File { .. });
@@ -182,21 +196,32 @@ impl Source {
     }
 }
 
+impl Input {
+    /// As [`Read::read`], with nothing where it fails. A signal is no reason to stop.
+    fn read(&mut self, buffer: &mut [u8], failure: &Failure) -> usize {
+        while !failure.is_set() {
+            let result = match self {
+                Self::File { file, .. } => file.read(buffer),
+                Self::Pipe(pipe) => pipe.read(buffer),
+            };
+            match result {
+                Ok(found) => return found,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    failure.set(error);
+                    return 0;
+                }
+            }
+        }
+        0
+    }
+}
+
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let ahead = &self.ahead[self.used..];
         let found = if ahead.is_empty() {
-            if self.failure.is_set() {
-                return Ok(0);
-            }
-            let result = retry(|| match &mut self.input {
-                Input::File { file, .. } => file.read(buffer),
-                Input::Pipe(pipe) => pipe.read(buffer),
-            });
-            result.unwrap_or_else(|error| {
-                self.failure.set(error);
-                0
-            })
+            self.input.read(buffer, &self.failure)
         } else {
             let found = ahead.len().min(buffer.len());
             buffer[..found].copy_from_slice(&ahead[..found]);
@@ -210,19 +235,16 @@ impl Read for Source {
 
 impl Seek for Source {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let Input::File { file, .. } = &mut self.input else {
+        let Input::File { file, len } = &mut self.input else {
             return Err(io::ErrorKind::Unsupported.into());
         };
         let to = match to {
-            // The file is ahead by what was looked at.
-            SeekFrom::Current(by) => SeekFrom::Start(
-                self.at
-                    .checked_add_signed(by)
-                    .ok_or(io::ErrorKind::InvalidInput)?,
-            ),
-            to => to,
+            SeekFrom::Start(to) => Some(to),
+            // Not the file's own position, which is ahead by what was looked at.
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => len.checked_add_signed(by),
         };
-        self.at = file.seek(to)?;
+        self.at = file.seek(SeekFrom::Start(to.ok_or(io::ErrorKind::InvalidInput)?))?;
         self.ahead.clear();
         self.used = 0;
         Ok(self.at)
@@ -236,15 +258,5 @@ impl MediaSource for Source {
 
     fn byte_len(&self) -> Option<u64> {
         self.len().filter(|_| self.seeks)
-    }
-}
-
-/// A signal is no reason to stop.
-fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match read() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }

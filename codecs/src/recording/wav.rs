@@ -12,9 +12,7 @@ const BLOCK: usize = 32 * 1_024;
 /// Programs that write to a pipe cannot go back to fill in the length and leave one of 2 or 4 GiB.
 const UNKNOWN_LENGTH: u32 = 0x7FFF_0000;
 /// What `WAVE_FORMAT_EXTENSIBLE` identifies its codecs by, after the first two bytes.
-const GUID_TAIL: [u8; 14] = [
-    0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71,
-];
+const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 const EXTENSIBLE: u16 = 0xFFFE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +198,8 @@ fn read_header(source: &mut Source) -> Result<Header, RecordingError> {
         let len = u32::from_le_bytes([len[0], len[1], len[2], len[3]]);
         match name {
             b"data" => {
-                let format = format.ok_or_else(|| malformed("its audio comes before its format"))?;
+                let format =
+                    format.ok_or_else(|| malformed("its audio comes before its format"))?;
                 let unfinished = riff_len == 0 || u64::from(riff_len) + 8 < source.at();
                 let audio_len = match len {
                     u32::MAX if is_long => long_len,
@@ -263,7 +262,11 @@ fn parse_format(fields: &[u8]) -> Result<Format, RecordingError> {
     let least = usize::from(bits).div_ceil(8);
     let given = usize::from(block) / shape.width();
     let exact = usize::from(block) % shape.width() == 0;
-    let bytes = if exact && given >= least { given } else { least };
+    let bytes = if exact && given >= least {
+        given
+    } else {
+        least
+    };
     let samples = match (tag, bits, bytes) {
         (1, 1..=32, 1..=4) => Samples::Integers { bytes },
         (1, ..) => return Err(codec(&format!("PCM of {bits} bits"))),
