@@ -19,6 +19,9 @@ const SPEECH: f32 = 0.5;
 /// Below this probability it is no longer, as on calls.
 const SILENCE: f32 = 0.35;
 
+/// How late the VAD notices that speech is over, up to a frame: 32 ms.
+const LATE: usize = 512;
+
 /// Frames of speech that a piece has at least, some 50 ms: less is a click.
 const SHORTEST_FRAMES: usize = 3;
 
@@ -54,6 +57,8 @@ pub(super) struct Lane {
 /// A piece that may still go on.
 struct Open {
     piece: Speech,
+    /// Where in it something was heard last that might still be speech.
+    heard: usize,
     frames: usize,
 }
 
@@ -146,12 +151,14 @@ impl Lane {
             self.history.extend(frame);
             if probability >= SPEECH {
                 let samples = std::mem::take(&mut self.history);
+                let heard = samples.len();
                 self.open = Some(Open {
                     piece: Speech {
                         start: self.position - samples.len() as u64,
                         speech: samples.len() - len..samples.len(),
                         samples,
                     },
+                    heard,
                     frames: 1,
                 });
             } else {
@@ -162,11 +169,15 @@ impl Lane {
         };
         let piece = &mut open.piece;
         piece.samples.extend(frame);
-        if probability >= SILENCE {
-            piece.speech.end = piece.samples.len();
+        if probability >= SPEECH {
+            let end = piece.samples.len() - LATE;
+            piece.speech.end = piece.speech.end.max(end);
+            open.frames += 1;
         }
-        open.frames += usize::from(probability >= SPEECH);
-        if piece.samples.len() - piece.speech.end >= 2 * PADDING {
+        if probability >= SILENCE {
+            open.heard = piece.samples.len();
+        }
+        if piece.samples.len() - open.heard >= 2 * PADDING {
             self.close(out);
         } else if let Some(at) = cut(&piece.samples, self.longest) {
             let rest = piece.samples.split_off(at);
@@ -177,16 +188,22 @@ impl Lane {
             };
             let mut before = std::mem::replace(piece, after);
             before.speech.end = before.speech.end.min(at);
+            open.heard = open.heard.saturating_sub(at);
             out.push(before);
         }
     }
 
     /// Ends the piece that is open.
     fn close(&mut self, out: &mut Vec<Speech>) {
-        let Some(Open { mut piece, frames }) = self.open.take() else {
+        let Some(Open {
+            mut piece,
+            heard,
+            frames,
+        }) = self.open.take()
+        else {
             return;
         };
-        let end = (piece.speech.end + PADDING).min(piece.samples.len());
+        let end = (heard + PADDING).min(piece.samples.len());
         let newest = piece.samples.len() - (piece.samples.len() - end).min(PADDING);
         self.history = piece.samples.split_off(newest);
         piece.samples.truncate(end);

@@ -39,7 +39,7 @@ pub(super) fn parameters(header: &Header) -> DtwParameters<'static> {
     let (mode, heads) = match preset.filter(|_| header.n_text_head * 64 == header.n_state) {
         Some((model_preset, heads)) => (DtwMode::ModelPreset { model_preset }, heads),
         None => {
-            let n_top = (header.n_text_layer / 2).max(1);
+            let n_top = (header.n_text_layer / 2).max(2).min(header.n_text_layer);
             (DtwMode::TopMost { n_top }, n_top * header.n_text_head)
         }
     };

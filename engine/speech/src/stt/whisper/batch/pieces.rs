@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::{super::cut::POSITION, words::DecodedWord};
 
+/// The alignment lets the text end up to this before the last sound, 400 ms: where the model sees that no other word follows.
+const TAIL: usize = 6_400;
+
 /// A stretch of speech within a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -34,6 +37,13 @@ pub(super) fn deal(words: Vec<DecodedWord>, pieces: &[Piece]) -> Vec<Vec<Decoded
         earliest = best;
         word.at = within(&word.at, &pieces[best].speech);
         dealt[best].push(word);
+    }
+    for (words, piece) in dealt.iter_mut().zip(pieces) {
+        if let Some(last) = words.last_mut()
+            && last.at.end + TAIL >= piece.speech.end
+        {
+            last.at.end = piece.speech.end;
+        }
     }
     dealt
 }
