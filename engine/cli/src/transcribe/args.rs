@@ -81,6 +81,8 @@ pub struct TranscribeArgs {
     #[arg(long, value_enum, default_value_t = ChannelsArg::Auto, help_heading = SPEAKERS)]
     pub(super) channels: ChannelsArg,
     /// The speakers' names, channel by channel. Default: caller, agent for two channels.
+    ///
+    /// Where a recording has one channel, several names are passed over: nobody knows who speaks.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = SPEAKERS)]
     pub(super) speakers: Vec<String>,
     /// The engine's events (NDJSON) of the recorded calls: they give the speakers and the calls' ids.
@@ -180,7 +182,11 @@ impl TranscribeArgs {
                 ChannelsArg::Split => Channels::Split,
                 ChannelsArg::Mix => Channels::Mix,
             },
-            speakers: self.speakers.iter().map(|name| name.trim().to_owned()).collect(),
+            speakers: self
+                .speakers
+                .iter()
+                .map(|name| name.trim().to_owned())
+                .collect(),
             words: self.words,
         })
     }
@@ -240,7 +246,15 @@ mod tests {
 
     #[test]
     fn lists_may_be_given_with_commas_and_several_times() {
-        let args = ["a.wav", "-f", "txt,json", "-f", "srt,txt", "--redact", "digits,email"];
+        let args = [
+            "a.wav",
+            "-f",
+            "txt,json",
+            "-f",
+            "srt,txt",
+            "--redact",
+            "digits,email",
+        ];
         let args = parse(&args).unwrap();
         assert_eq!(args.formats(), [Format::Txt, Format::Json, Format::Srt]);
         assert_eq!(args.redact, [Redaction::Digits, Redaction::Email]);
@@ -286,6 +300,9 @@ mod tests {
             ["Sidetone", "barge-in"]
         );
         let error = vocabulary("lists/none.txt").unwrap_err();
-        assert_eq!(error, "the vocabulary lists/none.txt: there is no such file");
+        assert_eq!(
+            error,
+            "the vocabulary lists/none.txt: there is no such file"
+        );
     }
 }

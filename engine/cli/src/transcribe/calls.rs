@@ -121,7 +121,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log.ndjson");
         let error = Calls::read(Some(&log)).unwrap_err();
-        assert!(error.contains("log.ndjson: cannot read it: No such file"), "{error}");
+        assert!(
+            error.contains("log.ndjson: cannot read it: No such file"),
+            "{error}"
+        );
         fs::write(&log, EVENTS_OF_TWO).unwrap();
         let calls = Calls::read(Some(&log)).unwrap();
         let call = calls.of(Path::new("x/CA11-left.wav"), 1).unwrap().unwrap();

@@ -155,7 +155,10 @@ mod tests {
         draft.write_all(b"{}").unwrap();
         draft.flush().unwrap();
         assert!(!path.exists());
-        assert_eq!(fs::read(dir.path().join("sub/call.v2.partial.json")).unwrap(), b"{}");
+        assert_eq!(
+            fs::read(dir.path().join("sub/call.v2.partial.json")).unwrap(),
+            b"{}"
+        );
         assert_eq!(draft.complete().unwrap(), (path.clone(), 2));
         assert_eq!(fs::read(&path).unwrap(), b"{}");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
@@ -191,7 +194,10 @@ mod tests {
         let error = draft.complete().unwrap_err();
         assert!(error.is_full());
         let text = crate::in_full(&error);
-        assert!(text.starts_with("cannot write /dev/full: No space left"), "{text}");
+        assert!(
+            text.starts_with("cannot write /dev/full: No space left"),
+            "{text}"
+        );
     }
 
     #[test]

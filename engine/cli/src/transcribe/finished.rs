@@ -168,7 +168,8 @@ mod tests {
             let mut list = FinishedList::open(&place.out()).unwrap();
             fs::write(place.output(), "words").unwrap();
             let outputs = [(place.output(), 5)];
-            list.add(Path::new("a.wav"), &place.recording(), "x", &outputs, None).unwrap();
+            list.add(Path::new("a.wav"), &place.recording(), "x", &outputs, None)
+                .unwrap();
             place
         }
 
@@ -223,7 +224,10 @@ mod tests {
     #[test]
     fn a_list_cut_short_is_read_as_far_as_it_goes() {
         let place = Place::new();
-        let mut file = File::options().append(true).open(place.out().join(NAME)).unwrap();
+        let mut file = File::options()
+            .append(true)
+            .open(place.out().join(NAME))
+            .unwrap();
         file.write_all(b"\xff\n{\"recording\":\"a.w").unwrap();
         assert!(place.is_finished("x", None));
     }

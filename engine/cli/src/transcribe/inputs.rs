@@ -244,9 +244,19 @@ mod tests {
 
     #[test]
     fn folders_are_searched_in_order_and_other_files_counted() {
-        let dir = folder(&["b.wav", "a.MP3", "sub/c.opus", "notes.txt", ".hidden.wav", ".git/x.wav"]);
+        let dir = folder(&[
+            "b.wav",
+            "a.MP3",
+            "sub/c.opus",
+            "notes.txt",
+            ".hidden.wav",
+            ".git/x.wav",
+        ]);
         let (names, inputs) = found(dir.path(), &["."], false);
-        assert_eq!(names, ["a.MP3 > a.MP3", "b.wav > b.wav", "sub/c.opus > sub/c.opus"]);
+        assert_eq!(
+            names,
+            ["a.MP3 > a.MP3", "b.wav > b.wav", "sub/c.opus > sub/c.opus"]
+        );
         assert_eq!((inputs.others, inputs.problems.len()), (1, 0));
         let (names, _) = found(dir.path(), &["."], true);
         assert_eq!(names, ["a.MP3 > a.MP3", "b.wav > b.wav"]);
@@ -264,7 +274,15 @@ mod tests {
 
     #[test]
     fn patterns_match_as_in_a_shell() {
-        let dir = folder(&["a1.wav", "a2.wav", "b.wav", "sub/a3.wav", ".a4.wav", "[x].wav", "a.txt"]);
+        let dir = folder(&[
+            "a1.wav",
+            "a2.wav",
+            "b.wav",
+            "sub/a3.wav",
+            ".a4.wav",
+            "[x].wav",
+            "a.txt",
+        ]);
         let (names, _) = found(dir.path(), &["a?.wav"], false);
         assert_eq!(names, ["a1.wav > a1.wav", "a2.wav > a2.wav"]);
         let (names, _) = found(dir.path(), &["**/a*.wav"], false);
@@ -296,7 +314,11 @@ mod tests {
                 "none: there is no recording in this folder",
             ]
         );
-        assert!(told[4].starts_with("***: this pattern is wrong at character "), "{}", told[4]);
+        assert!(
+            told[4].starts_with("***: this pattern is wrong at character "),
+            "{}",
+            told[4]
+        );
     }
 
     #[cfg(unix)]

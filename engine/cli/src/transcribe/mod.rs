@@ -119,7 +119,13 @@ async fn transcribe(args: TranscribeArgs, manner: Manner) -> Result<Tally, Box<d
             redact: args.redact.clone(),
             formats: formats.clone(),
         };
-        outcomes = transcribe_all(&run, &found, place.files(&found.recordings, &formats), together).await;
+        outcomes = transcribe_all(
+            &run,
+            &found,
+            place.files(&found.recordings, &formats),
+            together,
+        )
+        .await;
     }
     let tally = Tally::of(&outcomes, found.problems.len());
     teller.summary(&outcomes, tally, found.others);
@@ -181,7 +187,10 @@ fn settings(
     let mut redact = args.redact.clone();
     redact.sort_unstable();
     redact.dedup();
-    let all = format!("{:?}", (model, &config.name, options, redact, args.input_format));
+    let all = format!(
+        "{:?}",
+        (model, &config.name, options, redact, args.input_format)
+    );
     Sha256Digest::of(all.as_bytes()).to_string()
 }
 

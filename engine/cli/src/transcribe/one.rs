@@ -211,7 +211,11 @@ impl Run {
 
     /// Where segments go as they come, if they do.
     fn live(&self, task: &Task) -> Result<Option<Live<'_>>, Fault> {
-        let Some(at) = self.formats.iter().position(|format| *format == Format::Ndjson) else {
+        let Some(at) = self
+            .formats
+            .iter()
+            .position(|format| *format == Format::Ndjson)
+        else {
             return Ok(None);
         };
         let out = match task.files.get(at) {
@@ -234,7 +238,10 @@ impl Run {
         let mut printed = Vec::new();
         let mut written = Vec::new();
         for (at, format) in self.formats.iter().enumerate() {
-            let draft = match (task.files.get(at), live.take_if(|_| *format == Format::Ndjson)) {
+            let draft = match (
+                task.files.get(at),
+                live.take_if(|_| *format == Format::Ndjson),
+            ) {
                 (None, Some(live)) => {
                     live.finish(transcript)?;
                     continue;
@@ -294,15 +301,19 @@ impl Run {
 
     /// Prints what came of a recording, in its turn. An error is what becomes of it.
     pub(super) fn print(&self, printed: &[u8]) -> Result<(), State> {
+        if printed.is_empty() {
+            return Ok(());
+        }
         self.teller.print(printed).map_err(|error| {
-            self.hopeless.store(true, Ordering::Relaxed);
+            let told = self.hopeless.swap(true, Ordering::Relaxed);
             // Whoever read has read enough.
             if error.kind() == io::ErrorKind::BrokenPipe {
                 return State::Stopped;
             }
-            let why = Fault::Stdout(error).to_string();
-            self.teller.error(&why);
-            State::Failed(why)
+            if !told {
+                self.teller.error(&Fault::Stdout(error).to_string());
+            }
+            State::GivenUp
         })
     }
 

@@ -1,10 +1,6 @@
 //! How it went, for each recording and for all.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use serde::Serialize;
 use sidetone::offline::Damage;

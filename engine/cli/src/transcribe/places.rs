@@ -87,7 +87,9 @@ impl Place {
                 .iter()
                 .map(|stem| {
                     let extensions = formats.iter().map(|format| format.extension());
-                    extensions.map(|extension| folder.join(with(stem, extension))).collect()
+                    extensions
+                        .map(|extension| folder.join(with(stem, extension)))
+                        .collect()
                 })
                 .collect(),
         }
@@ -103,7 +105,9 @@ fn stems(recordings: &[Input]) -> Vec<PathBuf> {
         .collect();
     let full = |input: &Input| -> PathBuf {
         let parts = input.name().components();
-        parts.filter(|part| matches!(part, Component::Normal(_))).collect()
+        parts
+            .filter(|part| matches!(part, Component::Normal(_)))
+            .collect()
     };
     for rename in [|input: &Input| input.relative().to_owned(), full] {
         let shared = count(&stems);
@@ -159,7 +163,10 @@ mod tests {
 
     fn names(recordings: &[Input]) -> Vec<String> {
         let stems = stems(recordings);
-        stems.iter().map(|stem| stem.display().to_string()).collect()
+        stems
+            .iter()
+            .map(|stem| stem.display().to_string())
+            .collect()
     }
 
     #[test]
@@ -172,7 +179,10 @@ mod tests {
         assert_eq!(names(&recordings), ["a", "sub/b.v2", "stdin"]);
         let place = Place::Folder("out".into());
         let files = place.files(&recordings[1..2], &[Format::Txt, Format::Json]);
-        assert_eq!(files, [["out/sub/b.v2.txt", "out/sub/b.v2.json"].map(PathBuf::from)]);
+        assert_eq!(
+            files,
+            [["out/sub/b.v2.txt", "out/sub/b.v2.json"].map(PathBuf::from)]
+        );
     }
 
     #[test]
@@ -188,7 +198,15 @@ mod tests {
         ];
         assert_eq!(
             names(&recordings),
-            ["a.wav", "A.mp3", "x/b.wav", "y/b.wav", "x/c.wav", "x/c.wav.2", "d"]
+            [
+                "a.wav",
+                "A.mp3",
+                "x/b.wav",
+                "y/b.wav",
+                "x/c.wav",
+                "x/c.wav.2",
+                "d"
+            ]
         );
     }
 

@@ -16,7 +16,8 @@ const NAME_COLUMNS: usize = 29;
 pub(super) fn summary(outcomes: &[Outcome], tally: Tally, others: usize, took: Duration) -> String {
     let mut text = String::new();
     let wanted = |outcome: &&Outcome| {
-        let dull = [State::Done, State::Before, State::NotBegun, State::GivenUp].contains(&outcome.state);
+        let dull =
+            [State::Done, State::Before, State::NotBegun, State::GivenUp].contains(&outcome.state);
         outcomes.len() <= ROWS_MAX || !dull
     };
     let rows: Vec<&Outcome> = outcomes.iter().filter(wanted).collect();
@@ -76,7 +77,9 @@ fn totals(outcomes: &[Outcome], tally: Tally, others: usize, took: Duration) -> 
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let mut line = counts.join(", ");
-    let now = outcomes.iter().filter(|outcome| outcome.state != State::Before);
+    let now = outcomes
+        .iter()
+        .filter(|outcome| outcome.state != State::Before);
     let audio: Duration = now.map(|outcome| outcome.audio).sum();
     if !audio.is_zero() {
         let (of, within, speed) = (length(audio), length(took), speed(audio, took));
@@ -84,9 +87,9 @@ fn totals(outcomes: &[Outcome], tally: Tally, others: usize, took: Duration) -> 
     }
     match others {
         0 => {}
-        1 => line.push_str("; 1 other file passed over"),
+        1 => line.push_str("\n1 other file passed over"),
         others => {
-            let _ = write!(line, "; {others} other files passed over");
+            let _ = write!(line, "\n{others} other files passed over");
         }
     }
     line
@@ -190,9 +193,9 @@ mod tests {
             text,
             "  recording                        audio  speech speakers lang  speed  state\n\
              \x20 …1-21-the-long-name-of-a-call  4:00:00 2:00:00        2   en    48×  done\n\
-             \x20 b.mp3                          9.0 s   4.0 s        -    -    48×  damaged\n\
+             \x20 b.mp3                            9.0 s   4.0 s        -    -    48×  damaged\n\
              \x20 c.wav                                                                failed\n\
-             1 done, 1 damaged, 2 failed; 4:00:09 of audio in 1:00 (240× real time); \
+             1 done, 1 damaged, 2 failed; 4:00:09 of audio in 1:00 (240× real time)\n\
              12 other files passed over\n"
         );
     }
@@ -203,7 +206,10 @@ mod tests {
         outcomes[50].state = State::Failed("no".to_owned());
         let text = plain(&outcomes, 0, 0);
         assert_eq!(text.lines().count(), 3);
-        assert!(text.contains("50.wav") && text.contains("99 done, 1 failed;"), "{text}");
+        assert!(
+            text.contains("50.wav") && text.contains("99 done, 1 failed;"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -213,8 +219,14 @@ mod tests {
         assert_eq!(length(Duration::from_millis(9_449)), "9.4 s");
         assert_eq!(length(Duration::from_millis(59_950)), "1:00");
         assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
-        assert_eq!(speed(Duration::from_secs(42), Duration::from_secs(10)), "4.2×");
-        assert_eq!(speed(Duration::from_secs(480), Duration::from_secs(10)), "48×");
+        assert_eq!(
+            speed(Duration::from_secs(42), Duration::from_secs(10)),
+            "4.2×"
+        );
+        assert_eq!(
+            speed(Duration::from_secs(480), Duration::from_secs(10)),
+            "48×"
+        );
         assert_eq!(speed(Duration::from_secs(1), Duration::ZERO), "1000×");
     }
 

@@ -157,12 +157,15 @@ impl Teller {
                 total_ms: progress.total.map(|total| total.as_millis() as u64),
             }),
             Manner::Plain if known.told.elapsed() >= LINE_EVERY => {
-                let total = progress.total.map_or(String::new(), |total| {
-                    format!(" of {}", clock(total))
-                });
+                let total = progress
+                    .total
+                    .map_or(String::new(), |total| format!(" of {}", clock(total)));
                 let (name, done) = (name(&known.name), clock(progress.done));
                 let speed = speed(progress.done, self.began.elapsed());
-                self.line(&format!("[{}/{of}] {name}: {done}{total}, {speed} real time", n + 1));
+                self.line(&format!(
+                    "[{}/{of}] {name}: {done}{total}, {speed} real time",
+                    n + 1
+                ));
             }
             _ => return,
         }
@@ -177,7 +180,9 @@ impl Teller {
             State::Failed(why) => self.error(&format!("{}: {why}", name(&outcome.name))),
             State::Damaged(damage) => {
                 let (name, message) = (name(&outcome.name), &damage.message);
-                self.error(&format!("{name}: {message}; what can be decoded is transcribed"));
+                self.error(&format!(
+                    "{name}: {message}; what can be decoded is transcribed"
+                ));
             }
             _ => {}
         }
@@ -189,7 +194,10 @@ impl Teller {
             Manner::Plain if !outcome.audio.is_zero() => {
                 let (name, of) = (name(&outcome.name), known.len());
                 let (audio, speed) = (length(outcome.audio), speed(outcome.audio, outcome.took));
-                self.line(&format!("[{}/{of}] {name}: {audio} of audio, {speed} real time", n + 1));
+                self.line(&format!(
+                    "[{}/{of}] {name}: {audio} of audio, {speed} real time",
+                    n + 1
+                ));
             }
             _ => {}
         }
@@ -269,7 +277,10 @@ impl Teller {
 
 fn bar(total: u64) -> ProgressBar {
     let (length, template) = if total > 0 {
-        (Some(total), "{bar:20.cyan/dim} {percent:>3} %  {wide_msg}  {eta} left")
+        (
+            Some(total),
+            "{bar:20.cyan/dim} {percent:>3} %  {wide_msg}  {eta} left",
+        )
     } else {
         (None, "{spinner} {wide_msg}")
     };

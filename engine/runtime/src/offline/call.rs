@@ -77,7 +77,10 @@ impl RecordedCalls {
     /// [`RecordedCallError::WhichCall`].
     pub fn find(&self, names: &[&str]) -> Result<&RecordedCall, RecordedCallError> {
         let named = |call: &&RecordedCall| {
-            let ids = [Some(call.call_id.as_str()), call.provider_call_id.as_deref()];
+            let ids = [
+                Some(call.call_id.as_str()),
+                call.provider_call_id.as_deref(),
+            ];
             let mut ids = ids.into_iter().flatten().filter(|id| !id.is_empty());
             ids.any(|id| names.iter().any(|name| name.contains(id)))
         };
