@@ -123,12 +123,12 @@ Exit status:
   0    every recording was transcribed
   1    none was
   2    the command line is wrong
-  3    some were not, or not to their end: errors on standard error say which and why
+  3    some were not, or not to their end: standard error says which and why
   130  ended by Ctrl-C: what was finished is there, --resume goes on
 
 Examples:
   sidetone transcribe call.wav
-  sidetone transcribe calls/ --output-dir out --format txt,json,srt --model base.en
+  sidetone transcribe calls/ -d out -f txt,json,srt --model base.en
   sidetone transcribe 'calls/*.mp3' -d out --redact digits,email --resume
   ffmpeg -i film.mkv -f wav - | sidetone transcribe - -f vtt > film.vtt";
 

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::UNIX_EPOCH,
 };
 
@@ -15,13 +16,15 @@ use super::files::WriteError;
 
 const NAME: &str = ".sidetone-transcribe.ndjson";
 
-/// The list in an output folder: a line of JSON for each recording that was finished, the last one counts.
+/// The list in an output folder: a line of JSON for each recording that was finished. The last that
+/// names a file counts for it.
 #[derive(Debug)]
 pub(super) struct FinishedList {
     path: PathBuf,
     folder: PathBuf,
     file: File,
-    before: HashMap<PathBuf, Finished>,
+    /// By each of the files written.
+    before: HashMap<PathBuf, Arc<Finished>>,
 }
 
 /// A recording that was transcribed to its end.
@@ -65,8 +68,8 @@ impl FinishedList {
         })
     }
 
-    /// What was noted about `recording`, if it is as it was then, was transcribed with the same settings,
-    /// and each of `outputs` is still as it was written.
+    /// What was noted about `recording`, if it is as it was then, was transcribed with the same settings, and
+    /// each of `outputs` is still as it was written.
     pub(super) fn find(
         &self,
         recording: &Path,
@@ -74,16 +77,19 @@ impl FinishedList {
         settings: &str,
         outputs: &[PathBuf],
     ) -> Option<&Finished> {
-        let finished = self.before.get(recording)?;
         let (bytes, modified_ms) = state_of(source).ok()?;
-        let same = finished.bytes == bytes
-            && finished.modified_ms == modified_ms
-            && finished.settings == settings;
-        let there = |output: &PathBuf| {
-            let noted = finished.outputs.get(self.below(output));
-            noted.is_some_and(|bytes| fs::metadata(output).is_ok_and(|about| about.len() == *bytes))
+        let noted = |output: &PathBuf| {
+            let below = self.below(output);
+            let noted = self.before.get(below)?;
+            let same = noted.recording == recording
+                && noted.bytes == bytes
+                && noted.modified_ms == modified_ms
+                && noted.settings == settings;
+            let len = fs::metadata(output).ok()?.len();
+            (same && noted.outputs.get(below) == Some(&len)).then_some(&**noted)
         };
-        (same && outputs.iter().all(there)).then_some(finished)
+        let noted: Option<Vec<&Finished>> = outputs.iter().map(noted).collect();
+        noted?.first().copied()
     }
 
     /// Notes a recording as finished.
@@ -124,7 +130,7 @@ impl FinishedList {
     }
 }
 
-fn read(path: &Path) -> io::Result<HashMap<PathBuf, Finished>> {
+fn read(path: &Path) -> io::Result<HashMap<PathBuf, Arc<Finished>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
         opened => opened?,
@@ -133,7 +139,10 @@ fn read(path: &Path) -> io::Result<HashMap<PathBuf, Finished>> {
     for line in BufReader::new(file).split(b'\n') {
         // A line that a crash cut short is as if it were not there.
         if let Ok(finished) = serde_json::from_slice::<Finished>(&line?) {
-            before.insert(finished.recording.clone(), finished);
+            let finished = Arc::new(finished);
+            for output in finished.outputs.keys() {
+                before.insert(output.clone(), Arc::clone(&finished));
+            }
         }
     }
     Ok(before)
@@ -219,6 +228,20 @@ mod tests {
         let file = File::options().write(true).open(place.recording()).unwrap();
         file.set_modified(UNIX_EPOCH).unwrap();
         assert!(!place.is_finished("x", None));
+    }
+
+    #[test]
+    fn recordings_of_the_same_name_are_told_apart_by_their_transcripts() {
+        let place = Place::new();
+        let other = place.dir.path().join("other.wav");
+        fs::write(&other, "other sound").unwrap();
+        let output = place.out().join("other.txt");
+        fs::write(&output, "other words").unwrap();
+        let mut list = FinishedList::open(&place.out()).unwrap();
+        let outputs = [(output, 11)];
+        list.add(Path::new("a.wav"), &other, "x", &outputs, None)
+            .unwrap();
+        assert!(place.is_finished("x", None));
     }
 
     #[test]

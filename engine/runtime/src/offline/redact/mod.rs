@@ -1,8 +1,6 @@
 //! Takes out of transcripts what should not be kept.
 //!
-//! By rules, not by a model: it finds what has the form of a number, an address or one of a few words, and
-//! no names. Rather a word too many than one too few. Spoken forms are known in English, Spanish and
-//! Portuguese ([`lexicon`]), written ones in every language.
+//! [`lexicon`] has the words, [`mod@tokens`] what they are looked for in, and a file each what is found.
 
 use std::{collections::VecDeque, fmt, ops::Range, str::FromStr};
 
@@ -83,6 +81,10 @@ impl FromStr for Redaction {
 }
 
 /// Redacts segments as they come.
+///
+/// It goes by rules: it finds what has the form of a number, an address or one of a few words, rather a word too many
+/// than one too few, and no names. Spoken forms are known in English, Spanish and Portuguese, written ones in every
+/// language. What the recogniser misheard it cannot know.
 ///
 /// A number may go on in the speaker's next segment, so a segment that ends in one, and those after it,
 /// are held back until that is known.
