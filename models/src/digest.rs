@@ -32,18 +32,43 @@ impl Sha256Digest {
     /// # Errors
     ///
     /// The reader's own.
-    pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
+    pub fn of_reader(reader: impl Read) -> io::Result<Self> {
+        let mut running = RunningDigest::default();
+        running.read(reader)?;
+        Ok(running.so_far())
+    }
+}
+
+/// The digest of what has come so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunningDigest(Sha256);
+
+impl RunningDigest {
+    #[cfg(feature = "fetch")]
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Takes in everything that `reader` yields, and returns how many bytes that were.
+    pub(crate) fn read(&mut self, mut reader: impl Read) -> io::Result<u64> {
         const PIECE_BYTES: usize = 1 << 20;
-        let mut hasher = Sha256::new();
         let mut piece = vec![0; PIECE_BYTES];
+        let mut bytes = 0;
         loop {
             match reader.read(&mut piece) {
-                Ok(0) => return Ok(Self(hasher.finalize().into())),
-                Ok(n) => hasher.update(&piece[..n]),
+                Ok(0) => return Ok(bytes),
+                Ok(n) => {
+                    self.0.update(&piece[..n]);
+                    bytes += n as u64;
+                }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    pub(crate) fn so_far(&self) -> Sha256Digest {
+        Sha256Digest(self.0.clone().finalize().into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Sha256Digest;
+use crate::{ModelKind, Sha256Digest};
 
 /// Why a model could not be resolved, loaded or verified.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,24 @@ pub enum ModelError {
         /// A shell command that puts the model there.
         fetch_command: String,
     },
+    /// The model is published in builds, none of which is for this platform.
+    #[error("there is no `{name}` for this platform, only {}", .builds.join(", "))]
+    NoBuild {
+        /// The name without a platform.
+        name: String,
+        /// The names of the builds that there are.
+        builds: Vec<String>,
+    },
+    /// A model of the manifest, of another kind than wanted.
+    #[error("`{name}` is {actual}, not {wanted}")]
+    WrongKind {
+        /// The model's name in the manifest.
+        name: String,
+        /// What it is.
+        actual: ModelKind,
+        /// What is wanted.
+        wanted: ModelKind,
+    },
     /// A path, and no such file.
     #[error("there is no file {}", .path.display())]
     NoSuchFile {
@@ -26,7 +44,10 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// Neither a name of the manifest nor a file.
-    #[error("unknown model `{name}`: neither a file nor one of the known models {}", .known.join(", "))]
+    #[error(
+        "there is no model `{name}`, and no such file; the nearest names are {}; `sidetone models list` shows all",
+        .known.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -41,7 +62,7 @@ pub enum ModelError {
     },
     /// The file has not the size that the manifest states: most often a fetch that was cut short.
     #[error(
-        "the model file {} has {actual_bytes} bytes, expected {expected_bytes}: remove it and fetch it again with:\n  {fetch_command}",
+        "the model file {} has {actual_bytes} bytes, expected {expected_bytes}: fetch it again with:\n  {fetch_command}",
         .path.display()
     )]
     WrongSize {
@@ -55,7 +76,10 @@ pub enum ModelError {
         fetch_command: String,
     },
     /// The file's content is not what the manifest states.
-    #[error("the model file {} has the SHA-256 {actual}, expected {expected}: remove it and fetch it again", .path.display())]
+    #[error(
+        "the model file {} has the SHA-256 {actual}, expected {expected}: fetch it again with:\n  {fetch_command}",
+        .path.display()
+    )]
     WrongDigest {
         /// The file.
         path: PathBuf,
@@ -63,6 +87,8 @@ pub enum ModelError {
         expected: Sha256Digest,
         /// The digest of the file.
         actual: Sha256Digest,
+        /// A shell command that fetches the model anew.
+        fetch_command: String,
     },
     /// The bundled model did not unpack to what was packed: the program file itself is damaged.
     #[error("the bundled demo model is damaged ({reason}): install the program again")]
@@ -77,6 +103,20 @@ pub enum ModelError {
         path: PathBuf,
         /// The operating system's error.
         source: io::Error,
+    },
+    /// The operating system would not remove the file.
+    #[error("cannot remove {}", .path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// The file is being fetched, by this process or another.
+    #[error("the model file {} is being fetched", .path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
     },
     /// There is no home directory to derive the models directory from.
     #[error("no models directory: set SIDETONE_MODELS_DIR")]

@@ -1,5 +1,6 @@
 //! Where models come from: the [manifest](Manifest) of models that can be fetched, the resolver that
-//! turns a name from the configuration into something to load, and the bundled demo model.
+//! turns a name from the configuration into something to load, and the bundled demo model. With the feature
+//! `fetch`, also what fetches them.
 //!
 //! ```
 //! // The bundled model needs no file and no network.
@@ -10,12 +11,21 @@
 
 mod digest;
 mod error;
+mod inventory;
+mod languages;
 mod manifest;
 mod resolve;
 
 pub mod demo;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use error::ModelError;
-pub use manifest::{Entry, Languages, Manifest, ManifestError, ModelKind};
-pub use resolve::{MODELS_DIR_VAR, ModelSource, models_dir, resolve, resolve_in, verify};
+pub use inventory::{Presence, presence_in, remove_in};
+pub use languages::Languages;
+pub use manifest::{Archive, Entry, Manifest, ManifestError, ModelFile, ModelKind, PLATFORM};
+pub use resolve::{
+    MODELS_DIR_VAR, ModelSource, entry, models_dir, path_of, path_of_in, resolve, resolve_in,
+    resolve_kind, resolve_kind_in, verify, verify_in,
+};

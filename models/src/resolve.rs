@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use etcetera::BaseStrategy as _;
 
-use crate::{Entry, Manifest, ModelError, Sha256Digest, demo};
+use crate::{Entry, Manifest, ModelError, ModelFile, ModelKind, Sha256Digest, demo};
 
 /// The environment variable that names the models directory.
 pub const MODELS_DIR_VAR: &str = "SIDETONE_MODELS_DIR";
@@ -23,7 +23,7 @@ pub enum ModelSource {
     Memory(Arc<[u8]>),
 }
 
-/// Finds the model that `name` means:
+/// Finds the Whisper model that `name` means:
 ///
 /// 1. `demo` is the [bundled model](demo);
 /// 2. a name of the [manifest](Manifest::embedded) is looked for in [`models_dir`];
@@ -34,10 +34,7 @@ pub enum ModelSource {
 ///
 /// # Errors
 ///
-/// [`ModelError::NotFetched`] says which file was looked for and which command fetches it,
-/// [`ModelError::Unknown`] which names there are, [`ModelError::NoSuchFile`] that a path
-/// leads nowhere; [`ModelError::WrongSize`] when the file was cut short, [`ModelError::NotAFile`], [`ModelError::Io`], and [`ModelError::NoModelsDir`] when the
-/// models directory is wanted and nothing names it.
+/// Those of [`resolve_kind`], and [`ModelError::DamagedBundle`].
 pub fn resolve(name: &str) -> Result<ModelSource, ModelError> {
     resolve_with(models_dir, name)
 }
@@ -51,6 +48,61 @@ pub fn resolve_in(dir: &Path, name: &str) -> Result<ModelSource, ModelError> {
     resolve_with(|| Ok(dir.to_owned()), name)
 }
 
+/// The file of the model that `name` means, for a setting that takes a name or a path:
+///
+/// 1. a name of the [manifest](Manifest::embedded), of that `kind`, is looked for in [`models_dir`];
+/// 2. anything else is a path to a file of your own, taken as it is.
+///
+/// # Errors
+///
+/// Those of [`path_of`]; [`ModelError::WrongKind`] for another kind of model, [`ModelError::Unknown`]
+/// says which names there are, [`ModelError::NoSuchFile`] that a path leads nowhere.
+pub fn resolve_kind(name: &str, kind: ModelKind) -> Result<PathBuf, ModelError> {
+    resolve_kind_with(models_dir, name, kind)
+}
+
+/// [`resolve_kind`] with the models directory given instead of taken from the environment.
+///
+/// # Errors
+///
+/// Those of [`resolve_kind`], but never [`ModelError::NoModelsDir`].
+pub fn resolve_kind_in(dir: &Path, name: &str, kind: ModelKind) -> Result<PathBuf, ModelError> {
+    resolve_kind_with(|| Ok(dir.to_owned()), name, kind)
+}
+
+/// The file of the model of the manifest that is called `name`, such as `silero-vad` or `onnxruntime`,
+/// in [`models_dir`]. Of a model of several files it is the one to load; all of them are there.
+///
+/// The files' sizes are checked here, their digests are not: [`verify`] does that, at a cost.
+///
+/// # Errors
+///
+/// [`ModelError::NotFetched`] says which file was looked for and which command fetches it;
+/// [`ModelError::Unknown`], [`ModelError::NoBuild`]; [`ModelError::WrongSize`] when the file was cut
+/// short, [`ModelError::NotAFile`], [`ModelError::Io`], and [`ModelError::NoModelsDir`] when nothing
+/// names the models directory.
+pub fn path_of(name: &str) -> Result<PathBuf, ModelError> {
+    entry(name).and_then(|entry| path_of_entry(&models_dir()?, entry))
+}
+
+/// [`path_of`] with the models directory given instead of taken from the environment.
+///
+/// # Errors
+///
+/// Those of [`path_of`], but never [`ModelError::NoModelsDir`].
+pub fn path_of_in(dir: &Path, name: &str) -> Result<PathBuf, ModelError> {
+    entry(name).and_then(|entry| path_of_entry(dir, entry))
+}
+
+/// The entry of the [embedded manifest](Manifest::embedded) that `name` means.
+///
+/// # Errors
+///
+/// [`ModelError::Unknown`] and [`ModelError::NoBuild`].
+pub fn entry(name: &str) -> Result<&'static Entry, ModelError> {
+    find(name)?.ok_or_else(|| unknown(name))
+}
+
 /// The directory that fetched models lie in: the environment's `SIDETONE_MODELS_DIR`, else
 /// `sidetone/models` in the platform's data directory (`~/.local/share` on Linux,
 /// `~/Library/Application Support` on macOS, `%APPDATA%` on Windows). It need not exist.
@@ -62,29 +114,40 @@ pub fn models_dir() -> Result<PathBuf, ModelError> {
     models_dir_from(env::var_os(MODELS_DIR_VAR))
 }
 
-/// Checks that the file at `path` is the model `entry`, to the last bit. Reads all of it.
+/// Checks that the files of `entry` in [`models_dir`] are what the manifest states, to the last bit.
+/// Reads all of them.
 ///
 /// # Errors
 ///
-/// [`ModelError::WrongSize`], [`ModelError::WrongDigest`], [`ModelError::NotAFile`] or
-/// [`ModelError::Io`].
-pub fn verify(path: &Path, entry: &Entry) -> Result<(), ModelError> {
-    check_size(path, entry)?;
-    let unreadable = |source| ModelError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let actual =
-        Sha256Digest::of_reader(File::open(path).map_err(unreadable)?).map_err(unreadable)?;
-    if actual == entry.sha256 {
-        Ok(())
-    } else {
-        Err(ModelError::WrongDigest {
-            path: path.to_owned(),
-            expected: entry.sha256,
-            actual,
-        })
+/// Those of [`path_of`], and [`ModelError::WrongDigest`].
+pub fn verify(entry: &Entry) -> Result<(), ModelError> {
+    verify_in(&models_dir()?, entry)
+}
+
+/// [`verify`] with the models directory given instead of taken from the environment.
+///
+/// # Errors
+///
+/// Those of [`verify`], but never [`ModelError::NoModelsDir`].
+pub fn verify_in(dir: &Path, entry: &Entry) -> Result<(), ModelError> {
+    path_of_entry(dir, entry)?;
+    for file in &entry.files {
+        let path = dir.join(&file.name);
+        let digest = File::open(&path).and_then(Sha256Digest::of_reader);
+        let actual = digest.map_err(|source| ModelError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        if actual != file.sha256 {
+            return Err(ModelError::WrongDigest {
+                path,
+                expected: file.sha256,
+                actual,
+                fetch_command: fetch_command(entry),
+            });
+        }
     }
+    Ok(())
 }
 
 fn models_dir_from(variable: Option<OsString>) -> Result<PathBuf, ModelError> {
@@ -105,35 +168,68 @@ fn resolve_with(
     if name == demo::NAME {
         return demo::load().map(ModelSource::Memory);
     }
-    if let Some(entry) = Manifest::embedded().get(name) {
-        let path = dir()?.join(&entry.file);
-        return match check_size(&path, entry) {
-            Ok(()) => Ok(ModelSource::File(path)),
-            Err(ModelError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Err(ModelError::NotFetched {
-                    name: entry.name.clone(),
-                    fetch_command: fetch_command(&path, entry),
-                    path,
-                })
-            }
-            Err(other) => Err(other),
-        };
+    resolve_kind_with(dir, name, ModelKind::Whisper).map(ModelSource::File)
+}
+
+fn resolve_kind_with(
+    dir: impl FnOnce() -> Result<PathBuf, ModelError>,
+    name: &str,
+    kind: ModelKind,
+) -> Result<PathBuf, ModelError> {
+    if let Some(entry) = find(name)? {
+        if entry.kind != kind {
+            return Err(ModelError::WrongKind {
+                name: entry.name.clone(),
+                actual: entry.kind,
+                wanted: kind,
+            });
+        }
+        return path_of_entry(&dir()?, entry);
     }
     let path = PathBuf::from(name);
     match file_size(&path) {
-        Ok(_) => Ok(ModelSource::File(path)),
+        Ok(_) => Ok(path),
         Err(ModelError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             // No name has a folder before it.
             if path.components().nth(1).is_some() {
                 return Err(ModelError::NoSuchFile { path });
             }
-            Err(ModelError::Unknown {
-                name: name.to_owned(),
-                known: known_names(name),
-            })
+            Err(unknown(name))
         }
         Err(other) => Err(other),
     }
+}
+
+/// The entry of that name, if it is one.
+fn find(name: &str) -> Result<Option<&'static Entry>, ModelError> {
+    let manifest = Manifest::embedded();
+    if let Some(entry) = manifest.get(name) {
+        return Ok(Some(entry));
+    }
+    let builds: Vec<_> = manifest.builds(name).map(|e| e.name.clone()).collect();
+    if builds.is_empty() {
+        Ok(None)
+    } else {
+        Err(ModelError::NoBuild {
+            name: name.to_owned(),
+            builds,
+        })
+    }
+}
+
+fn unknown(name: &str) -> ModelError {
+    ModelError::Unknown {
+        name: name.to_owned(),
+        known: known_names(name),
+    }
+}
+
+/// The file to load, all of the entry's being there in their size.
+fn path_of_entry(dir: &Path, entry: &Entry) -> Result<PathBuf, ModelError> {
+    for file in &entry.files {
+        check_size(&dir.join(&file.name), entry, file)?;
+    }
+    Ok(dir.join(&entry.main_file().name))
 }
 
 /// The size of the file in bytes; an error if it is not a file.
@@ -151,37 +247,43 @@ fn file_size(path: &Path) -> Result<u64, ModelError> {
     }
 }
 
-fn check_size(path: &Path, entry: &Entry) -> Result<(), ModelError> {
-    let actual_bytes = file_size(path)?;
-    if actual_bytes == entry.size_bytes {
+fn check_size(path: &Path, entry: &Entry, file: &ModelFile) -> Result<(), ModelError> {
+    let actual_bytes = match file_size(path) {
+        Err(ModelError::Io { path, source }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(ModelError::NotFetched {
+                name: entry.name_here().to_owned(),
+                fetch_command: fetch_command(entry),
+                path,
+            });
+        }
+        size => size?,
+    };
+    if actual_bytes == file.size_bytes {
         Ok(())
     } else {
         Err(ModelError::WrongSize {
             path: path.to_owned(),
-            expected_bytes: entry.size_bytes,
+            expected_bytes: file.size_bytes,
             actual_bytes,
-            fetch_command: fetch_command(path, entry),
+            fetch_command: fetch_command(entry),
         })
     }
 }
 
-/// `--fail`, or an error page would be saved as if it were the model.
-fn fetch_command(path: &Path, entry: &Entry) -> String {
-    // Single quotes keep all but themselves from the shell.
-    let quoted = path.display().to_string().replace('\'', r"'\''");
-    format!(
-        "curl --fail --location --create-dirs --output '{quoted}' '{}'",
-        entry.url
-    )
+/// A manifest's name needs no quotes.
+fn fetch_command(entry: &Entry) -> String {
+    format!("sidetone models fetch {}", entry.name_here())
 }
 
 /// Every name, the most similar to `name` first.
 fn known_names(name: &str) -> Vec<String> {
-    let entries = Manifest::embedded()
-        .entries()
-        .iter()
-        .map(|entry| entry.name.clone());
-    let mut names: Vec<String> = entries.chain([demo::NAME.to_owned()]).collect();
+    let entries = Manifest::embedded().entries().iter();
+    let here = entries.filter(|entry| entry.is_for_here());
+    let mut names: Vec<String> = here
+        .map(Entry::name_here)
+        .chain([demo::NAME])
+        .map(str::to_owned)
+        .collect();
     names.sort_by(|a, b| strsim::jaro_winkler(name, b).total_cmp(&strsim::jaro_winkler(name, a)));
     names
 }
@@ -189,10 +291,6 @@ fn known_names(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(name: &str) -> &'static Entry {
-        Manifest::embedded().get(name).unwrap()
-    }
 
     /// A file of the right size that takes no room on the disk.
     fn sparse(path: &Path, size_bytes: u64) {
@@ -212,7 +310,7 @@ mod tests {
     fn a_fetched_model_is_found_by_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ggml-tiny.en-q5_1.bin");
-        sparse(&path, entry("tiny.en-q5_1").size_bytes);
+        sparse(&path, entry("tiny.en-q5_1").unwrap().size_bytes());
         assert_eq!(
             resolve_in(dir.path(), "tiny.en-q5_1").unwrap(),
             ModelSource::File(path)
@@ -235,13 +333,73 @@ mod tests {
         };
         assert_eq!((name.as_str(), &path), ("base.en", &wanted));
         assert!(text.contains(&wanted.display().to_string()) && text.contains(&fetch_command));
-        assert!(
-            fetch_command.starts_with("curl ") && fetch_command.contains(&entry("base.en").url)
+        assert_eq!(fetch_command, "sidetone models fetch base.en");
+    }
+
+    #[test]
+    fn a_model_of_two_files_wants_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "piper-pt_BR-faber-medium";
+        let entry = entry(name).unwrap();
+        let missing = |file: &str| {
+            let error = path_of_in(dir.path(), name).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                matches!(error, ModelError::NotFetched { path, .. } if path.ends_with(file)),
+                "{text}"
+            );
+        };
+        missing("pt_BR-faber-medium.onnx");
+        let path = dir.path().join(&entry.files[0].name);
+        sparse(&path, entry.files[0].size_bytes);
+        missing("pt_BR-faber-medium.onnx.json");
+        sparse(
+            &dir.path().join(&entry.files[1].name),
+            entry.files[1].size_bytes,
         );
-        assert!(
-            fetch_command.contains(r"caller'\''s models"),
-            "{fetch_command}"
+        assert_eq!(path_of_in(dir.path(), name).unwrap(), path);
+        assert_eq!(
+            resolve_kind_in(dir.path(), name, ModelKind::PiperVoice).unwrap(),
+            path
         );
+    }
+
+    #[test]
+    fn a_model_of_another_kind_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for error in [
+            resolve_in(dir.path(), "silero-vad").unwrap_err(),
+            resolve_kind_in(dir.path(), "tiny", ModelKind::Vad).unwrap_err(),
+        ] {
+            assert!(matches!(error, ModelError::WrongKind { .. }), "{error}");
+        }
+        let error = resolve_kind_in(dir.path(), "tiny", ModelKind::Vad).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`tiny` is a Whisper model, not a voice activity detector"
+        );
+    }
+
+    #[test]
+    fn the_runtime_is_found_by_its_short_name_or_said_to_be_missing_for_this_platform() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = path_of_in(dir.path(), "onnxruntime").unwrap_err();
+        match &error {
+            ModelError::NotFetched { fetch_command, .. } => {
+                assert_eq!(fetch_command, "sidetone models fetch onnxruntime");
+            }
+            ModelError::NoBuild { builds, .. } => assert_eq!(builds.len(), 5),
+            other => panic!("{other}"),
+        }
+        let elsewhere = ["onnxruntime-macos-aarch64", "onnxruntime-linux-x64"];
+        for name in elsewhere {
+            let entry = entry(name).unwrap();
+            sparse(
+                &dir.path().join(&entry.main_file().name),
+                entry.size_bytes(),
+            );
+            path_of_in(dir.path(), name).unwrap();
+        }
     }
 
     #[test]
@@ -259,7 +417,10 @@ mod tests {
             ),
             "{error}"
         );
-        assert!(error.to_string().contains("curl "), "{error}");
+        assert!(
+            error.to_string().ends_with("sidetone models fetch tiny"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -294,7 +455,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let nearest = |name: &str| match resolve_in(dir.path(), name).unwrap_err() {
             ModelError::Unknown { known, .. } => {
-                assert_eq!(known.len(), Manifest::embedded().entries().len() + 1);
+                assert!(known.iter().any(|name| name == "silero-vad"));
+                assert!(known.iter().all(|name| !name.starts_with("onnxruntime-")));
                 known[0].clone()
             }
             other => panic!("{other}"),
@@ -311,19 +473,20 @@ mod tests {
     #[test]
     fn verify_tells_right_content_from_wrong() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ggml-abc.bin");
-        let mut entry = entry("tiny").clone();
-        (entry.size_bytes, entry.sha256) = (3, Sha256Digest::of(b"abc"));
+        let path = dir.path().join("ggml-tiny.bin");
+        let mut entry = entry("tiny").unwrap().clone();
+        entry.files[0].size_bytes = 3;
+        entry.files[0].sha256 = Sha256Digest::of(b"abc");
 
-        let error = verify(&path, &entry).unwrap_err();
-        assert!(matches!(error, ModelError::Io { .. }), "{error}");
+        let error = verify_in(dir.path(), &entry).unwrap_err();
+        assert!(matches!(error, ModelError::NotFetched { .. }), "{error}");
         fs::write(&path, b"abc").unwrap();
-        verify(&path, &entry).unwrap();
+        verify_in(dir.path(), &entry).unwrap();
         fs::write(&path, b"abd").unwrap();
-        let error = verify(&path, &entry).unwrap_err();
+        let error = verify_in(dir.path(), &entry).unwrap_err();
         assert!(matches!(error, ModelError::WrongDigest { .. }), "{error}");
         fs::write(&path, b"abcd").unwrap();
-        let error = verify(&path, &entry).unwrap_err();
+        let error = verify_in(dir.path(), &entry).unwrap_err();
         assert!(
             matches!(
                 error,

@@ -1,15 +1,16 @@
 //! The sidetone program: what its commands do.
 
+use std::error::Error;
+
 pub mod call;
 pub mod demo;
+pub mod models;
 pub mod phone;
 mod saved;
 pub mod signals;
 pub mod timeline;
 pub mod transcribe;
 mod view;
-
-use std::error::Error;
 
 /// An error with its causes, on one line where they are one line each.
 #[must_use]

@@ -10,6 +10,7 @@ use sidetone_cli::{
     call::{self, CallArgs},
     demo::{self, DemoArgs},
     in_full,
+    models::{self, ModelsArgs},
     transcribe::{self, TranscribeArgs},
 };
 
@@ -44,6 +45,12 @@ enum Command {
     /// Recordings of two channels, as telephone systems make them, become conversations with a
     /// speaker for each channel. All on this machine: nothing leaves it.
     Transcribe(Box<TranscribeArgs>),
+    /// List, fetch, check and remove models.
+    ///
+    /// They lie in the folder that `SIDETONE_MODELS_DIR` names, else in the platform's data
+    /// folder. `SIDETONE_MODELS_URL` names a mirror: any web server that has the files.
+    /// Proxies are taken from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    Models(ModelsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -60,6 +67,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => check::run(args.config.as_deref()),
         Command::Call(args) => call::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Models(args) => models::run(args).await,
         Command::Transcribe(args) => return transcribe::run(*args).await,
     };
     match outcome {
