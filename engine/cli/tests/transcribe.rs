@@ -173,10 +173,30 @@ fn a_folder_becomes_files_of_every_format() {
 }
 
 #[test]
+fn the_fixtures_are_transcribed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = run(dir.path(), &[&fixtures("")]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    for said in [
+        "my order number is four two seven one",
+        "thank you goodbye",
+        "caller: where",
+    ] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    assert!(ran.err.contains("other files passed over"), "{}", ran.err);
+}
+
+#[test]
 fn every_kind_of_recording_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    let recordings = fixtures("recordings");
-    let ran = run(dir.path(), &[&recordings, "-d", "out", "--json-progress"]);
+    let recordings = [
+        fixtures("recordings"),
+        fixtures("../codecs/tests/data/unread"),
+    ];
+    let [read_ones, unread_ones] = &recordings;
+    let line = [read_ones, unread_ones, "-d", "out", "--json-progress"];
+    let ran = run(dir.path(), &line);
     let events: Vec<Value> = ran
         .err
         .lines()
