@@ -10,7 +10,7 @@ use sidetone_core::job::{
     FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, SttEvent, TtsEvent,
     TurnEvent,
 };
-use sidetone_speech::{JobHandle, Llm, Sink, Stt, Tts};
+use sidetone_speech::{JobHandle, Llm, Sink, Stt, Tts, TurnDetector};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// How many updates may wait for a call; then its providers wait.
@@ -22,6 +22,7 @@ pub(crate) struct Services {
     pub(crate) stt: Arc<dyn Stt>,
     pub(crate) llm: Arc<dyn Llm>,
     pub(crate) tts: Arc<dyn Tts>,
+    pub(crate) turn_detector: Option<Arc<dyn TurnDetector>>,
     /// A permit for each job that may be eager at the same time.
     pub(crate) eager: Arc<Semaphore>,
 }
@@ -31,7 +32,7 @@ pub(crate) struct Jobs {
     services: Services,
     /// A handful at most.
     running: Vec<Running>,
-    /// What is told of the eager jobs that were one too many.
+    /// What is told of the jobs that nobody works on.
     refused: VecDeque<JobUpdate>,
     updates: mpsc::Receiver<JobUpdate>,
     sender: mpsc::Sender<JobUpdate>,
@@ -60,7 +61,11 @@ impl Jobs {
         let id = job.id();
         let permit = if job.is_eager() {
             let Ok(permit) = Arc::clone(&self.services.eager).try_acquire_owned() else {
-                return self.refused.push_back(refusal(&job));
+                return self.refuse(
+                    &job,
+                    FailureKind::Overloaded,
+                    "as many jobs are eager as `eager.max_jobs` allows",
+                );
             };
             Some(permit)
         } else {
@@ -70,13 +75,34 @@ impl Jobs {
             Job::Stt(job) => self.services.stt.start(job, self.sink(id)),
             Job::Llm(job) => self.services.llm.start(job, self.sink(id)),
             Job::Tts(job) => self.services.tts.start(job, self.sink(id)),
-            Job::Turn(_) => return,
+            Job::Turn(turn) => match &self.services.turn_detector {
+                Some(detector) => detector.start(turn, self.sink(id)),
+                None => {
+                    return self.refuse(
+                        &Job::Turn(turn),
+                        FailureKind::Unavailable,
+                        "the engine has no turn detector",
+                    );
+                }
+            },
         };
         self.running.push(Running {
             id,
             _handle: handle,
             _permit: permit,
         });
+    }
+
+    fn refuse(&mut self, job: &Job, kind: FailureKind, detail: &str) {
+        let failure = JobFailure::new(kind, detail);
+        let event = match job {
+            Job::Stt(_) => SttEvent::Failed(failure).into(),
+            Job::Llm(_) => LlmEvent::Failed(failure).into(),
+            Job::Tts(_) => TtsEvent::Failed(failure).into(),
+            Job::Turn(_) => TurnEvent::Failed(failure).into(),
+        };
+        let id = job.id();
+        self.refused.push_back(JobUpdate { id, event });
     }
 
     fn sink<E: Into<JobEvent>>(&self, id: JobId) -> Sink<E> {
@@ -103,22 +129,6 @@ impl Jobs {
     }
 }
 
-/// All that the engine does ahead of its time is under way already.
-fn refusal(job: &Job) -> JobUpdate {
-    let detail = "as many jobs are eager as `eager.max_jobs` allows";
-    let failure = JobFailure::new(FailureKind::Overloaded, detail);
-    let event = match job {
-        Job::Stt(_) => SttEvent::Failed(failure).into(),
-        Job::Llm(_) => LlmEvent::Failed(failure).into(),
-        Job::Tts(_) => TtsEvent::Failed(failure).into(),
-        Job::Turn(_) => TurnEvent::Failed(failure).into(),
-    };
-    JobUpdate {
-        id: job.id(),
-        event,
-    }
-}
-
 fn ends_job(event: &JobEvent) -> bool {
     match event {
         JobEvent::Stt(SttEvent::Transcript(_) | SttEvent::Failed(_)) => true,
@@ -134,10 +144,55 @@ fn ends_job(event: &JobEvent) -> bool {
 mod tests {
     use std::future::poll_fn;
 
-    use sidetone_core::job::LlmJob;
-    use sidetone_speech::testing::{FakeLlm, FakeStt, FakeTts};
+    use sidetone_codecs::SampleRate;
+    use sidetone_core::job::{LlmJob, TurnJob};
+    use sidetone_speech::testing::{FakeLlm, FakeStt, FakeTts, FakeTurnDetector};
 
     use super::*;
+
+    /// One eager job may run.
+    fn services(turn_detector: Option<Arc<dyn TurnDetector>>) -> Services {
+        Services {
+            stt: Arc::new(FakeStt::new()),
+            llm: Arc::new(FakeLlm::new()),
+            tts: Arc::new(FakeTts::new()),
+            turn_detector,
+            eager: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    async fn judged(turn_detector: Option<Arc<dyn TurnDetector>>) -> JobUpdate {
+        let mut jobs = Jobs::new(services(turn_detector));
+        jobs.start(Job::Turn(TurnJob {
+            id: JobId(7),
+            audio: Arc::new([0; 160]),
+            rate: SampleRate::HZ_8000,
+        }));
+        let update = poll_fn(|cx| jobs.poll_next(cx)).await;
+        assert!(jobs.running.is_empty(), "the judgement ends the job");
+        update
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_judged_by_the_detector() {
+        let detector = FakeTurnDetector::new().judges(0.25);
+        let event = TurnEvent::Complete { probability: 0.25 };
+        let expected = JobUpdate {
+            id: JobId(7),
+            event: event.into(),
+        };
+        assert_eq!(judged(Some(Arc::new(detector))).await, expected);
+    }
+
+    #[tokio::test]
+    async fn without_a_detector_a_judgement_fails_at_once() {
+        match judged(None).await.event {
+            JobEvent::Turn(TurnEvent::Failed(failure)) => {
+                assert_eq!(failure.kind, FailureKind::Unavailable);
+            }
+            other => panic!("a failure was due, not {other:?}"),
+        }
+    }
 
     fn answer(id: u64, eager: bool) -> Job {
         Job::Llm(LlmJob {
@@ -150,12 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn eager_jobs_beyond_the_limit_are_refused_at_once() {
-        let services = Services {
-            stt: Arc::new(FakeStt::new()),
-            llm: Arc::new(FakeLlm::new()),
-            tts: Arc::new(FakeTts::new()),
-            eager: Arc::new(Semaphore::new(1)),
-        };
+        let services = services(None);
         let mut call = Jobs::new(services.clone());
         let mut other = Jobs::new(services);
         call.start(answer(1, true));

@@ -12,14 +12,14 @@ use futures_util::future::BoxFuture;
 use sidetone::{
     BuildError, CallOver, Engine,
     core::{
-        config::CallConfig,
+        config::{CallConfig, TurnModel},
         event::EndReason,
         job::{FailureKind, JobFailure, SttEvent, SttJob},
     },
     speech::{
         JobHandle, Sink, Stt,
         stt::SttCapabilities,
-        testing::{FakeLlm, FakeStt, FakeTts},
+        testing::{FakeLlm, FakeStt, FakeTts, FakeTurnDetector},
     },
 };
 
@@ -159,6 +159,13 @@ fn what_is_missing_or_wrong_is_named() {
         .stt(Arc::new(FakeStt::new()))
         .llm(Arc::new(FakeLlm::new()));
     assert_eq!(missing(builder), "tts");
+    let mut config = CallConfig::default();
+    config.endpointing.model = TurnModel::SmartTurn;
+    let asking =
+        || common::builder(FakeStt::new(), FakeLlm::new(), FakeTts::new()).config(config.clone());
+    assert_eq!(missing(asking()), "turn_detector");
+    let detector = Arc::new(FakeTurnDetector::new());
+    asking().turn_detector(detector).build().unwrap();
     let mut config = CallConfig::default();
     config.endpointing.silence_ms = 7;
     let error = common::builder(FakeStt::new(), FakeLlm::new(), FakeTts::new())

@@ -202,8 +202,8 @@ fn a_wrong_choice_is_told_what_there_is() {
         "sidetone.toml:2: `tts.provider` = \"say\": must be \"espeak\", \"command\" or \"openai\""
     );
     assert_eq!(
-        mistake("[vad]\nprovider = \"silero\""),
-        "sidetone.toml:2: `vad.provider` = \"silero\": must be \"earshot\" or \"webrtc\""
+        mistake("[vad]\nprovider = \"loudness\""),
+        "sidetone.toml:2: `vad.provider` = \"loudness\": must be \"earshot\", \"webrtc\" or \"silero\""
     );
 }
 

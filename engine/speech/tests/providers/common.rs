@@ -7,7 +7,7 @@ use sidetone_core::{
     conversation::{Message, Role},
     job::{
         JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, LlmJob, SttEvent, SttJob, SttPurpose,
-        TtsEvent, TtsJob,
+        TtsEvent, TtsJob, TurnJob,
     },
 };
 use sidetone_speech::{JobHandle, Llm, Sink, Stt, Timeouts, Tts};
@@ -43,6 +43,11 @@ pub(crate) fn stt_job(id: JobId) -> SttJob {
         rate: SampleRate::HZ_16000,
         language: Some("en".into()),
     }
+}
+
+pub(crate) fn turn_job(id: JobId) -> TurnJob {
+    let SttJob { audio, rate, .. } = stt_job(id);
+    TurnJob { id, audio, rate }
 }
 
 pub(crate) fn llm_job(id: JobId) -> LlmJob {
