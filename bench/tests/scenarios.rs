@@ -3,6 +3,11 @@
 //! `SCENARIO=name cargo test -p sidetone-bench --test scenarios -- --nocapture` plays those whose
 //! name begins so, and prints what happened.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "outside of test functions, too: these are tests"
+)]
+
 use std::{fmt::Write as _, path::Path, time::Duration};
 
 use sidetone_bench::scenario::{Action, Clips, Played, Scenario, When};

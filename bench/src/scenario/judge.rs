@@ -8,9 +8,8 @@ impl Scenario {
     /// What went wrong in `played`, one line each; empty: nothing.
     ///
     /// Besides what the scenario expects, this holds of every conversation: every act had its
-    /// occasion; nobody's audio was late; the leg did nothing odd; no word of the agent's was
-    /// heard twice or skipped; and what the language model is told that the caller heard is what
-    /// they heard, to a word.
+    /// occasion; audio was never late; the leg had no fault to report; and no word of the agent's
+    /// was heard twice or skipped.
     #[must_use]
     pub fn judge(&self, played: &Played) -> Vec<String> {
         let mut wrong = Vec::new();

@@ -126,8 +126,9 @@ fn conversation(played: &Played) -> Vec<Message> {
         }
     }
     let mut conversation = played.shown.last().cloned().unwrap_or_default();
-    let agents = conversation.iter().filter(|m| m.role == Role::Agent);
-    let latest = agents.last().map(|message| message.text.clone());
+    let mut agents = conversation.iter().rev();
+    let latest = agents.find(|message| message.role == Role::Agent);
+    let latest = latest.map(|message| message.text.clone());
     let known = told
         .iter()
         .rposition(|message| Some(&message.text) == latest.as_ref());
