@@ -1,38 +1,145 @@
 //! Transcription of recordings.
 
-use std::{
-    path::PathBuf,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use futures_util::Stream;
 use sidetone_codecs::recording::Recording;
-use sidetone_models::ModelSource;
+use sidetone_models::{ModelError, ModelSource, demo};
+use sidetone_speech::stt::whisper::batch::WhisperModel;
 
+mod channels;
 mod error;
+mod lane;
 mod options;
+mod pack;
+mod pool;
+mod progress;
+mod reading;
+mod segments;
+mod source;
+mod task;
 mod transcript;
+mod transcription;
 
 pub use error::TranscribeError;
 pub use options::{Channels, LanguageChoice, TranscribeOptions};
 pub use transcript::{Damage, Segment, Source, Timings, Transcript, Word};
+pub use transcription::{Progress, Transcription};
+
+use self::{
+    channels::Decision,
+    pool::{Build, Pool},
+    progress::Board,
+    reading::{Plan, Reader},
+    transcription::About,
+};
 
 /// How a [`Transcriber`] is set up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TranscriberConfig {
     /// A model in whisper.cpp's ggml format.
     pub model: ModelSource,
+    /// What transcripts call the model.
+    pub name: String,
     /// How many windows are decoded at the same time, each by one thread. 1 to 64. Default: one per
     /// core.
     pub threads: usize,
+    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 30000, and 5000 for the bundled demo
+    /// model. Below 20000 the model is taken for one that was trained on single utterances: each piece of
+    /// speech is then a window of its own, else windows are filled with several.
+    pub window_ms: u32,
+    /// How many times a window is decoded again, at rising temperatures, when the text loops or the model is unsure of it.
+    /// 0 to 5. Default: 5.
+    pub retries: usize,
+}
+
+/// Windows of at least this are filled with several pieces.
+const SEVERAL_MS: u32 = 20_000;
+
+/// How much silence the encoder sees after a window, in positions of 20 ms: models of long windows expect some, the demo model
+/// was trained with this little.
+const PADDING: u32 = 100;
+const PADDING_SHORT: u32 = 8;
+
+impl TranscriberConfig {
+    /// The defaults for a model by its name: `demo`, one that was fetched, or a path.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] where there is no such model.
+    pub fn named(name: &str) -> Result<Self, ModelError> {
+        let mut config = Self::new(sidetone_models::resolve(name)?, name);
+        if name == demo::NAME {
+            config.window_ms = demo::WINDOW_MS;
+        }
+        Ok(config)
+    }
+
+    /// The defaults for a model of one's own.
+    #[must_use]
+    pub fn new(model: ModelSource, name: &str) -> Self {
+        Self {
+            model,
+            name: name.to_owned(),
+            threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            window_ms: 30_000,
+            retries: WhisperModel::MAX_RETRIES,
+        }
+    }
+
+    /// Checks what can be checked without the model.
+    ///
+    /// # Errors
+    ///
+    /// [`TranscribeError::Option`] names the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), TranscribeError> {
+        let retries = WhisperModel::MAX_RETRIES;
+        let checks = [
+            ("threads", self.threads, 1..=64, "must be 1 to 64"),
+            (
+                "window_ms",
+                self.window_ms as usize,
+                2_000..=30_000,
+                "must be 2000 to 30000",
+            ),
+            ("retries", self.retries, 0..=retries, "must be 0 to 5"),
+        ];
+        match checks
+            .into_iter()
+            .find(|(_, value, range, _)| !range.contains(value))
+        {
+            None => Ok(()),
+            Some((key, value, _, expected)) => Err(TranscribeError::Option {
+                key,
+                value: value.to_string(),
+                expected: expected.into(),
+            }),
+        }
+    }
 }
 
 /// Transcribes recordings with a local Whisper model. Cheap to clone; recordings that are under way at the same
 /// time share the threads.
-#[derive(Clone, Debug)]
-pub struct Transcriber {}
+#[derive(Clone)]
+pub struct Transcriber {
+    engine: Arc<Engine>,
+}
+
+/// What all recordings share.
+struct Engine {
+    pool: Pool,
+    model: WhisperModel,
+    name: String,
+    several: bool,
+}
+
+impl std::fmt::Debug for Transcriber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transcriber")
+            .field("model", &self.engine.name)
+            .field("threads", &self.engine.pool.threads())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Transcriber {
     /// Loads the model. Blocks while it reads the file.
@@ -41,8 +148,21 @@ impl Transcriber {
     ///
     /// [`TranscribeError`] says which setting or what about the model is wrong.
     pub fn load(config: TranscriberConfig) -> Result<Self, TranscribeError> {
-        let _ = config;
-        todo!()
+        config.validate()?;
+        let several = config.window_ms >= SEVERAL_MS;
+        let padding = if several { PADDING } else { PADDING_SHORT };
+        let model = WhisperModel::load(&config.model, config.window_ms, padding)?;
+        let (shared, retries) = (model.clone(), config.retries);
+        let build: Arc<Build> = Arc::new(move || Ok(Box::new(shared.decoder(retries)?)));
+        let pool = Pool::start(config.threads, build).map_err(TranscribeError::Thread)?;
+        Ok(Self {
+            engine: Arc::new(Engine {
+                pool,
+                model,
+                name: config.name,
+                several,
+            }),
+        })
     }
 
     /// Starts on a recording. `name` stands in the transcript and in errors.
@@ -52,57 +172,142 @@ impl Transcriber {
     /// [`TranscribeError`] where the options do not fit the model or the recording.
     pub fn start(
         &self,
-        recording: Recording,
+        mut recording: Recording,
         name: PathBuf,
         options: TranscribeOptions,
     ) -> Result<Transcription, TranscribeError> {
-        let _ = (recording, name, options);
-        todo!()
+        let channels = recording.channels().get();
+        let rate = recording.rate();
+        let plan = self.plan(rate, channels, options)?;
+        let total = recording
+            .announced_len()
+            .map(|len| Duration::from_secs_f64(len.0 as f64 / f64::from(rate.hz())));
+        let about = About {
+            name,
+            format: recording.format().to_owned(),
+            rate_hz: rate.hz(),
+            channels,
+            model: self.engine.name.clone(),
+        };
+        let board = Arc::new(Board::new(2 * self.engine.pool.threads(), total));
+        let reader = Reader::new(plan, board.clone(), self.engine.pool.queue())?;
+        let watched = board.clone();
+        thread::Builder::new()
+            .name("transcribe-read".into())
+            .spawn(move || {
+                let result = pool::caught(|| {
+                    reader.run(&mut recording);
+                    Ok(())
+                });
+                if let Err(panic) = result {
+                    watched.fail(TranscribeError::Recognition(panic));
+                }
+            })
+            .map_err(TranscribeError::Thread)?;
+        Ok(Transcription {
+            board,
+            _engine: self.engine.clone(),
+            about,
+            yielded: 0,
+        })
+    }
+
+    /// Checks the options against the model and the recording.
+    fn plan(
+        &self,
+        rate: sidetone_codecs::SampleRate,
+        channels: u16,
+        options: TranscribeOptions,
+    ) -> Result<Plan, TranscribeError> {
+        let model = &self.engine.model;
+        let wrong = |key, value: String, expected: String| TranscribeError::Option {
+            key,
+            value,
+            expected,
+        };
+        let understood = || format!("{} understands {}", self.engine.name, model.understood());
+        let language = match options.language {
+            LanguageChoice::Is(code) if !model.understands(&code) => {
+                return Err(wrong("language", format!("{code:?}"), understood()));
+            }
+            LanguageChoice::DetectOnce | LanguageChoice::DetectEach if !model.is_multilingual() => {
+                LanguageChoice::Is("en".into())
+            }
+            language => language,
+        };
+        if options.translate && !model.is_multilingual() {
+            return Err(wrong("translate", "true".into(), understood()));
+        }
+        let speakers = speakers(options.speakers, options.channels, usize::from(channels))?;
+        let prompt = prompt(options.prompt.as_deref(), &options.vocabulary)?;
+        let tokens = model.prompt(&prompt);
+        if tokens.len() > model.prompt_room() {
+            let (key, value) = match options.prompt {
+                Some(_) => ("prompt", "with the vocabulary"),
+                None => ("vocabulary", "the terms"),
+            };
+            let expected = format!("the model takes {} tokens", model.prompt_room());
+            return Err(wrong(
+                key,
+                format!("{value} {} tokens", tokens.len()),
+                expected,
+            ));
+        }
+        let several = self.engine.several && language != LanguageChoice::DetectEach;
+        Ok(Plan {
+            rate,
+            channels: usize::from(channels),
+            decision: Decision::new(options.channels, usize::from(channels), rate.hz()),
+            speakers,
+            language,
+            translate: options.translate,
+            prompt: tokens.into(),
+            words: options.words,
+            longest: model.longest(),
+            several,
+        })
     }
 }
 
-/// A transcription under way: a stream of its segments in the order of their beginnings. Dropping it stops it.
-#[derive(Debug)]
-pub struct Transcription {}
-
-impl Transcription {
-    /// How far it is. Cheap; from any thread through a clone of the receiver behind it.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        todo!()
+/// A name for each channel, or none.
+fn speakers(
+    names: Vec<String>,
+    wanted: Channels,
+    channels: usize,
+) -> Result<Vec<String>, TranscribeError> {
+    if names.is_empty() {
+        return Ok(match channels {
+            1 => Vec::new(),
+            2 => vec!["caller".into(), "agent".into()],
+            _ => (1..=channels).map(|n| format!("speaker {n}")).collect(),
+        });
     }
-
-    /// Takes no new windows: the segments of those under way still come, then the stream ends.
-    pub fn stop(&self) {
-        todo!()
+    if names.len() == channels || (wanted == Channels::Mix && names.len() < channels) {
+        return Ok(names);
     }
-
-    /// Waits for the end, and returns everything, the segments that the stream yielded before
-    /// included.
-    ///
-    /// # Errors
-    ///
-    /// [`TranscribeError`] when the recognition failed. A damaged recording is no error here: see
-    /// [`Transcript::damage`].
-    pub async fn finish(self) -> Result<Transcript, TranscribeError> {
-        todo!()
-    }
+    Err(TranscribeError::Option {
+        key: "speakers",
+        value: format!("{} names", names.len()),
+        expected: format!("the recording has {channels} channels: name each, or none"),
+    })
 }
 
-impl Stream for Transcription {
-    type Item = Segment;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Segment>> {
-        let _ = cx;
-        todo!()
+/// Whisper reads it as what stood before.
+fn prompt(prompt: Option<&str>, vocabulary: &[String]) -> Result<String, TranscribeError> {
+    let mut composed = String::new();
+    if !vocabulary.is_empty() {
+        composed = format!(" Glossary: {}.", vocabulary.join(", "));
     }
-}
-
-/// How far a transcription is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// All before this point of the recording is transcribed.
-    pub done: Duration,
-    /// The recording's length, where it is known before the end.
-    pub total: Option<Duration>,
+    if let Some(prompt) = prompt.map(str::trim).filter(|prompt| !prompt.is_empty()) {
+        composed.push(' ');
+        composed.push_str(prompt);
+    }
+    if composed.contains('\0') {
+        return Err(TranscribeError::Option {
+            key: "prompt",
+            value: format!("{composed:?}"),
+            expected: "must not contain a NUL character".into(),
+        });
+    }
+    Ok(composed)
 }
