@@ -2,8 +2,9 @@
 
 use super::options::Channels;
 
-/// Twice this correlation's distance from 1 is roughly the share of the sound that differs. A call's two sides
-/// have about 0, with echo up to some 0.3; the same sound coded twice more than 0.99.
+/// Twice this correlation's distance from 1 is roughly the share of the sound that differs. A
+/// call's two sides have about 0, with echo up to some 0.3; the same sound coded twice more than
+/// 0.99.
 const SAME: f64 = 0.9;
 
 /// This much sound tells, 5 s.
@@ -25,9 +26,10 @@ pub(super) enum Layout {
     Mix,
 }
 
-/// Decides on [`Channels::Auto`]: what sounds first is held back until there are 5 s of sound, or 10 s have passed. Channels that all
-/// correlate with the first by 0.9 or more hold the same and are mixed; one that is silent while another
-/// sounds, or sounds otherwise, is a speaker. Silence before the first sound decides nothing and is not held back.
+/// Decides on [`Channels::Auto`]: what sounds first is held back until there are 5 s of sound, or
+/// 10 s have passed. Channels that all correlate with the first by 0.9 or more hold the same and
+/// are mixed; one that is silent while another sounds, or sounds otherwise, is a speaker. Silence
+/// before the first sound decides nothing and is not held back.
 pub(super) struct Decision {
     channels: usize,
     rate_hz: f64,

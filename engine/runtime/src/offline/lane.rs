@@ -9,9 +9,12 @@ use sidetone_speech::stt::whisper::batch::cut;
 /// What Whisper and the VAD hear.
 pub(super) const RATE: SampleRate = SampleRate::HZ_16000;
 
-/// Kept before and after speech, 250 ms: the VAD notices a soft beginning late and misses a soft end. Speech
-/// parted by less than twice this is one piece.
-pub(super) const PADDING: usize = 4_000;
+/// Kept before and after speech, 200 ms: the VAD notices a soft beginning late and misses a soft
+/// end.
+const PADDING: usize = 3_200;
+
+/// Speech parted by less than this is one piece, 500 ms.
+const PAUSE: usize = 8_000;
 
 /// From this probability a frame is speech, as on calls.
 const SPEECH: f32 = 0.5;
@@ -177,7 +180,7 @@ impl Lane {
         if probability >= SILENCE {
             open.heard = piece.samples.len();
         }
-        if piece.samples.len() - open.heard >= 2 * PADDING {
+        if piece.samples.len() - open.heard >= PAUSE {
             self.close(out);
         } else if let Some(at) = cut(&piece.samples, self.longest) {
             let rest = piece.samples.split_off(at);

@@ -1,10 +1,69 @@
-//! Transcription of recordings.
+//! Transcription of recordings, on this machine.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use futures_util::StreamExt;
+//! use sidetone::offline::{TranscribeOptions, Transcriber, TranscriberConfig};
+//! use sidetone_codecs::recording::Recording;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let transcriber = Transcriber::load(TranscriberConfig::named("base.en")?)?;
+//! let path = Path::new("call.wav");
+//! let mut transcription =
+//!     transcriber.start(Recording::open(path)?, path.into(), TranscribeOptions::default())?;
+//! while let Some(segment) = transcription.next().await {
+//!     println!("{:>8} ms {}", segment.start_ms, segment.text);
+//! }
+//! let transcript = transcription.finish().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! One thread for each recording decodes it, block by block, and finds speech: each channel is
+//! resampled to 16 kHz and heard by the [VAD](crate::speech::vad::EarshotVad). Digital silence is
+//! skipped without being looked at. A piece of speech is kept with 200 ms around it, pauses of less
+//! than 500 ms are part of it, and one that is longer than the window is cut at its quietest point.
+//!
+//! The pieces of a channel are packed into windows of up to 30 s with short silence between them,
+//! so that the encoder, which is most of the cost, hears speech only; how much of it runs follows
+//! the window's length. Whisper's alignment of words with the audio tells which piece each word
+//! belongs to and when it was spoken. A model that was trained on single short utterances, such as
+//! the demo model, gets each piece by itself: see [`TranscriberConfig::window_ms`]. A window is not
+//! kept open for more than two minutes of the recording.
+//!
+//! A fixed number of threads decode the windows of all recordings under way. What is decoded from a
+//! window depends on nothing else, so the transcript does not depend on the number of threads.
+//! Reading waits when two windows for each thread are ahead: memory is bounded whatever the
+//! recording's length, some megabytes beside the model and its threads' working memory.
+//!
+//! # Channels
+//!
+//! [`Channels::Auto`] tells speakers from copies: the first sound, up to 10 s of it, is compared
+//! between the channels. If all correlate with the first by 0.9 or more, they are mixed, else each
+//! is a speaker; a channel that is silent while another sounds differs from it.
+//!
+//! # What guards the text
+//!
+//! What is no speech is not decoded. A text that the model is unsure of (a mean log-probability
+//! below −1) or that repeats itself is decoded again at temperatures up to 1.0, and loops that are
+//! left are cut to one round. No text is carried from one window to the next, so an error stays
+//! where it is. What Whisper is known to write over silence is dropped where the audio is faint or
+//! the model itself doubts that anybody spoke. Long speech without words in a window that has some
+//! is decoded once more by itself.
+//!
+//! # Async
+//!
+//! All work is done in threads of its own. [`Transcription`] needs no particular runtime: any
+//! executor can poll it.
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sidetone_codecs::recording::Recording;
 use sidetone_models::{ModelError, ModelSource, demo};
-use sidetone_speech::stt::whisper::batch::WhisperModel;
+use sidetone_speech::stt::whisper::{WhisperError, batch::WhisperModel};
 
 mod channels;
 mod error;
@@ -20,6 +79,9 @@ mod task;
 mod transcript;
 mod transcription;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::TranscribeError;
 pub use options::{Channels, LanguageChoice, TranscribeOptions};
 pub use transcript::{Damage, Segment, Source, Timings, Transcript, Word};
@@ -28,8 +90,7 @@ pub use transcription::{Progress, Transcription};
 use self::{
     channels::Decision,
     pool::{Build, Pool},
-    progress::Board,
-    reading::{Plan, Reader},
+    reading::Plan,
     transcription::About,
 };
 
@@ -40,23 +101,27 @@ pub struct TranscriberConfig {
     pub model: ModelSource,
     /// What transcripts call the model.
     pub name: String,
+    /// What may be spoken, ISO 639-1 codes: one of them is detected, others are refused. Default:
+    /// empty, all languages of the model's vocabulary.
+    pub languages: Vec<String>,
     /// How many windows are decoded at the same time, each by one thread. 1 to 64. Default: one per
     /// core.
     pub threads: usize,
-    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 30000, and 5000 for the bundled demo
-    /// model. Below 20000 the model is taken for one that was trained on single utterances: each piece of
-    /// speech is then a window of its own, else windows are filled with several.
+    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 30000, and 5000
+    /// for the bundled demo model. Below 20000 the model is taken for one that was trained on
+    /// single utterances: each piece of speech is then a window of its own, else windows are filled
+    /// with several.
     pub window_ms: u32,
-    /// How many times a window is decoded again, at rising temperatures, when the text loops or the model is unsure of it.
-    /// 0 to 5. Default: 5.
+    /// How many times a window is decoded again, at rising temperatures, when the text loops or the
+    /// model is unsure of it. 0 to 5. Default: 5.
     pub retries: usize,
 }
 
 /// Windows of at least this are filled with several pieces.
 const SEVERAL_MS: u32 = 20_000;
 
-/// How much silence the encoder sees after a window, in positions of 20 ms: models of long windows expect some, the demo model
-/// was trained with this little.
+/// How much silence the encoder sees after a window, in positions of 20 ms: models of long windows
+/// expect some, the demo model was trained with this little.
 const PADDING: u32 = 100;
 const PADDING_SHORT: u32 = 8;
 
@@ -80,6 +145,7 @@ impl TranscriberConfig {
         Self {
             model,
             name: name.to_owned(),
+            languages: Vec::new(),
             threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             window_ms: 30_000,
             retries: WhisperModel::MAX_RETRIES,
@@ -117,8 +183,8 @@ impl TranscriberConfig {
     }
 }
 
-/// Transcribes recordings with a local Whisper model. Cheap to clone; recordings that are under way at the same
-/// time share the threads.
+/// Transcribes recordings with a local Whisper model. Cheap to clone; recordings that are under way
+/// at the same time share the threads.
 #[derive(Clone)]
 pub struct Transcriber {
     engine: Arc<Engine>,
@@ -126,7 +192,7 @@ pub struct Transcriber {
 
 /// What all recordings share.
 struct Engine {
-    pool: Pool,
+    pool: Arc<Pool>,
     model: WhisperModel,
     name: String,
     several: bool,
@@ -151,13 +217,27 @@ impl Transcriber {
         config.validate()?;
         let several = config.window_ms >= SEVERAL_MS;
         let padding = if several { PADDING } else { PADDING_SHORT };
-        let model = WhisperModel::load(&config.model, config.window_ms, padding)?;
+        let languages = &config.languages;
+        let model = WhisperModel::load(&config.model, languages, config.window_ms, padding)
+            .map_err(|error| match error {
+                WhisperError::Language {
+                    key,
+                    language,
+                    understood,
+                    ..
+                } => TranscribeError::Option {
+                    key,
+                    value: format!("{language:?}"),
+                    expected: format!("{} understands {understood}", config.name),
+                },
+                error => error.into(),
+            })?;
         let (shared, retries) = (model.clone(), config.retries);
         let build: Arc<Build> = Arc::new(move || Ok(Box::new(shared.decoder(retries)?)));
         let pool = Pool::start(config.threads, build).map_err(TranscribeError::Thread)?;
         Ok(Self {
             engine: Arc::new(Engine {
-                pool,
+                pool: Arc::new(pool),
                 model,
                 name: config.name,
                 several,
@@ -172,7 +252,7 @@ impl Transcriber {
     /// [`TranscribeError`] where the options do not fit the model or the recording.
     pub fn start(
         &self,
-        mut recording: Recording,
+        recording: Recording,
         name: PathBuf,
         options: TranscribeOptions,
     ) -> Result<Transcription, TranscribeError> {
@@ -189,27 +269,7 @@ impl Transcriber {
             channels,
             model: self.engine.name.clone(),
         };
-        let board = Arc::new(Board::new(2 * self.engine.pool.threads(), total));
-        let reader = Reader::new(plan, board.clone(), self.engine.pool.queue())?;
-        let watched = board.clone();
-        thread::Builder::new()
-            .name("transcribe-read".into())
-            .spawn(move || {
-                let result = pool::caught(|| {
-                    reader.run(&mut recording);
-                    Ok(())
-                });
-                if let Err(panic) = result {
-                    watched.fail(TranscribeError::Recognition(panic));
-                }
-            })
-            .map_err(TranscribeError::Thread)?;
-        Ok(Transcription {
-            board,
-            _engine: self.engine.clone(),
-            about,
-            yielded: 0,
-        })
+        Transcription::start(&self.engine.pool, recording, plan, about, total)
     }
 
     /// Checks the options against the model and the recording.

@@ -4,11 +4,11 @@ use sidetone_speech::stt::whisper::batch::Piece;
 
 use super::lane::{RATE, Speech};
 
-/// Silence between two pieces, 200 ms: with their padding, a pause as between sentences.
-const GAP: usize = 3_200;
+/// Silence between two pieces, 100 ms: with their padding, a pause as between sentences.
+const GAP: usize = 1_600;
 
-/// A window is not kept open for more pieces beyond this much of the recording, 2 minutes: the other channels' segments wait
-/// for those of its first piece.
+/// A window is not kept open for more pieces beyond this much of the recording, 2 minutes: the
+/// other channels' segments wait for those of its first piece.
 const PATIENCE: u64 = 120 * RATE.hz() as u64;
 
 /// What one run of the encoder is to hear.

@@ -58,7 +58,8 @@ pub(super) trait Task: Send {
     fn fail(self: Box<Self>, reason: WindowError);
 }
 
-/// The threads. Dropping it waits for them, which takes until the decodes under way are stopped or done.
+/// The threads. Dropping it waits for them, which takes until the decodes under way are stopped or
+/// done.
 pub(super) struct Pool {
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,

@@ -54,10 +54,6 @@ pub(super) struct State {
 }
 
 impl Board {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how long it takes is part of the transcript"
-    )]
     pub(super) fn new(most_windows: usize, total: Option<Duration>) -> Self {
         Self {
             state: Mutex::new(State {
@@ -93,8 +89,8 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a window that begins at `start`, once there is room; gives its number, or `None` when no
-    /// more are taken.
+    /// Takes a window that begins at `start`, once there is room; gives its number, or `None` when
+    /// no more are taken.
     pub(super) fn begin(&self, start: u64, speech: u64) -> Option<u64> {
         let mut state = self.lock();
         while !state.stopping && state.windows.len() >= self.most_windows {

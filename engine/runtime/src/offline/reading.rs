@@ -178,12 +178,16 @@ impl Reader {
     fn hear(&mut self, block: &[i16]) -> Result<(), Stopped> {
         let channels = self.plan.channels;
         for (n, (lane, packer)) in self.lanes.iter_mut().enumerate() {
-            if self.layout == Some(Layout::Mix) {
+            let one = if channels == 1 {
+                block
+            } else if self.layout == Some(Layout::Mix) {
                 channels::mix(block, channels, &mut self.one);
+                &self.one
             } else {
                 channels::channel(block, channels, n, &mut self.one);
-            }
-            lane.push(&self.one, &mut self.speech);
+                &self.one
+            };
+            lane.push(one, &mut self.speech);
             for speech in self.speech.drain(..) {
                 packer.add(speech, &mut self.windows);
             }

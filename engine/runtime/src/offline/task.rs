@@ -45,7 +45,7 @@ impl Task for DecodeTask {
     }
 
     fn run(&mut self, recogniser: &mut dyn Recogniser) -> Result<(), WindowError> {
-        let began = now();
+        let began = Instant::now();
         let stop = || self.board.lock().cancelled;
         let result = (|| {
             let samples = &self.window.samples;
@@ -122,7 +122,7 @@ impl Task for Detection {
     }
 
     fn run(&mut self, recogniser: &mut dyn Recogniser) -> Result<(), WindowError> {
-        let began = now();
+        let began = Instant::now();
         let language = recogniser.detect(&self.samples)?;
         let mut state = self.board.lock();
         state.decode += began.elapsed();
@@ -135,12 +135,4 @@ impl Task for Detection {
     fn fail(self: Box<Self>, reason: WindowError) {
         self.answer(Err(reason));
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where the time goes is part of the transcript"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

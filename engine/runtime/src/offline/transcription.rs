@@ -6,30 +6,37 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 
 use futures_util::Stream;
 
 use super::{
-    Engine,
     error::TranscribeError,
+    pool::{self, Pool},
     progress::{Board, State},
+    reading::{Plan, Reader},
+    source::Source as Samples,
     transcript::{Segment, Source, Timings, Transcript},
 };
 
-/// A transcription under way: a stream of its segments in the order of their beginnings. Dropping it stops it at once.
+/// For each thread one window at work and one that waits: reading goes no further ahead.
+const WINDOWS_PER_THREAD: usize = 2;
+
+/// A transcription under way: a stream of its segments in the order of their beginnings. Dropping
+/// it stops it at once.
 ///
-/// It works in threads of its own and needs no particular async runtime: whatever polls it will do. Segments that are not
-/// polled for hold nothing back; they wait for [`finish`](Self::finish).
+/// It works in threads of its own and needs no particular async runtime: whatever polls it will do.
+/// Segments that are not polled for hold nothing back; they wait for [`finish`](Self::finish).
 #[must_use = "dropping a transcription stops it"]
 pub struct Transcription {
-    pub(super) board: Arc<Board>,
+    board: Arc<Board>,
     /// Keeps the threads.
-    pub(super) _engine: Arc<Engine>,
-    pub(super) about: About,
+    _pool: Arc<Pool>,
+    about: About,
     /// How many segments the stream has yielded.
-    pub(super) yielded: usize,
+    yielded: usize,
 }
 
 /// What stands in the transcript from the start.
@@ -42,6 +49,38 @@ pub(super) struct About {
 }
 
 impl Transcription {
+    /// Starts reading in a thread of its own.
+    pub(super) fn start(
+        pool: &Arc<Pool>,
+        mut samples: impl Samples + 'static,
+        plan: Plan,
+        about: About,
+        total: Option<Duration>,
+    ) -> Result<Self, TranscribeError> {
+        let board = Arc::new(Board::new(WINDOWS_PER_THREAD * pool.threads(), total));
+        let reader = Reader::new(plan, board.clone(), pool.queue())?;
+        let watched = board.clone();
+        let read = move || {
+            let result = pool::caught(|| {
+                reader.run(&mut samples);
+                Ok(())
+            });
+            if let Err(panic) = result {
+                watched.fail(TranscribeError::Recognition(panic));
+            }
+        };
+        thread::Builder::new()
+            .name("transcribe-read".into())
+            .spawn(read)
+            .map_err(TranscribeError::Thread)?;
+        Ok(Self {
+            board,
+            _pool: pool.clone(),
+            about,
+            yielded: 0,
+        })
+    }
+
     /// How far it is. Cheap.
     #[must_use]
     pub fn progress(&self) -> Progress {

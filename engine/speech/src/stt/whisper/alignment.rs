@@ -15,9 +15,9 @@ const COPIES: usize = 4;
 /// For what comes beside the copies.
 const SPARE_BYTES: usize = 16 << 20;
 
-/// OpenAI's models are known by their shape, and the heads of theirs that align best by OpenAI's list.
-/// (large-v1 has the shape of large-v2, which is far more common.) Of other models all heads of the upper half
-/// of the layers are asked, as OpenAI's own code does.
+/// OpenAI's models are known by their shape, and the heads of theirs that align best by OpenAI's
+/// list. (large-v1 has the shape of large-v2, which is far more common.) Of other models all heads
+/// of the upper half of the layers are asked, as OpenAI's own code does.
 pub(super) fn parameters(header: &Header) -> DtwParameters<'static> {
     use DtwModelPreset as Preset;
     let preset = match (header.n_text_layer, header.n_state, header.n_vocab) {

@@ -15,7 +15,8 @@ const CUT_RANGE: usize = 5 * 16_000;
 const PAUSE: usize = 3_200;
 
 /// Where to cut `samples` (at 16 kHz) so that the first part has at most `longest` of them: in the
-/// middle of the quietest 200 ms of the last 5 s, or of the later half where that is less. `None` where nothing need be cut.
+/// middle of the quietest 200 ms of the last 5 s, or of the later half where that is less. `None`
+/// where nothing need be cut.
 ///
 /// # Panics
 ///

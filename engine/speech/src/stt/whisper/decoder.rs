@@ -12,7 +12,7 @@ use super::{
     config::WhisperConfig,
     cut::{SHORTEST, windows},
     gate::{self, Evidence},
-    model::{ENGLISH, Language, Model},
+    model::{Language, Model},
     pool::{self, DecodeError, Stop},
     session::{Manner, Session},
 };
@@ -165,8 +165,7 @@ impl pool::Decoder for Decoder {
                     model.understood()
                 ))
             })?),
-            None if !model.is_multilingual() => Some(ENGLISH),
-            None => None,
+            None => model.only_language(),
         };
         self.listen(job)?;
         if gate::is_silent(gate::loudest_dbfs(&self.samples)) {

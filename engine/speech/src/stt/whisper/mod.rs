@@ -58,16 +58,12 @@ impl Whisper {
     /// [`WhisperError`] says which setting or what about the model is wrong.
     pub fn load(config: WhisperConfig) -> Result<Self, WhisperError> {
         config.validate()?;
-        let model = Arc::new(Model::load(&config.model, config.audio_context, false)?);
-        if let Some(language) = &config.language
-            && model.language(language).is_none()
-        {
-            return Err(WhisperError::Language {
-                language: language.clone(),
-                model: model.name().to_owned(),
-                understood: model.understood(),
-            });
+        let languages = &config.languages;
+        let model = Model::load(&config.model, languages, config.audio_context, false)?;
+        if let Some(code) = &config.language {
+            model.understanding("language", code)?;
         }
+        let model = Arc::new(model);
         let (threads, queue) = (config.threads, config.queue);
         let settings = Arc::new(Settings::new(&model, config));
         let shared = model.clone();
@@ -75,7 +71,7 @@ impl Whisper {
         let pool = Pool::start(threads, queue, build).map_err(WhisperError::Thread)?;
         tracing::info!(
             model = model.name(),
-            multilingual = model.is_multilingual(),
+            detects_language = model.only_language().is_none(),
             threads,
             "Whisper loaded"
         );
@@ -93,7 +89,7 @@ impl Whisper {
 impl Stt for Whisper {
     fn capabilities(&self) -> SttCapabilities {
         SttCapabilities {
-            detects_language: self.model.is_multilingual(),
+            detects_language: self.model.only_language().is_none(),
             partials: true,
         }
     }

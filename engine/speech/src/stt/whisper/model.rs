@@ -8,21 +8,18 @@ use std::{
 use sidetone_models::ModelSource;
 use whisper_rs::{WhisperContext, WhisperContextParameters};
 
-use super::{
-    alignment,
-    config::{AudioContext, is_language_code},
-    cut::POSITION,
-    error::WhisperError,
-    model_file,
-};
+use super::{alignment, config::AudioContext, cut::POSITION, error::WhisperError, model_file};
 
 /// A multilingual vocabulary without any language; each language adds a token.
 const NO_LANGUAGE_VOCABULARY: i32 = 51_766;
 
-/// A language as Whisper's code and number.
+/// So many languages are listed in an error.
+const FEW_LANGUAGES: usize = 12;
+
+/// Whisper's code and number for a language.
 pub(super) type Language = (&'static str, i32);
 
-/// English, the only language of a model that is not multilingual.
+/// Every model's first language.
 pub(super) const ENGLISH: Language = ("en", 0);
 
 #[derive(Debug)]
@@ -30,14 +27,17 @@ pub(super) struct Model {
     pub(super) context: WhisperContext,
     /// What errors call it.
     name: String,
+    /// What it understands, at least one.
+    languages: Vec<Language>,
     audio_context: AudioContext,
 }
 
 impl Model {
-    /// Reads and checks it. `aligned`: its decodes tell each token's time, which costs a pass
-    /// of the decoder.
+    /// Reads and checks it. `languages` restricts what it understands, if there are any. `aligned`:
+    /// its decodes tell each token's time, which costs a pass of the decoder.
     pub(super) fn load(
         source: &ModelSource,
+        languages: &[String],
         audio_context: AudioContext,
         aligned: bool,
     ) -> Result<Self, WhisperError> {
@@ -76,14 +76,40 @@ impl Model {
                 WhisperContext::new_from_buffer_with_params(bytes, parameters)
             }
         };
-        match context {
-            Ok(context) => Ok(Self {
-                context,
-                name,
-                audio_context,
-            }),
-            Err(_) => Err(WhisperError::Load { model: name }),
+        let Ok(context) = context else {
+            return Err(WhisperError::Load { model: name });
+        };
+        let model = Self {
+            languages: vocabulary_languages(&context),
+            context,
+            name,
+            audio_context,
+        };
+        model.restricted_to(languages)
+    }
+
+    fn restricted_to(mut self, codes: &[String]) -> Result<Self, WhisperError> {
+        if !codes.is_empty() {
+            self.languages = codes
+                .iter()
+                .map(|code| self.understanding("languages", code))
+                .collect::<Result<_, _>>()?;
         }
+        Ok(self)
+    }
+
+    /// The language of a setting.
+    pub(super) fn understanding(
+        &self,
+        key: &'static str,
+        code: &str,
+    ) -> Result<Language, WhisperError> {
+        self.language(code).ok_or_else(|| WhisperError::Language {
+            key,
+            language: code.to_owned(),
+            model: self.name.clone(),
+            understood: self.understood(),
+        })
     }
 
     /// What errors call it.
@@ -91,35 +117,39 @@ impl Model {
         &self.name
     }
 
-    /// Whether it can tell the language.
+    /// Whether its vocabulary has languages, and tasks.
     pub(super) fn is_multilingual(&self) -> bool {
         self.context.is_multilingual()
     }
 
-    /// A language, if the model understands it.
-    pub(super) fn language(&self, code: &str) -> Option<Language> {
-        if !is_language_code(code) {
-            return None;
-        }
-        let id = whisper_rs::get_lang_id(code)?;
-        (id < self.languages()).then_some((whisper_rs::get_lang_str(id)?, id))
+    /// What it understands, at least one.
+    pub(super) fn languages(&self) -> &[Language] {
+        &self.languages
     }
 
-    /// How many languages it understands; English is the first.
-    pub(super) fn languages(&self) -> i32 {
-        if self.is_multilingual() {
-            self.context.n_vocab() - NO_LANGUAGE_VOCABULARY
-        } else {
-            1
+    /// A language, if the model understands it.
+    pub(super) fn language(&self, code: &str) -> Option<Language> {
+        let mut languages = self.languages.iter();
+        languages.find(|(known, _)| *known == code).copied()
+    }
+
+    /// The language, if there is but one.
+    pub(super) fn only_language(&self) -> Option<Language> {
+        match self.languages[..] {
+            [only] => Some(only),
+            _ => None,
         }
     }
 
     /// For errors: what it understands.
-    pub(super) fn understood(&self) -> &'static str {
-        if self.is_multilingual() {
-            "Whisper's languages, by their ISO 639-1 codes such as \"en\", \"es\" or \"pt\""
+    pub(super) fn understood(&self) -> String {
+        if !self.is_multilingual() {
+            "English only (\"en\"); multilingual models have no \".en\" in their names".into()
+        } else if self.languages.len() > FEW_LANGUAGES {
+            "Whisper's languages, by their ISO 639-1 codes such as \"en\", \"es\" or \"pt\"".into()
         } else {
-            "English only (\"en\"); multilingual models have no \".en\" in their names"
+            let codes: Vec<_> = self.languages.iter().map(|(code, _)| *code).collect();
+            format!("{} only", codes.join(", "))
         }
     }
 
@@ -154,4 +184,16 @@ impl Model {
     pub(super) fn prompt_room(&self) -> usize {
         usize::try_from(self.context.n_text_ctx() / 2 - 1).unwrap_or_default()
     }
+}
+
+/// The languages of the model's vocabulary; English is the first.
+fn vocabulary_languages(context: &WhisperContext) -> Vec<Language> {
+    let count = if context.is_multilingual() {
+        context.n_vocab() - NO_LANGUAGE_VOCABULARY
+    } else {
+        1
+    };
+    (0..count)
+        .filter_map(|id| Some((whisper_rs::get_lang_str(id)?, id)))
+        .collect()
 }

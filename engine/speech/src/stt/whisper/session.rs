@@ -1,5 +1,5 @@
-//! One thread's working memory for a model, and what it is asked to do: tell the language, decode a window, say whether
-//! anybody spoke.
+//! One thread's working memory for a model, and what it is asked to do: tell the language, decode a
+//! window, say whether anybody spoke.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -59,7 +59,8 @@ pub(super) struct Token {
     /// Not always whole characters.
     pub(super) bytes: Vec<u8>,
     pub(super) probability: f32,
-    /// Where it ends, in samples from the window's beginning; `None` from a model without alignment.
+    /// Where it ends, in samples from the window's beginning; `None` from a model without
+    /// alignment.
     pub(super) end: Option<usize>,
 }
 
@@ -116,10 +117,16 @@ impl Session {
         params.set_duration_ms(100);
         self.state.full(params, samples).map_err(broken)?;
         let (_, probabilities) = self.state.lang_detect(0, 1).map_err(broken)?;
-        (0..self.model.languages())
-            .zip(probabilities)
+        let probability = |&(_, id): &Language| {
+            let id = usize::try_from(id).ok()?;
+            probabilities.get(id).copied()
+        };
+        self.model
+            .languages()
+            .iter()
+            .filter_map(|language| Some((*language, probability(language)?)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
-            .and_then(|(id, _)| Some((whisper_rs::get_lang_str(id)?, id)))
+            .map(|(language, _)| language)
             .ok_or_else(|| DecodeError::Broken("whisper detected no language".into()))
     }
 
@@ -175,7 +182,8 @@ impl Session {
         Ok(decoded)
     }
 
-    /// The probability that nobody spoke in what was decoded last; `None` where the model cannot tell.
+    /// The probability that nobody spoke in what was decoded last; `None` where the model cannot
+    /// tell.
     pub(super) fn no_speech(&mut self) -> Result<Option<f32>, DecodeError> {
         if self.knows_silence {
             self.no_speech_token().map(Some)

@@ -3,7 +3,8 @@
 /// How often a unit is written at least.
 const REPEATS: usize = 4;
 
-/// How many tokens the repetitions have together: "no, no, no, no" and "zero zero zero zero" are spoken.
+/// How many tokens the repetitions have together: "no, no, no, no" and "zero zero zero zero" are
+/// spoken.
 const TOKENS: usize = 16;
 
 /// No longer unit fits [`REPEATS`] times into what whisper.cpp writes for a window.

@@ -1,14 +1,16 @@
 //! Whisper for recordings: windows of speech in, words with their times out.
 //!
 //! A [`WhisperModel`] is shared by any number of threads, each with a [`WindowDecoder`] of its own.
-//! What is decoded depends on the window alone: not on the windows before it, nor on which decoder it falls to.
+//! What is decoded depends on the window alone: not on the windows before it, nor on which decoder
+//! it falls to.
 //!
-//! Nobody waits here, so a doubtful text is decoded again, as OpenAI's own code does: one that the model is
-//! unsure of, or that loops. The temperature goes up from 0 in steps of 0.2, and the first text that
-//! is not doubtful is taken. If none is, the least doubtful, with its loops cut to one round.
+//! Nobody waits here, so a doubtful text is decoded again, as OpenAI's own code does: one that the
+//! model is unsure of, or that loops. The temperature goes up from 0 in steps of 0.2, and the first
+//! text that is not doubtful is taken. If none is, the least doubtful, with its loops cut to one
+//! round.
 //!
-//! Times come from whisper.cpp's alignment of the tokens with the audio: dynamic time warping over the attention
-//! of the heads that are known to follow the audio.
+//! Times come from whisper.cpp's alignment of the tokens with the audio: dynamic time warping over
+//! the attention of the heads that are known to follow the audio.
 
 mod loops;
 mod pieces;
@@ -34,16 +36,17 @@ pub use super::cut::cut;
 /// Below this mean log-probability a text is doubtful: OpenAI's `logprob_threshold`.
 const DOUBTFUL: f32 = -1.0;
 
-/// Above this probability of silence a doubtful text needs no second try: OpenAI's `no_speech_threshold`.
+/// Above this probability of silence a doubtful text needs no second try: OpenAI's
+/// `no_speech_threshold`.
 const NO_SPEECH: f32 = 0.6;
 
 /// The temperatures after 0.
 const TEMPERATURES: [f32; 5] = [0.2, 0.4, 0.6, 0.8, 1.0];
 
-/// Speech of this length has words: 1 s.
+/// Speech of this length has words, 1 s.
 const HAS_WORDS: usize = 16_000;
 
-/// No window is halved below this: 4 s.
+/// No window is halved to less than this, 4 s.
 const HALVED: usize = 4 * 16_000;
 
 /// A Whisper model that decodes windows of recordings. Cheap to clone.
@@ -59,21 +62,28 @@ impl WhisperModel {
 
     /// Loads a model in whisper.cpp's ggml format. Blocks while it reads the file.
     ///
-    /// `window_ms` is the longest window it is given, of at most 30 s; a model with a shorter encoder limits it
-    /// further. `padding` is how much silence the encoder sees after a window, in positions of 20 ms.
+    /// `languages`, if any, are those that it is to understand, as ISO 639-1 codes.
+    /// `window_ms` is the longest window it is given, of at most 30 s; a model with a shorter
+    /// encoder limits it further. `padding` is how much silence the encoder sees after a window, in
+    /// positions of 20 ms.
     ///
     /// # Errors
     ///
     /// [`WhisperError`] says what about the model is wrong.
-    pub fn load(source: &ModelSource, window_ms: u32, padding: u32) -> Result<Self, WhisperError> {
-        let model = Model::load(source, AudioContext::Cut { padding }, true)?;
+    pub fn load(
+        source: &ModelSource,
+        languages: &[String],
+        window_ms: u32,
+        padding: u32,
+    ) -> Result<Self, WhisperError> {
+        let model = Model::load(source, languages, AudioContext::Cut { padding }, true)?;
         Ok(Self {
             longest: model.longest(window_ms),
             model: Arc::new(model),
         })
     }
 
-    /// Whether it understands more than English, can tell languages apart and can translate.
+    /// Whether its vocabulary has other languages than English, and with them translation.
     #[must_use]
     pub fn is_multilingual(&self) -> bool {
         self.model.is_multilingual()
@@ -85,9 +95,15 @@ impl WhisperModel {
         self.model.language(language).is_some()
     }
 
+    /// The language, if there is but one to understand.
+    #[must_use]
+    pub fn only_language(&self) -> Option<&'static str> {
+        self.model.only_language().map(|(code, _)| code)
+    }
+
     /// What it understands, for errors.
     #[must_use]
-    pub fn understood(&self) -> &'static str {
+    pub fn understood(&self) -> String {
         self.model.understood()
     }
 
@@ -189,7 +205,8 @@ impl std::fmt::Debug for WindowDecoder {
 type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
 
 impl WindowDecoder {
-    /// The language spoken in the first 10 s of `samples`, an ISO 639-1 code. Costs a run of the encoder.
+    /// The language spoken in the first 10 s of `samples`, an ISO 639-1 code. Costs a run of the
+    /// encoder.
     ///
     /// # Errors
     ///
@@ -199,7 +216,8 @@ impl WindowDecoder {
         Ok(code)
     }
 
-    /// Decodes a window: `samples` at 16 kHz, at most [`WhisperModel::longest`], which holds `pieces` in order.
+    /// Decodes a window: `samples` at 16 kHz, at most [`WhisperModel::longest`], which holds
+    /// `pieces` in order.
     ///
     /// # Errors
     ///
@@ -228,13 +246,9 @@ impl WindowDecoder {
             encodes: &mut encodes,
         };
         let mut dealt = run.window(samples, pieces)?;
-        if pieces.len() > 1 {
-            // A model may take the pause after a piece for the end.
-            for (words, piece) in dealt.iter_mut().zip(pieces) {
-                if words.is_empty() && piece.speech.len() >= HAS_WORDS {
-                    *words = run.alone(samples, piece)?;
-                }
-            }
+        for missed in missed(&dealt, pieces) {
+            let again = run.part(samples, &pieces[missed.clone()])?;
+            dealt.splice(missed, again);
         }
         let pieces = dealt.into_iter().map(|words| DecodedPiece { words });
         Ok(DecodedWindow {
@@ -278,11 +292,19 @@ impl Run<'_> {
         Ok(dealt)
     }
 
-    /// A piece as a window of its own.
-    fn alone(&mut self, samples: &[f32], piece: &Piece) -> Result<Vec<DecodedWord>, WindowError> {
-        let at = piece.audio.start;
-        let mut dealt = self.window(&samples[piece.audio.clone()], &[moved(piece, at)])?;
-        Ok(later(dealt.pop().unwrap_or_default(), at))
+    /// Some pieces of a window as one of their own.
+    fn part(
+        &mut self,
+        samples: &[f32],
+        pieces: &[Piece],
+    ) -> Result<Vec<Vec<DecodedWord>>, WindowError> {
+        let at = pieces[0].audio.start..pieces[pieces.len() - 1].audio.end;
+        let moved: Vec<Piece> = pieces.iter().map(|piece| moved(piece, at.start)).collect();
+        let dealt = self.window(&samples[at.clone()], &moved)?;
+        Ok(dealt
+            .into_iter()
+            .map(|words| later(words, at.start))
+            .collect())
     }
 
     /// For more words than fit into what Whisper writes at once: the window in two parts.
@@ -295,11 +317,8 @@ impl Run<'_> {
         if pieces.len() > 1 {
             let distance = |n: &usize| pieces[*n].audio.start.abs_diff(half);
             let n = (1..pieces.len()).min_by_key(distance).unwrap_or(1);
-            let at = pieces[n].audio.start;
-            let mut dealt = self.window(&samples[..at], &pieces[..n])?;
-            let second: Vec<Piece> = pieces[n..].iter().map(|piece| moved(piece, at)).collect();
-            let rest = self.window(&samples[at..], &second)?;
-            dealt.extend(rest.into_iter().map(|words| later(words, at)));
+            let mut dealt = self.part(samples, &pieces[..n])?;
+            dealt.extend(self.part(samples, &pieces[n..])?);
             return Ok(dealt);
         }
         let at = cut(samples, half + half / 2).unwrap_or(half);
@@ -315,7 +334,8 @@ impl Run<'_> {
         Ok(vec![words])
     }
 
-    /// Decodes until the text is not doubtful, or there is no more to try. With it the probability that nobody spoke.
+    /// Decodes until the text is not doubtful, or there is no more to try. With it the probability
+    /// that nobody spoke.
     fn settled(&mut self, samples: &[f32]) -> Result<(Decoded, Option<f32>), WindowError> {
         let samples = &*at_least_shortest(samples);
         let mut manner = Manner {
@@ -332,7 +352,8 @@ impl Run<'_> {
         if doubt(&best) > Doubt::None && !(silent && doubt(&best) == Doubt::Unsure) {
             let mut fresh = None;
             for temperature in &TEMPERATURES[..self.decoder.retries.min(TEMPERATURES.len())] {
-                // With random numbers of its own, so that nothing depends on what this thread did before.
+                // With random numbers of its own, so that nothing depends on what this thread did
+                // before.
                 let session = match &mut fresh {
                     Some(session) => session,
                     None => {
@@ -353,6 +374,25 @@ impl Run<'_> {
         loops::cut(&mut best.tokens, |token| token.id);
         Ok((best, no_speech))
     }
+}
+
+/// Runs of pieces without words, though they are long enough to have some and others have theirs: a
+/// model may take a pause for the end.
+fn missed(dealt: &[Vec<DecodedWord>], pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut missed: Vec<Range<usize>> = Vec::new();
+    if dealt.iter().all(Vec::is_empty) {
+        return missed;
+    }
+    for (n, (words, piece)) in dealt.iter().zip(pieces).enumerate() {
+        if !words.is_empty() || piece.speech.len() < HAS_WORDS {
+            continue;
+        }
+        match missed.last_mut() {
+            Some(last) if last.end == n => last.end = n + 1,
+            _ => missed.push(n..n + 1),
+        }
+    }
+    missed
 }
 
 /// What speaks against a text, the worst last.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::{super::cut::POSITION, words::DecodedWord};
 
-/// The alignment lets the text end up to this before the last sound, 400 ms: where the model sees that no other word follows.
+/// The alignment lets the text end up to this before the last sound, 400 ms: where the model sees
+/// that no other word follows.
 const TAIL: usize = 6_400;
 
 /// A stretch of speech within a window.
@@ -16,8 +17,9 @@ pub struct Piece {
     pub speech: Range<usize>,
 }
 
-/// Deals the words out to `pieces`, which are in order and at least one: each to the piece that it overlaps the most, or
-/// to the nearest, and never to one before its predecessor's. Its time is bounded by the piece's speech.
+/// Deals the words out to `pieces`, which are in order and at least one: each to the piece that it
+/// overlaps the most, or to the nearest, and never to one before its predecessor's. Its time is
+/// bounded by the piece's speech.
 pub(super) fn deal(words: Vec<DecodedWord>, pieces: &[Piece]) -> Vec<Vec<DecodedWord>> {
     let mut dealt = vec![Vec::new(); pieces.len()];
     let mut earliest = 0;
@@ -48,7 +50,8 @@ pub(super) fn deal(words: Vec<DecodedWord>, pieces: &[Piece]) -> Vec<Vec<Decoded
     dealt
 }
 
-/// `at` as far as it lies in `bounds`, and at least a position of the encoder long, where `bounds` are.
+/// `at` as far as it lies in `bounds`, and at least a position of the encoder long, where `bounds`
+/// are.
 fn within(at: &Range<usize>, bounds: &Range<usize>) -> Range<usize> {
     let latest = bounds.end.saturating_sub(POSITION).max(bounds.start);
     let start = at.start.clamp(bounds.start, latest);
