@@ -120,11 +120,10 @@ impl Lexicon {
     }
 
     /// So many different words and the end.
-    fn text(mut self, words: usize) -> Vec<usize> {
-        Rng::with_seed(12).shuffle(&mut self.words);
-        self.words.truncate(words);
-        self.words.push(END_OF_TEXT);
-        self.words
+    fn text(&self, words: usize) -> Vec<usize> {
+        let mut text = Rng::with_seed(12).choose_multiple(self.words.iter().copied(), words);
+        text.push(END_OF_TEXT);
+        text
     }
 }
 

@@ -85,8 +85,10 @@ pub(crate) fn compare(
     let mut rows = vec![Row::new(Program::Sidetone)];
     if whisper_cpp.is_some() {
         rows.push(Row::new(Program::WhisperCpp(Search::Greedy)));
-        // Its prompt would shift the positions by which the random ones write.
-        if recording.kind == Kind::Dense && subject.understands() {
+        if recording.kind == Kind::Dense {
+            if subject.shape().is_some() {
+                rows.push(Row::new(Program::WhisperCpp(Search::Aligned)));
+            }
             rows.push(Row::new(Program::WhisperCpp(Search::Default)));
         }
     }
@@ -149,7 +151,8 @@ fn run_whisper_cpp(
         threads,
         search,
         timestamps: subject.has_timestamps(),
-        retries: subject.understands(),
+        understands: subject.understands(),
+        shape: subject.shape(),
         files: &recording.channels,
     }))?;
     row.runs.push(run);

@@ -18,7 +18,7 @@ mod speech;
 mod subject;
 mod whisper_cpp;
 
-use std::{io, num::NonZeroUsize, process::ExitCode, thread::available_parallelism};
+use std::{io, num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available_parallelism};
 
 use clap::Parser;
 
@@ -49,6 +49,9 @@ struct Args {
     /// Threads of both programs. Default: one per core.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
+    /// Where models and recordings are written to, and stay. Default: a temporary folder.
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// What cargo adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -94,25 +97,28 @@ fn main() -> ExitCode {
 fn measure(args: &Args) -> io::Result<()> {
     let wanted = |case| args.cases.is_empty() || args.cases.contains(&case);
     let threads = args.threads.map_or_else(cores, usize::from);
-    let folder = tempfile::tempdir()?;
+    let temporary = tempfile::tempdir()?;
+    let folder = args.keep.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(folder)?;
     let speech = Speech::new()?;
     let whisper_cpp = WhisperCpp::find();
     Report.say(&format!(
-        "Speech: {}, over a telephone line; the same in every run. {threads} threads each. Times are whole \
+        "{} cores. Speech: {}, over a telephone line; the same in every run. {threads} threads each. Times are whole \
          processes', model and audio loaded: medians of {} rounds in which the programs take turns.",
-        speech.origin, args.rounds
+        cores(), speech.origin, args.rounds
     ));
     match &whisper_cpp {
         Ok(_) => Report.say(
             "whisper.cpp's program gets mono WAV files of 16 kHz, a call's channels as two files of one run; \
              Sidetone the same file, the call as one of 8 kHz and two channels. Greedy: with \
-             --beam-size 1 --best-of 1 --max-context 0, which is what Sidetone does.",
+             --beam-size 1 --best-of 1 --max-context 0 --no-flash-attn, which is what Sidetone does and its fastest; \
+             Sidetone always finds the words' times too, whisper.cpp with --dtw only.",
         ),
         Err(reason) => Report.say(&format!("whisper.cpp's rows are left out: {reason}")),
     }
     let whisper_cpp = whisper_cpp.ok();
 
-    let make = |kind, minutes| Recording::make(kind, minutes, &speech, folder.path());
+    let make = |kind, minutes| Recording::make(kind, minutes, &speech, folder);
     let dense = if wanted(Case::Dense) || wanted(Case::Live) {
         Some(make(Kind::Dense, args.minutes)?)
     } else {
@@ -128,7 +134,7 @@ fn measure(args: &Args) -> io::Result<()> {
     if let Some(dense) = dense.as_ref().filter(|_| wanted(Case::Dense)) {
         compared.insert(0, (dense.clone(), args.rounds));
     }
-    for subject in Subject::all(folder.path())? {
+    for subject in Subject::all(folder)? {
         if !args.models.is_empty() && !args.models.iter().any(|name| name == subject.name()) {
             continue;
         }
@@ -147,7 +153,9 @@ fn measure(args: &Args) -> io::Result<()> {
             let live = live::measure(&subject, &dense.turns)?;
             Report.live(&live, subject.understands());
         }
-        subject.forget()?;
+        if args.keep.is_none() {
+            subject.forget()?;
+        }
     }
     Ok(())
 }

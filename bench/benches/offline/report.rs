@@ -120,6 +120,7 @@ fn name(program: Program) -> &'static str {
     match program {
         Program::Sidetone => "Sidetone",
         Program::WhisperCpp(Search::Greedy) => "whisper.cpp, greedy",
+        Program::WhisperCpp(Search::Aligned) => "whisper.cpp, greedy, --dtw",
         Program::WhisperCpp(Search::Default) => "whisper.cpp, its defaults",
     }
 }

@@ -106,6 +106,14 @@ impl Subject {
         !matches!(self.weights, Weights::Random(_))
     }
 
+    /// Which of OpenAI's models has its shape, where that is known.
+    pub(crate) fn shape(&self) -> Option<&'static str> {
+        match self.weights {
+            Weights::Random(size) => Some(size.name),
+            Weights::Demo(_) | Weights::File(_) => None,
+        }
+    }
+
     /// Whether it learnt to write timestamps, by which whisper.cpp's windows end between words.
     pub(crate) fn has_timestamps(&self) -> bool {
         matches!(self.weights, Weights::File(_))

@@ -16,9 +16,12 @@ pub(crate) struct WhisperCpp {
 /// How it is to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Search {
-    /// As Sidetone does: the likeliest token each time, and each window on its own.
+    /// As Sidetone does: the likeliest token each time, each window on its own, and no flash attention, which is the
+    /// slower one on CPUs.
     Greedy,
-    /// Its defaults: a beam of 5, and the text so far as a prompt.
+    /// The same, and each word's time is found, which Sidetone always does.
+    Aligned,
+    /// Its defaults: a beam of 5, flash attention, and the text so far as a prompt.
     Default,
 }
 
@@ -28,8 +31,11 @@ pub(crate) struct Job<'a> {
     pub(crate) threads: usize,
     pub(crate) search: Search,
     pub(crate) timestamps: bool,
-    /// Whether doubtful text is decoded again at higher temperatures.
-    pub(crate) retries: bool,
+    /// Whether the text means anything: what is doubtful is then decoded again at higher temperatures,
+    /// and may be a prompt.
+    pub(crate) understands: bool,
+    /// What [`Search::Aligned`] calls the model.
+    pub(crate) shape: Option<&'a str>,
     pub(crate) files: &'a [PathBuf],
 }
 
@@ -54,13 +60,19 @@ impl WhisperCpp {
         let threads = job.threads.to_string();
         command.args(["--threads", &threads, "--language", "en", "--no-prints"]);
         command.arg("--model").arg(job.model);
-        if job.search == Search::Greedy {
-            command.args(["--beam-size", "1", "--best-of", "1", "--max-context", "0"]);
+        if job.search != Search::Default {
+            command.args(["--beam-size", "1", "--best-of", "1", "--no-flash-attn"]);
+        }
+        if job.search != Search::Default || !job.understands {
+            command.args(["--max-context", "0"]);
+        }
+        if let (Search::Aligned, Some(shape)) = (job.search, job.shape) {
+            command.args(["--dtw", shape]);
         }
         if !job.timestamps {
             command.arg("--no-timestamps");
         }
-        if !job.retries {
+        if !job.understands {
             command.arg("--no-fallback");
         }
         command.arg("--output-txt");
