@@ -7,6 +7,7 @@ use sidetone_bench::word_errors::WordErrors;
 use crate::{
     process::{self, Run},
     recordings::{Kind, Recording},
+    report::Report,
     sidetone_child,
     subject::{Runner, Subject},
     whisper_cpp::{Job, Search, WhisperCpp},
@@ -100,6 +101,9 @@ pub(crate) fn compare(
                 }
                 _ => run_sidetone(row, subject, recording, threads)?,
             };
+            if let Some(run) = row.runs.last() {
+                Report.ran(row.program, recording.kind, run.wall);
+            }
             if round > 0 {
                 continue;
             }

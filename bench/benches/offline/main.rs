@@ -34,7 +34,7 @@ use whisper_cpp::WhisperCpp;
 struct Args {
     /// What to measure. Default: all.
     cases: Vec<Case>,
-    /// The models, by name: demo, tiny.en, base.en, and the one of SIDETONE_BENCH_MODEL. Default: all.
+    /// The models, by name: demo, tiny.en, base.en, and the one of `SIDETONE_BENCH_MODEL`. Default: all.
     #[arg(long, value_delimiter = ',')]
     models: Vec<String>,
     /// The length of the dense speech and of the call, in minutes.

@@ -19,6 +19,12 @@ impl Report {
         println!("{text}");
     }
 
+    /// That a run is over, for whoever waits.
+    #[expect(clippy::print_stderr, reason = "no part of the report")]
+    pub(crate) fn ran(self, program: Program, kind: Kind, wall: Duration) {
+        eprintln!("  … {kind:?}: {} took {}", name(program), readable(wall));
+    }
+
     /// The rows of a recording, and their ratios beside what is to be reached.
     pub(crate) fn comparison(self, recording: &Recording, rows: &[Row]) {
         let (what, goal) = match recording.kind {
