@@ -16,7 +16,10 @@ mod loops;
 mod pieces;
 mod words;
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sidetone_models::ModelSource;
 
@@ -54,6 +57,8 @@ const HALVED: usize = 4 * 16_000;
 pub struct WhisperModel {
     model: Arc<Model>,
     longest: usize,
+    /// Whether it can tell silence. Learnt by the first decoder, with a decode of its own.
+    knows_silence: Arc<Mutex<Option<bool>>>,
 }
 
 impl WhisperModel {
@@ -80,6 +85,7 @@ impl WhisperModel {
         Ok(Self {
             longest: model.longest(window_ms),
             model: Arc::new(model),
+            knows_silence: Arc::default(),
         })
     }
 
@@ -132,7 +138,19 @@ impl WhisperModel {
     /// [`WindowError::Broken`] if there is no memory for it.
     pub fn decoder(&self, retries: usize) -> Result<WindowDecoder, WindowError> {
         let mut session = Session::new(self.model.clone()).map_err(WindowError::Broken)?;
-        session.warm_up()?;
+        // Of decoders made at the same time one finds out, and the others wait.
+        let mut known = self
+            .knows_silence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some(knows_silence) => session.learn(knows_silence),
+            None => {
+                session.warm_up()?;
+                *known = Some(session.knows_silence());
+            }
+        }
+        drop(known);
         Ok(WindowDecoder { session, retries })
     }
 }
