@@ -167,7 +167,8 @@ impl Wav {
         if let Some(source) = self.source.take_failure() {
             return Err(RecordingError::Read { at, source });
         }
-        match self.left {
+        let left = self.left;
+        match left {
             Some(1..) => Err(RecordingError::CutShort {
                 at,
                 announced: self.announced.map(|len| len.duration(rate)),
