@@ -29,7 +29,7 @@ use super::{
     cut::SHORTEST,
     error::WhisperError,
     gate::{self, Evidence},
-    model::{Language, Model},
+    model::{ENGLISH, Language, Model},
     session::{Decoded, Manner, Session},
 };
 use crate::pool::WorkError;
@@ -297,7 +297,7 @@ impl Run<'_> {
         if decoded.cut_short && sure && samples.len() >= 2 * HALVED {
             return self.halves(samples, pieces);
         }
-        let words = words::words(&decoded.tokens, self.language.0, samples.len());
+        let words = words::words(&decoded.tokens, self.written(), samples.len());
         let mut dealt = pieces::deal(words, pieces);
         for (words, piece) in dealt.iter_mut().zip(pieces) {
             let evidence = Evidence {
@@ -308,6 +308,15 @@ impl Run<'_> {
             *words = believed(std::mem::take(words), evidence);
         }
         Ok(dealt)
+    }
+
+    /// The language of the text.
+    fn written(&self) -> &'static str {
+        if self.task.translate {
+            ENGLISH.0
+        } else {
+            self.language.0
+        }
     }
 
     /// Some pieces of a window as one of their own.
