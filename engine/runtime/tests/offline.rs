@@ -317,7 +317,21 @@ async fn a_recording_that_breaks_off_gives_what_came_before() {
 #[test]
 fn what_the_model_cannot_do_is_refused_before_the_start() {
     let options = TranscribeOptions::default;
-    let wrong: [(&str, TranscribeOptions); 5] = [
+    let wrong: [(&str, TranscribeOptions); 7] = [
+        (
+            "translate = true: the demo model",
+            TranscribeOptions {
+                translate: true,
+                ..options()
+            },
+        ),
+        (
+            "language = \"de\": demo understands en, es, pt only",
+            TranscribeOptions {
+                language: LanguageChoice::Is("de".into()),
+                ..options()
+            },
+        ),
         (
             "language = \"xx\"",
             TranscribeOptions {
