@@ -54,6 +54,12 @@
 //! the model itself doubts that anybody spoke. Long speech without words in a window that has some
 //! is decoded once more by itself.
 //!
+//! # What comes out
+//!
+//! A [`Transcript`], which a [`Format`] writes; [`NdjsonWriter`] writes segments as they come. A
+//! [`Redactor`] takes numbers, addresses and swearing out, of a whole transcript or of segments as
+//! they come. [`RecordedCalls`] tells which of the engine's own calls a recording is of.
+//!
 //! # Async
 //!
 //! All work is done in threads of its own. [`Transcription`] needs no particular runtime: any
@@ -65,14 +71,17 @@ use sidetone_codecs::recording::Recording;
 use sidetone_models::{ModelError, ModelSource, demo};
 use sidetone_speech::stt::whisper::{WhisperError, batch::WhisperModel};
 
+mod call;
 mod channels;
 mod error;
+mod format;
 mod lane;
 mod options;
 mod pack;
 mod pool;
 mod progress;
 mod reading;
+mod redact;
 mod segments;
 mod source;
 mod task;
@@ -82,8 +91,11 @@ mod transcription;
 #[cfg(test)]
 mod tests;
 
+pub use call::{RecordedCall, RecordedCallError, RecordedCalls};
 pub use error::TranscribeError;
+pub use format::{Format, NdjsonWriter, UnknownFormat};
 pub use options::{Channels, LanguageChoice, TranscribeOptions};
+pub use redact::{Redaction, Redactor, UnknownRedaction};
 pub use transcript::{Damage, Segment, Source, Timings, Transcript, Word};
 pub use transcription::{Progress, Transcription};
 

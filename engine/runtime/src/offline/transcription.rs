@@ -160,6 +160,7 @@ impl About {
                 rate_hz: self.rate_hz,
                 channels: self.channels,
                 duration_ms: ms(state.read),
+                call: None,
             },
             model: self.model.clone(),
             language: most_spoken(&segments),
