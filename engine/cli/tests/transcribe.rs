@@ -131,7 +131,7 @@ fn a_folder_becomes_files_of_every_format() {
     assert_eq!((ran.status, &*ran.out, &*ran.err), (0, "", ""));
     for caller in ["annie", "max", "paul"] {
         let folder = dir.path().join("out").join(caller);
-        let recordings = names(&Path::new(&callers).join(caller));
+        let recordings = names(Path::new(&callers).join(caller));
         assert_eq!(names(&folder).len(), recordings.len() * 6);
         for said in [
             "where-is-my-order",
