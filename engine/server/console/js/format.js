@@ -1,0 +1,64 @@
+// Times, lengths and names as people read them.
+
+export function clock(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function moment(timestamp) {
+  return new Date(timestamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function milliseconds(ms) {
+  return ms === null || ms === undefined ? "–" : `${ms} ms`;
+}
+
+export function percent(share) {
+  return `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+}
+
+export function number(text) {
+  return text || "unknown";
+}
+
+const MODES = { monitor: "listening", whisper: "coaching", barge: "in the call", takeover: "has taken over" };
+export function mode(name) {
+  return MODES[name] ?? name;
+}
+
+/** Who a call is with, in words. */
+export function held(live) {
+  if (!live) return "";
+  const by = live.people.find((person) => person.id === live.handoff.person);
+  switch (live.handoff.state) {
+    case "requested": return "waiting for a person";
+    case "ringing": return "a person's phone rings";
+    case "bridged": return live.handoff.mode === "takeover" ? `taken over by ${by?.name ?? "a person"}` : `agent and ${by?.name ?? "a person"}`;
+    default: return live.paused ? "agent paused" : "agent";
+  }
+}
+
+/** Who speaks, in a word, and the class that colours it. */
+export function floor(live) {
+  switch (live?.floor.speaker) {
+    case "caller": return { text: "caller speaks", kind: "caller" };
+    case "agent": return { text: "agent speaks", kind: "agent" };
+    case "person": {
+      const person = live.people.find(({ id }) => id === live.floor.person);
+      return { text: `${person?.name ?? "person"} speaks`, kind: "person" };
+    }
+    default: return { text: "silence", kind: "" };
+  }
+}
+
+const REASONS = {
+  caller_hung_up: "caller hung up", leg_lost: "connection lost", agent_hung_up: "agent said goodbye", caller_silent: "caller said nothing",
+  commanded: "ended by an operator", services_failed: "services failed", no_start: "never started", leg_silent: "line went dead",
+  leg_stalled: "line stalled", leg_abusive: "line misbehaved", refused: "refused", internal_error: "internal error",
+  "no-answer": "no answer",
+};
+export function reason(name) {
+  return name ? (REASONS[name] ?? name) : "";
+}
