@@ -79,8 +79,8 @@ export function legControls(call, { canSpeak }) {
     element: h("fieldset", { class: "card" },
       h("legend", {}, "Be on the call"), status,
       h("div", { class: "row" }, ...buttons),
-      h("div", { class: "row", style: "margin-top:.75rem" }, mute, back, leave),
-      h("div", { style: "margin-top:.75rem" }, field("Microphone", devices), meters.spoken.element, meters.heard.element)),
+      h("div", { class: "row below" }, mute, back, leave),
+      h("div", { class: "below" }, field("Microphone", devices), meters.spoken.element, meters.heard.element)),
     leave() {
       navigator.mediaDevices?.removeEventListener("devicechange", listDevices);
       leg?.leave();

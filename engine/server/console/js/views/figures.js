@@ -30,7 +30,7 @@ export function figuresPage() {
   load();
   const again = setInterval(load, 30_000);
   return {
-    element: h("section", {}, h("h1", {}, "Figures"), h("div", { class: "narrow-field" }, field("The last", span)), status, shown),
+    element: h("section", {}, h("h1", {}, "Figures"), h("div", { class: "fields" }, field("The last", span)), status, shown),
     leave: () => clearInterval(again),
   };
 }
