@@ -32,8 +32,7 @@ async function render({ focus = false } = {}) {
   show(document.getElementById("who"), `${who.name} (${who.role})`);
   const current = Object.hasOwn(PAGES, name) ? name : "live";
   for (const link of pages.children) {
-    const isCurrent = link.hash === `#/${current}` || (current === "call" && link.hash === "#/live");
-    if (isCurrent) link.setAttribute("aria-current", "page");
+    if (link.hash === `#/${current}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   const shown = page({ who, argument: rest[0] });

@@ -3,7 +3,9 @@
 import { svg } from "./dom.js";
 import { clock } from "./format.js";
 
-const [WIDTH, LANE, LEFT, TOP] = [720, 22, 64, 6];
+const [LANE, LEFT, TOP] = [22, 64, 6];
+/** The width of a picture that is not on the page yet. */
+const WIDTH = 720;
 const LANES = ["caller", "agent", "person"];
 
 /** What the timeline is made of. */
@@ -72,23 +74,24 @@ export class Timeline {
 
   /** Draws from `from` to `to` (ms); `cursor`: where playback is. */
   draw(element, { from, to, cursor = null }) {
-    const scale = (WIDTH - LEFT) / Math.max(1, to - from);
+    const width = element.clientWidth || WIDTH;
+    const scale = (width - LEFT) / Math.max(1, to - from);
     const x = (at) => LEFT + (Math.max(from, Math.min(to, at)) - from) * scale;
     const height = TOP + LANES.length * LANE + 18;
-    element.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+    element.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const lanes = LANES.flatMap((lane, index) => {
       const middle = TOP + (index + 0.5) * LANE;
-      return [svg("text", { x: 0, y: middle + 4 }, lane), svg("line", { class: "lane", x1: LEFT, x2: WIDTH, y1: middle, y2: middle })];
+      return [svg("text", { x: 0, y: middle + 4 }, lane), svg("line", { class: "lane", x1: LEFT, x2: width, y1: middle, y2: middle })];
     });
     const spans = this.#spans.filter((span) => (span.to ?? to) >= from && span.from <= to).map(({ lane, from: began, to: ended }) =>
       svg("rect", { class: lane, rx: 2, x: x(began), width: Math.max(2, x(ended ?? to) - x(began)), y: TOP + LANES.indexOf(lane) * LANE + 4, height: LANE - 8 }));
     const strokes = this.#strokes.filter((at) => at >= from && at <= to).map((at) =>
       svg("line", { class: "interrupted", x1: x(at), x2: x(at), y1: TOP, y2: TOP + 2 * LANE }, svg("title", {}, `interrupted at ${clock(at)}`)));
-    const step = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800].find((seconds) => (to - from) / (seconds * 1000) <= 8) ?? 3600;
+    const step = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800].find((seconds) => (to - from) / (seconds * 1000) <= width / 80) ?? 3600;
     const ticks = [];
     for (let at = Math.ceil(from / (step * 1000)) * step * 1000; at <= to; at += step * 1000) {
       ticks.push(svg("line", { class: "tick", x1: x(at), x2: x(at), y1: TOP + LANES.length * LANE, y2: TOP + LANES.length * LANE + 4 }),
-        svg("text", { x: x(at), y: height - 2, "text-anchor": at === from ? "start" : "middle" }, clock(at)));
+        svg("text", { x: x(at), y: height - 2, "text-anchor": x(at) - LEFT < 20 ? "start" : width - x(at) < 20 ? "end" : "middle" }, clock(at)));
     }
     const here = cursor === null ? [] : [svg("line", { class: "interrupted", x1: x(cursor), x2: x(cursor), y1: 0, y2: height - 14 })];
     element.replaceChildren(...lanes, ...spans, ...strokes, ...ticks, ...here);

@@ -52,7 +52,7 @@ function tiles({ total, now }) {
 
 /** Calls an hour as bars. The table below says the same in numbers. */
 function chart({ hours }, since, until) {
-  const [width, height, left, bottom] = [720, 160, 34, 22];
+  const [width, height, left, bottom] = [innerWidth < 500 ? 320 : 720, 160, 34, 22];
   const first = Math.floor(since / 3_600_000);
   const slots = Math.floor(until / 3_600_000) - first + 1;
   const most = Math.max(1, ...hours.map(({ calls }) => calls));
@@ -63,7 +63,7 @@ function chart({ hours }, since, until) {
     return svg("rect", { class: "bar-figure", x: left + index * slot + slot * 0.1, width: Math.max(1, slot * 0.8), y: y(hour.calls), height: height - bottom - y(hour.calls) });
   });
   const label = (hour) => new Date((first + hour) * 3_600_000).toLocaleString(undefined, slots > 48 ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" });
-  const marks = [0, 0.25, 0.5, 0.75].map((share) => {
+  const marks = (width < 500 ? [0, 0.5] : [0, 0.25, 0.5, 0.75]).map((share) => {
     const hour = Math.round(share * slots);
     return svg("text", { x: left + hour * slot, y: height - 6 }, label(hour));
   });
