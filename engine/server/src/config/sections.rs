@@ -12,6 +12,8 @@ use sidetone_speech::{
     Secret, llm::OpenAiLlmConfig, stt::OpenAiSttConfig, tts::OpenAiTtsConfig, vad::VadProvider,
 };
 
+use super::access::{ApiConfig, WebhookConfig};
+
 /// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
 /// and [`validate`](super::Config::validate) it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,11 @@ pub struct Config {
     pub tts: TtsConfig,
     /// What is written down about calls.
     pub events: EventsConfig,
+    /// The call-control API and the console.
+    pub api: ApiConfig,
+    /// Who is told what happens in calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 /// `[server]`: the HTTP server.
@@ -331,18 +338,18 @@ impl Config {
 }
 
 /// A secret as text: an empty one is none; written as a mask.
-mod secret_text {
+pub(super) mod secret_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use sidetone_speech::Secret;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::config) fn serialize<S: Serializer>(
         secret: &Option<Secret>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(if secret.is_some() { "********" } else { "" })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Secret>, D::Error> {
         let text = String::deserialize(deserializer)?;

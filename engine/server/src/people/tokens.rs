@@ -1,0 +1,1 @@
+//! Join tokens: what turns a request for a leg into the leg itself.
