@@ -12,12 +12,18 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, error, info, warn};
 
-use crate::event_log::EventLog;
+use crate::{engine::Registration, event_log::EventLog};
 
 /// Identifies a call within this engine and, being random, among all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(Arc<str>);
+
+impl From<&str> for CallId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
 
 impl CallId {
     /// A new id: `call-` and 12 hexadecimal digits.
@@ -122,8 +128,8 @@ pub(crate) struct Outlets {
     pub(crate) to_engine: broadcast::Sender<Arc<EventRecord>>,
     pub(crate) log: Option<EventLog>,
     pub(crate) summary: watch::Sender<Option<CallSummary>>,
-    /// Counts the call as active while it is held.
-    pub(crate) active: Option<TaskTrackerToken>,
+    /// Counts the call as active, and has it found by its id, while it is held.
+    pub(crate) active: Option<(Registration, TaskTrackerToken)>,
 }
 
 impl Reporter {

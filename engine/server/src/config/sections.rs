@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
-    AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, IdleConfig,
-    PartialsConfig, Phrases, PlayoutConfig, VadConfig,
+    AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, HandoffConfig,
+    IdleConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
 use sidetone_models::demo;
 use sidetone_speech::{
@@ -35,6 +35,8 @@ pub struct Config {
     pub eager: EagerConfig,
     /// When nobody speaks.
     pub idle: IdleConfig,
+    /// People on the call.
+    pub handoff: HandoffConfig,
     /// How audio reaches the caller.
     pub playout: PlayoutConfig,
     /// Speech recognition.
@@ -327,6 +329,7 @@ impl Config {
             endpointing: self.endpointing.clone(),
             eager: self.eager.clone(),
             idle: self.idle.clone(),
+            handoff: self.handoff.clone(),
             partials: PartialsConfig {
                 interval_ms: self.stt.partial_interval_ms,
             },

@@ -174,8 +174,8 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
     assert_eq!(
         mistake("[agents]\ngreeting = \"\""),
         "sidetone.toml:1: unknown key `agents`, did you mean `agent`?; the sections are \
-         server, twilio, agent, vad, barge_in, endpointing, eager, idle, playout, stt, llm, tts, \
-         events"
+         server, twilio, agent, vad, barge_in, endpointing, eager, idle, handoff, playout, stt, llm, \
+         tts, events"
     );
     let error = load("", &[("SIDETONE_SERVER__LISSEN", "x")]).unwrap_err();
     assert!(
