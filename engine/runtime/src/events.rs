@@ -42,6 +42,13 @@ impl CallId {
     }
 }
 
+/// An id that was written down.
+impl From<String> for CallId {
+    fn from(id: String) -> Self {
+        Self(id.into())
+    }
+}
+
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

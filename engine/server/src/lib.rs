@@ -33,10 +33,12 @@ pub mod config;
 mod http;
 mod metrics;
 mod providers;
+pub mod recording;
 mod routes;
 mod server;
 pub mod signature;
 mod state;
+pub mod store;
 mod twiml;
 
 pub use config::{Config, ConfigError};

@@ -165,7 +165,7 @@ fn plain(expected: &str) -> &str {
 }
 
 fn is_secret(key: &str) -> bool {
-    key.ends_with(".auth_token") || key.ends_with(".api_key")
+    key.ends_with(".auth_token") || key.ends_with(".api_key") || key == "store.url"
 }
 
 fn actual(value: &Actual) -> String {

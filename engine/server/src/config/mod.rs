@@ -18,13 +18,15 @@ use axum::http::Uri;
 pub use access::{ApiConfig, WebhookConfig};
 pub use error::{ConfigError, Origin};
 pub use sections::{
-    Config, EventsConfig, LlmChoice, LlmConfig, ServerConfig, SttChoice, SttConfig, TtsChoice,
-    TtsConfig, TwilioConfig, VadSection,
+    Config, EventsConfig, LlmChoice, LlmConfig, RecordingConfig, ServerConfig, StoreConfig,
+    SttChoice, SttConfig, TtsChoice, TtsConfig, TwilioConfig, VadSection,
 };
 use sidetone_core::config::Phrases;
 use sidetone_speech::Secret;
 
 use layers::Layers;
+
+use crate::{recording::is_recipient, store::Store};
 
 /// The key of OpenAI's services, for every `openai` provider without its own.
 const OPENAI_KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -224,6 +226,7 @@ impl Config {
             rate.to_string(),
             "must be 0 (the program writes a WAV file) or 4000 to 192000",
         )?;
+        self.check_keeping(&require)?;
         self.call(Phrases::default()).validate().map_err(|error| {
             ConfigError::value(origin(error.key), error.key, &error.value, error.expected)
         })
@@ -239,6 +242,50 @@ fn event_names() -> &'static [&'static str] {
     match error.kind {
         figment::error::Kind::UnknownVariant(_, names) => names,
         kind => unreachable!("an event is told by its name: {kind}"),
+/// The longest that calls and recordings can be kept, in days: a century.
+const MAX_KEEP_DAYS: u32 = 36_500;
+
+impl Config {
+    /// Checks `[store]` and `[recording]`.
+    fn check_keeping(
+        &self,
+        require: &impl Fn(bool, &str, String, &str) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let (store, recording) = (&self.store, &self.recording);
+        require(
+            store.url == StoreConfig::NONE || Store::check_url(&store.url).is_ok(),
+            "store.url",
+            String::new(),
+            "must be \"sqlite:\" and a file, such as \"sqlite:/var/lib/sidetone/calls.db\", the address \
+             of a PostgreSQL server, such as \"postgres://user:password@host/database\", or \"none\"",
+        )?;
+        for (key, days) in [
+            ("store.keep_days", store.keep_days),
+            ("recording.keep_days", recording.keep_days),
+        ] {
+            require(
+                days <= MAX_KEEP_DAYS,
+                key,
+                days.to_string(),
+                "must be 0 to 36500",
+            )?;
+        }
+        require(
+            !recording.enabled || store.url != StoreConfig::NONE,
+            "recording.enabled",
+            recording.enabled.to_string(),
+            "needs a store, which knows the recordings: `store.url` must not be \"none\"",
+        )?;
+        for recipient in &recording.recipients {
+            require(
+                is_recipient(recipient),
+                "recording.recipients",
+                format!("{recipient:?}"),
+                "must be public keys of age identities, which begin with age1: \
+                 `age-keygen -o key.txt` makes one and prints it",
+            )?;
+        }
+        Ok(())
     }
 }
 

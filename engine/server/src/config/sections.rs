@@ -13,6 +13,7 @@ use sidetone_speech::{
 };
 
 use super::access::{ApiConfig, WebhookConfig};
+use crate::store::RecordingFormat;
 
 /// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
 /// and [`validate`](super::Config::validate) it.
@@ -52,6 +53,10 @@ pub struct Config {
     /// Who is told what happens in calls.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<WebhookConfig>,
+    /// Where calls are kept.
+    pub store: StoreConfig,
+    /// Whether calls are recorded.
+    pub recording: RecordingConfig,
 }
 
 /// `[server]`: the HTTP server.
@@ -285,6 +290,69 @@ pub struct EventsConfig {
     pub ndjson: String,
 }
 
+/// `[store]`: where calls, what was said in them, tokens and the audit log are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite:` and a file, which is created if there is none; `postgres://` and a server and its
+    /// database; `none`: nothing is kept. Default: empty, which is the file `sidetone/calls.db` in the
+    /// platform's data directory.
+    #[serde(serialize_with = "without_password")]
+    pub url: String,
+    /// How long calls are kept after their end, in days, 0 to 36500; 0: until somebody deletes them.
+    /// Default: 90.
+    pub keep_days: u32,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            keep_days: 90,
+        }
+    }
+}
+
+impl StoreConfig {
+    /// What `url` is where nothing is kept.
+    pub const NONE: &str = "none";
+}
+
+/// `[recording]`: whether calls are recorded, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingConfig {
+    /// Record every call, the caller left and everyone else right. Needs a store. Default: false;
+    /// in many countries callers must be told.
+    pub enabled: bool,
+    /// `wav` (exact) or `opus` (Ogg Opus, a tenth of it). Default: `wav`.
+    pub format: RecordingFormat,
+    /// The folder for recordings, which is created if there is none. Default: empty, which is
+    /// `sidetone/recordings` in the platform's data directory.
+    pub folder: String,
+    /// The public keys (`age1…`) of those who can read recordings: with any, recordings are encrypted
+    /// as they are written. Default: none.
+    pub recipients: Vec<String>,
+    /// A file with an age identity, to hand encrypted recordings out in clear. Default: empty, none.
+    pub identity: String,
+    /// How long recordings are kept after the end of their call, in days, 0 to 36500; 0: as long as
+    /// the call. Default: 30.
+    pub keep_days: u32,
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            format: RecordingFormat::default(),
+            folder: String::new(),
+            recipients: Vec::new(),
+            identity: String::new(),
+            keep_days: 30,
+        }
+    }
+}
+
 /// Where OpenAI's own services are.
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
@@ -338,6 +406,16 @@ impl Config {
             ..CallConfig::default()
         }
     }
+}
+
+/// The address of a database, its password masked.
+fn without_password<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let masked = url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:********@{host}"))
+    });
+    serializer.serialize_str(masked.as_deref().unwrap_or(url))
 }
 
 /// A secret as text: an empty one is none; written as a mask.
