@@ -14,7 +14,10 @@ use figment::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::problem::{FieldError, Kind, Problem};
+use super::{
+    problem::{FieldError, Kind, Problem},
+    timestamp::Timestamp,
+};
 
 /// A request's body is at most this long, in bytes.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
@@ -209,7 +212,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CallPath {
 }
 
 /// `call-` and 12 hexadecimal digits.
-fn is_call_id(text: &str) -> bool {
+pub(crate) fn is_call_id(text: &str) -> bool {
     text.strip_prefix("call-").is_some_and(|digits| {
         digits.len() == 12
             && digits
@@ -294,6 +297,15 @@ impl Fields {
             name,
             &format!("must be {} to {}", range.start(), range.end()),
             |text| text.parse().ok().filter(|number| range.contains(number)),
+        )
+    }
+
+    /// A point in time.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        self.parsed(
+            name,
+            "must be a time such as 2026-11-21T14:30:00Z",
+            Timestamp::parse,
         )
     }
 

@@ -129,7 +129,7 @@ impl Auth {
             Ok(found) => found,
             Err(problem) => {
                 let known = self.remembered(&hash).ok_or(problem)?;
-                return Ok(Some(Principal::bearer(&known)));
+                return Ok(Some(Principal::bearer(&known, hash)));
             }
         };
         let Some(token) = found.filter(|token| token.revoked_at.is_none()) else {
@@ -138,7 +138,7 @@ impl Auth {
         };
         self.remember(&hash, &token);
         self.note_use(&token);
-        Ok(Some(Principal::bearer(&token)))
+        Ok(Some(Principal::bearer(&token, hash)))
     }
 
     async fn session_of(&self, text: &str) -> Result<Option<Principal>, Problem> {
@@ -160,6 +160,21 @@ impl Auth {
         }
         self.note_use(&session.token);
         Ok(Some(Principal::session(&session, hash)))
+    }
+
+    /// Whether who was let in would be let in now. While the database cannot say, they stay.
+    pub(crate) async fn is_still_good(&self, principal: &Principal) -> bool {
+        let found = match &principal.means {
+            Means::Bearer { hash } => {
+                let found = self.store.token_by_hash(hash.as_bytes()).await;
+                found.map(|token| token.is_some_and(|token| token.revoked_at.is_none()))
+            }
+            Means::Session { hash, .. } => {
+                let found = self.store.session(hash.as_bytes(), UnixMs::now()).await;
+                found.map(|session| session.is_some())
+            }
+        };
+        found.unwrap_or(true)
     }
 
     async fn look_up<T>(

@@ -25,7 +25,10 @@ pub(crate) struct Principal {
 #[derive(Clone, Debug)]
 pub(crate) enum Means {
     /// With the token itself.
-    Bearer,
+    Bearer {
+        /// Finds the token.
+        hash: SecretHash,
+    },
     /// With a session.
     Session {
         /// Names the session.
@@ -38,12 +41,12 @@ pub(crate) enum Means {
 }
 
 impl Principal {
-    pub(super) fn bearer(token: &Token) -> Self {
+    pub(super) fn bearer(token: &Token, hash: SecretHash) -> Self {
         Self {
             token_id: token.id.clone(),
             name: token.name.clone(),
             role: token.role,
-            means: Means::Bearer,
+            means: Means::Bearer { hash },
         }
     }
 
@@ -54,7 +57,7 @@ impl Principal {
                 csrf: session.csrf.clone(),
                 expires_at: session.expires_at,
             },
-            ..Self::bearer(&session.token)
+            ..Self::bearer(&session.token, hash)
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tokens and sessions. Neither is kept itself: only a hash of it, which the caller makes.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
@@ -249,6 +249,29 @@ impl Store {
             csrf: row.try_get("csrf")?,
             expires_at: UnixMs(row.try_get("expires_at")?),
         }))
+    }
+
+    /// Puts the end of a session off to `until`, but not beyond `longest` after its beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`].
+    pub async fn extend_session(
+        &self,
+        id_hash: &[u8],
+        until: UnixMs,
+        longest: Duration,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE sessions SET expires_at = CASE WHEN created_at + $3 < $2 \
+             THEN created_at + $3 ELSE $2 END WHERE id_hash = $1",
+        )
+        .bind(id_hash.to_vec())
+        .bind(until.0)
+        .bind(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Ends a session. False where there is no such session.

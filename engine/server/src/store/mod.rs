@@ -31,5 +31,6 @@ pub use error::StoreError;
 pub use events::StoredEvent;
 pub use summary::Hour;
 pub use time::UnixMs;
+pub(crate) use transcript::Change;
 pub use transcript::{Line, Speaker};
 pub use writer::{ExpectedCall, StoreWriter, WriterStatus};

@@ -51,7 +51,7 @@ impl Speaker {
 
 /// What an event does to the transcript of its call.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change<'a> {
+pub(crate) enum Change<'a> {
     /// Somebody said something.
     Add {
         turn: u32,
@@ -65,7 +65,7 @@ pub(super) enum Change<'a> {
 
 impl<'a> Change<'a> {
     /// The change that `event` makes; none where nothing was said.
-    pub(super) fn of(event: &'a CallEvent) -> Option<Self> {
+    pub(crate) fn of(event: &'a CallEvent) -> Option<Self> {
         let (turn, speaker, text) = match event {
             CallEvent::TranscriptFinal { turn, text } => (turn, Speaker::Caller, text),
             CallEvent::AgentFinished { turn, heard }

@@ -1,0 +1,5 @@
+//! People on their way onto a call.
+
+mod join;
+
+pub(crate) use join::{Grant, JoinTokens};

@@ -1,1 +1,0 @@
-//! Join tokens: what turns a request for a leg into the leg itself.
