@@ -29,6 +29,7 @@
 //! ```
 
 mod admission;
+mod archive;
 pub mod config;
 mod http;
 mod metrics;
@@ -41,6 +42,7 @@ mod state;
 pub mod store;
 mod twiml;
 
+pub use archive::Archive;
 pub use config::{Config, ConfigError};
 pub use providers::{SetupError, check, engine};
 pub use routes::{MEDIA_PATH, STATUS_PATH, VOICE_PATH, router};

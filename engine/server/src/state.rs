@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::{
     admission::Admission,
+    archive::Archive,
     config::{Config, ConfigError},
     metrics::Metrics,
 };
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Metrics,
+    pub(crate) archive: Option<Archive>,
     pub(crate) account_sid: String,
     pub(crate) auth_token: Option<Secret>,
     /// Without a slash at the end; empty where none is configured.
@@ -44,7 +46,7 @@ pub(crate) struct Shared {
 }
 
 impl ServerState {
-    /// A state whose calls are answered by `engine`. It is not ready until
+    /// A state whose calls are answered by `engine`, and not kept. It is not ready until
     /// [`warm_up`](Self::warm_up) has returned.
     ///
     /// # Errors
@@ -55,12 +57,31 @@ impl ServerState {
     ///
     /// If called outside a tokio runtime.
     pub fn new(config: &Config, engine: Engine) -> Result<Self, ConfigError> {
+        Self::with_archive(config, engine, None)
+    }
+
+    /// Like [`new`](Self::new), with calls that are kept in `archive`, which was opened with the same
+    /// engine before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Config::validate`].
+    ///
+    /// # Panics
+    ///
+    /// If called outside a tokio runtime.
+    pub fn with_archive(
+        config: &Config,
+        engine: Engine,
+        archive: Option<Archive>,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
         let events = engine.events();
         let shared = Arc::new(Shared {
             engine,
             admission: Arc::new(Admission::new(config.server.max_calls)),
             metrics: Metrics::new(),
+            archive,
             account_sid: config.twilio.account_sid.clone(),
             auth_token: config.twilio.auth_token.clone(),
             public_url: config.server.public_url.trim_end_matches('/').to_owned(),
@@ -70,6 +91,12 @@ impl ServerState {
         });
         tokio::spawn(count_events(Arc::downgrade(&shared), events));
         Ok(Self(shared))
+    }
+
+    /// What is kept of the calls, where it is.
+    #[must_use]
+    pub fn archive(&self) -> Option<&Archive> {
+        self.0.archive.as_ref()
     }
 
     /// Gets the engine's services ready; `/readyz` agrees from then on. A service that cannot be

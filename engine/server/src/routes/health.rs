@@ -23,6 +23,9 @@ pub(super) async fn readyz(State(state): State<ServerState>) -> Response {
 }
 
 pub(super) async fn metrics(State(state): State<ServerState>) -> impl IntoResponse {
+    if let Some(archive) = state.archive() {
+        state.0.metrics.store(&archive.writer().status());
+    }
     (
         [(
             header::CONTENT_TYPE,

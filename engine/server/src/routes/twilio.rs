@@ -20,6 +20,7 @@ use crate::{
     admission::Closed,
     metrics::Refusal,
     state::{ServerState, Shared},
+    store::{Direction, ExpectedCall},
     twiml,
 };
 
@@ -49,9 +50,12 @@ pub(super) async fn voice(
     request: Request,
 ) -> Result<Response, Rejection> {
     let shared = &*state.0;
-    let (parts, _) = signed_form(shared, request).await?;
+    let (parts, form) = signed_form(shared, request).await?;
     let twiml = match shared.admission.issue(Instant::now()) {
         Ok(token) => {
+            if let Some(archive) = &shared.archive {
+                archive.writer().expect_call(expected(&form));
+            }
             let url = |scheme, path| public_url(shared, &parts.headers, scheme, path);
             twiml::connect(
                 &url(Scheme::WebSocket, MEDIA_PATH),
@@ -65,6 +69,26 @@ pub(super) async fn voice(
         }
     };
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response())
+}
+
+/// What a webhook tells of the call that is to begin.
+fn expected(form: &[(String, String)]) -> ExpectedCall {
+    let field = |name| {
+        let field = form.iter().find(|(field, _)| field == name);
+        field.map_or("", |(_, value)| excerpt(value)).to_owned()
+    };
+    let direction = if field("Direction").starts_with("outbound") {
+        Direction::Outbound
+    } else {
+        Direction::Inbound
+    };
+    ExpectedCall {
+        provider_call_id: field("CallSid"),
+        direction,
+        from: field("From"),
+        to: field("To"),
+        ..ExpectedCall::default()
+    }
 }
 
 /// How a call or a stream fares.

@@ -12,7 +12,7 @@ use std::{
 
 use etcetera::BaseStrategy as _;
 use sqlx::{
-    Any, AnyPool, Executor as _, SqlSafeStr as _, Transaction,
+    Any, AnyPool, ConnectOptions as _, Executor as _, SqlSafeStr as _, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -154,8 +154,7 @@ impl Store {
             Place::File(_) => pool.max_connections(SQLITE_CONNECTIONS),
             Place::Postgres { .. } => pool.max_connections(POSTGRES_CONNECTIONS),
         };
-        let options = AnyConnectOptions::from_str(&place.url())
-            .map_err(|error| StoreError::Url(Some(error)))?;
+        let options = place.options()?;
         let pool = pool
             .connect_with(options)
             .await
@@ -257,6 +256,13 @@ impl Place {
             }
             Self::Postgres { url } => url.clone(),
         }
+    }
+
+    /// How to connect. What was asked is not logged: slow queries would be.
+    pub(super) fn options(&self) -> Result<AnyConnectOptions, StoreError> {
+        let options = AnyConnectOptions::from_str(&self.url())
+            .map_err(|error| StoreError::Url(Some(error)))?;
+        Ok(options.disable_statement_logging())
     }
 
     /// Makes the file, for its owner alone: SQLite's files beside it are as readable as it is.

@@ -7,7 +7,6 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    str::FromStr as _,
     time::Duration,
 };
 
@@ -60,10 +59,11 @@ impl Presence {
                 })?;
                 Hold::File { _file: file, path }
             }
-            Place::Postgres { url } => {
-                let mut connection = connect(url).await?;
+            Place::Postgres { .. } => {
+                let options = store.place.options()?;
+                let mut connection = AnyConnection::connect_with(&options).await?;
                 lock(&mut connection, key).await?;
-                Hold::Connection(tokio::spawn(hold(url.clone(), connection, key)))
+                Hold::Connection(tokio::spawn(hold(options, connection, key)))
             }
         };
         Ok(Self {
@@ -159,11 +159,6 @@ fn lock_file(database: &Path, server: &str) -> PathBuf {
     database.with_file_name(name)
 }
 
-async fn connect(url: &str) -> Result<AnyConnection, StoreError> {
-    let options = AnyConnectOptions::from_str(url).map_err(|error| StoreError::Url(Some(error)))?;
-    Ok(AnyConnection::connect_with(&options).await?)
-}
-
 async fn lock(connection: &mut AnyConnection, key: i64) -> Result<(), sqlx::Error> {
     // At worst the session before has not been noticed to be gone.
     sqlx::query("SELECT pg_try_advisory_lock($1)")
@@ -174,13 +169,13 @@ async fn lock(connection: &mut AnyConnection, key: i64) -> Result<(), sqlx::Erro
 }
 
 /// Keeps the connection alive, and connects again where it was lost.
-async fn hold(url: String, mut connection: AnyConnection, key: i64) {
+async fn hold(options: AnyConnectOptions, mut connection: AnyConnection, key: i64) {
     loop {
         sleep(LOOK_AFTER).await;
         if connection.ping().await.is_ok() {
             continue;
         }
-        match connect(&url).await {
+        match AnyConnection::connect_with(&options).await {
             Ok(again) => {
                 connection = again;
                 if lock(&mut connection, key).await.is_err() {

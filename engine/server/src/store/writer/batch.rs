@@ -111,7 +111,10 @@ impl CallRow {
         self.direction = call.direction;
         self.from = storable(&call.from);
         self.to = storable(&call.to);
-        self.metadata = serde_json::Value::Object(call.metadata).to_string();
+        // The provider knows of no notes: it does not delete those of whoever placed the call.
+        if !call.metadata.is_empty() {
+            self.metadata = serde_json::Value::Object(call.metadata).to_string();
+        }
     }
 }
 

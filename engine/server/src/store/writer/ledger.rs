@@ -125,7 +125,7 @@ impl Ledger {
     }
 
     /// Notes what is known of a call that is to begin, or has begun.
-    pub(super) fn expect(&mut self, call: ExpectedCall) {
+    pub(super) fn expect(&mut self, mut call: ExpectedCall) {
         let id = storable(&call.provider_call_id);
         let going_on = self
             .calls
@@ -135,6 +135,11 @@ impl Ledger {
             self.changed.insert(row.id.clone());
             row.describe(call);
             return;
+        }
+        if let Some((_, before)) = self.expected.get_mut(&id)
+            && call.metadata.is_empty()
+        {
+            call.metadata = std::mem::take(&mut before.metadata);
         }
         expect(&mut self.expected, id, call);
     }
