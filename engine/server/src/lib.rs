@@ -37,7 +37,8 @@ mod routes;
 mod server;
 pub mod signature;
 mod state;
-mod twiml;
+pub mod twilio;
+pub mod twiml;
 
 pub use config::{Config, ConfigError};
 pub use providers::{SetupError, check, engine};

@@ -165,7 +165,9 @@ fn plain(expected: &str) -> &str {
 }
 
 fn is_secret(key: &str) -> bool {
-    key.ends_with(".auth_token") || key.ends_with(".api_key")
+    [".auth_token", ".api_key", "_secret"]
+        .iter()
+        .any(|end| key.ends_with(end))
 }
 
 fn actual(value: &Actual) -> String {
