@@ -9,7 +9,7 @@ use std::{
 
 use sidetone_core::{
     call::Call,
-    config::{CallConfig, ConfigError, TurnModel},
+    config::{AgentConfig, CallConfig, ConfigError, TurnModel},
     dialect::Dialect,
     handoff::CallState,
     job::{JobFailure, Service},
@@ -107,7 +107,14 @@ impl Engine {
         options: AcceptOptions,
     ) -> CallHandle {
         let shared = &self.shared;
-        let call_id = CallId::random();
+        let call_id = options.call_id.unwrap_or_else(CallId::random);
+        let config = match options.agent {
+            Some(agent) => Arc::new(CallConfig {
+                agent,
+                ..(*shared.config).clone()
+            }),
+            None => Arc::clone(&shared.config),
+        };
         let (to_call, _) = broadcast::channel(CALL_EVENTS);
         let (controller, controls) = mpsc::channel(CONTROLS);
         let (summary, ended) = watch::channel(None);
@@ -131,7 +138,7 @@ impl Engine {
             active: Some((registration, shared.calls.token())),
         };
         let driver = Driver::new(Parts {
-            call: Call::new(Arc::clone(&shared.config), (shared.vad)())
+            call: Call::new(config, (shared.vad)())
                 .hearing_people(Arc::clone(&shared.vad)),
             dialect: Box::new(dialect),
             authorize: options.authorize,
@@ -151,6 +158,12 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> EventStream {
         EventStream::new(self.shared.events.subscribe())
+    }
+
+    /// Who the agent is in calls that are not told otherwise.
+    #[must_use]
+    pub fn agent(&self) -> &AgentConfig {
+        &self.shared.config.agent
     }
 
     /// The call of this id, while it goes on. Its events begin with the next.

@@ -27,7 +27,8 @@ impl From<&str> for CallId {
 
 impl CallId {
     /// A new id: `call-` and 12 hexadecimal digits.
-    pub(crate) fn random() -> Self {
+    #[must_use]
+    pub fn random() -> Self {
         let mut bytes = [0; 6];
         getrandom::fill(&mut bytes).expect("the operating system has random bytes");
         let mut number = [0; 8];

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
 use sidetone_core::{
+    config::AgentConfig,
     dialect::Start,
     handoff::CallState,
     io::Command,
-    person::{Join, PersonId},
+    person::{Join, Mode, PersonId},
 };
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -141,6 +142,18 @@ impl CallHandle {
         Ok(answered.await.map_err(|_| CallOver)??)
     }
 
+    /// Has a person who is on the call do something else; when this returns, it is so.
+    ///
+    /// # Errors
+    ///
+    /// [`PersonError::Refused`] with the reason: then nothing has changed. [`PersonError::Over`] if the
+    /// call is over, or nobody with this leg is on it.
+    pub async fn set_mode(&self, id: PersonId, mode: Mode) -> Result<(), PersonError> {
+        let (answer, answered) = oneshot::channel();
+        self.control(Control::Mode { id, mode, answer }).await?;
+        Ok(answered.await.map_err(|_| CallOver)??)
+    }
+
     /// Silences the agent, at once, until [`resume_agent`](Self::resume_agent). What it is told to
     /// [`say`](Self::say) it says all the same.
     ///
@@ -267,12 +280,28 @@ pub(crate) type Authorize = Box<dyn FnOnce(&Start) -> bool + Send>;
 #[must_use]
 pub struct AcceptOptions {
     pub(crate) authorize: Option<Authorize>,
+    pub(crate) call_id: Option<CallId>,
+    pub(crate) agent: Option<AgentConfig>,
 }
 
 impl AcceptOptions {
     /// Nothing set: every stream may start.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The id that the call is to have, which must be [`CallId::random`]'s and no other call's. Default:
+    /// a new one.
+    pub fn call_id(mut self, call_id: CallId) -> Self {
+        self.call_id = Some(call_id);
+        self
+    }
+
+    /// Who the agent is in this call. Its language must be the engine's, and it detects languages only
+    /// if the engine does. Default: as the engine was built.
+    pub fn agent(mut self, agent: AgentConfig) -> Self {
+        self.agent = Some(agent);
+        self
     }
 
     /// Asks `authorize` before the stream starts, for instance whether the token among its

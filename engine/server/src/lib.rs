@@ -29,10 +29,15 @@
 //! ```
 
 mod admission;
+mod api;
 mod archive;
+mod audit;
+pub mod auth;
 pub mod config;
+mod feed;
 mod http;
 mod metrics;
+mod people;
 mod providers;
 pub mod recording;
 mod routes;
@@ -40,7 +45,8 @@ mod server;
 pub mod signature;
 mod state;
 pub mod store;
-mod twiml;
+pub mod twilio;
+pub mod twiml;
 
 pub use archive::Archive;
 pub use config::{Config, ConfigError};

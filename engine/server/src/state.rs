@@ -11,7 +11,10 @@ use std::{
 
 use sidetone::{Engine, EventStream};
 use sidetone_speech::Secret;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::broadcast,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -19,10 +22,14 @@ use crate::{
     archive::Archive,
     config::{Config, ConfigError},
     metrics::Metrics,
+    twilio::Report,
 };
 
 /// How often measurements are folded into the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How many of Twilio's reports wait for whoever listens slowly, before the oldest is dropped.
+const REPORTS: usize = 1_024;
 
 /// What the routes share: the engine behind them, who may come in, and what is counted. Clones
 /// are handles of the same state.
@@ -40,6 +47,7 @@ pub(crate) struct Shared {
     /// Without a slash at the end; empty where none is configured.
     pub(crate) public_url: String,
     pub(crate) language: String,
+    reports: broadcast::Sender<Report>,
     warm: AtomicBool,
     /// The first bad signature is worth a line for the operator; a flood of them is not.
     pub(crate) bad_signature_logged: AtomicBool,
@@ -86,6 +94,7 @@ impl ServerState {
             auth_token: config.twilio.auth_token.clone(),
             public_url: config.server.public_url.trim_end_matches('/').to_owned(),
             language: config.agent.language.clone(),
+            reports: broadcast::Sender::new(REPORTS),
             warm: AtomicBool::new(false),
             bad_signature_logged: AtomicBool::new(false),
         });
@@ -120,6 +129,19 @@ impl ServerState {
     /// Waits until no call is running and, while draining, none is expected any more.
     pub async fn idle(&self) {
         self.0.admission.idle().await;
+    }
+
+    /// What Twilio reports from now on about calls, streams and recordings whose status callback
+    /// is [`STATUS_PATH`](crate::STATUS_PATH). Reports may come late, twice, or not at all.
+    #[must_use]
+    pub fn twilio_reports(&self) -> broadcast::Receiver<Report> {
+        self.0.reports.subscribe()
+    }
+
+    /// Tells whoever listens.
+    pub(crate) fn report(&self, report: Report) {
+        // Nobody listens: fine.
+        let _ = self.0.reports.send(report);
     }
 
     /// How many calls are running.

@@ -24,6 +24,7 @@ pub use sections::{
 use sidetone_core::config::Phrases;
 use sidetone_speech::Secret;
 
+use crate::twilio::{self, BaseUrlError, is_sid};
 use layers::Layers;
 
 use crate::{recording::is_recipient, store::Store};
@@ -139,6 +140,42 @@ impl Config {
             "server.drain_seconds",
             server.drain_seconds.to_string(),
             "must be 0 to 3600",
+        )?;
+        let twilio = &self.twilio;
+        require(
+            twilio.account_sid.is_empty() || is_sid("AC", &twilio.account_sid),
+            "twilio.account_sid",
+            format!("{:?}", twilio.account_sid),
+            "must be the account's SID: AC and 32 hexadecimal digits",
+        )?;
+        require(
+            twilio.api_key_sid.is_empty() || is_sid("SK", &twilio.api_key_sid),
+            "twilio.api_key_sid",
+            format!("{:?}", twilio.api_key_sid),
+            "must be an API key's SID: SK and 32 hexadecimal digits",
+        )?;
+        require(
+            twilio.api_key_sid.is_empty() == twilio.api_key_secret.is_none(),
+            "twilio.api_key_secret",
+            String::new(),
+            "must be set with `twilio.api_key_sid`, and only with it",
+        )?;
+        if let Err(error) = twilio::base_url(twilio) {
+            let (key, expected) = error.expectation();
+            let value = match error {
+                BaseUrlError::BaseUrl => &twilio.base_url,
+                BaseUrlError::Region => &twilio.region,
+                BaseUrlError::Edge => &twilio.edge,
+            };
+            // It may carry a password.
+            let value = if value.contains('@') { "…" } else { value };
+            require(false, key, format!("{value:?}"), expected)?;
+        }
+        require(
+            (1_000..=60_000).contains(&twilio.request_timeout_ms),
+            "twilio.request_timeout_ms",
+            twilio.request_timeout_ms.to_string(),
+            "must be 1000 to 60000",
         )?;
         require(
             self.stt.threads <= 64,

@@ -91,16 +91,48 @@ impl Default for ServerConfig {
     }
 }
 
-/// `[twilio]`: the account whose calls come in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// `[twilio]`: the account whose calls come in, and go out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TwilioConfig {
     /// The account, `AC…`. Default: empty, streams of any account that is signed with the token
     /// are taken; otherwise the stream's account must be this one.
     pub account_sid: String,
-    /// The secret that Twilio signs its requests with. Default: empty.
+    /// The secret that Twilio signs its requests with. Without an API key, requests to Twilio are
+    /// made with it too. Default: empty.
     #[serde(with = "secret_text")]
     pub auth_token: Option<Secret>,
+    /// An API key, `SK…`, to make requests to Twilio with in place of the auth token; it can be
+    /// revoked alone. Default: empty.
+    pub api_key_sid: String,
+    /// The API key's secret. Default: empty.
+    #[serde(with = "secret_text")]
+    pub api_key_secret: Option<Secret>,
+    /// Where Twilio processes calls: `us1`, `ie1` or `au1`. Default: empty, `us1`.
+    pub region: String,
+    /// The edge location that requests to Twilio enter at. Default: empty, the region's own.
+    pub edge: String,
+    /// Where Twilio's REST API is, in place of `region` and `edge`: for a proxy or a stand-in.
+    /// Default: empty.
+    pub base_url: String,
+    /// How long a request to Twilio may take, tries taken together, in ms, 1000 to 60000. Default:
+    /// 10000.
+    pub request_timeout_ms: u64,
+}
+
+impl Default for TwilioConfig {
+    fn default() -> Self {
+        Self {
+            account_sid: String::new(),
+            auth_token: None,
+            api_key_sid: String::new(),
+            api_key_secret: None,
+            region: String::new(),
+            edge: String::new(),
+            base_url: String::new(),
+            request_timeout_ms: 10_000,
+        }
+    }
 }
 
 /// `[vad]`: who finds speech, and how.

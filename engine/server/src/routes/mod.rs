@@ -4,6 +4,7 @@ mod health;
 mod media;
 mod origin;
 mod rejection;
+mod signed;
 mod twilio;
 
 use axum::{
@@ -17,7 +18,7 @@ use crate::state::ServerState;
 pub const VOICE_PATH: &str = "/twilio/voice";
 /// Where Twilio opens the media stream.
 pub const MEDIA_PATH: &str = "/twilio/media";
-/// Where Twilio reports how calls and streams fare.
+/// Where Twilio reports how calls, streams and recordings fare, and who answered.
 pub const STATUS_PATH: &str = "/twilio/status";
 
 /// The routes of the server, to be served alone or merged into another router:
@@ -26,7 +27,7 @@ pub const STATUS_PATH: &str = "/twilio/status";
 /// |---|---|
 /// | `POST /twilio/voice` | answers with TwiML that connects the call to the media stream |
 /// | `GET /twilio/media` | the media stream's WebSocket |
-/// | `POST /twilio/status` | counts what Twilio reports about calls and streams |
+/// | `POST /twilio/status` | takes what Twilio reports about calls, streams and recordings |
 /// | `GET /healthz` | 200 while the process lives |
 /// | `GET /readyz` | 200 while calls are welcome, else 503 |
 /// | `GET /metrics` | metrics in Prometheus' text format |
