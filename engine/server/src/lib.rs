@@ -38,6 +38,7 @@ mod feed;
 mod http;
 mod metrics;
 mod people;
+mod placing;
 mod providers;
 pub mod recording;
 mod routes;
@@ -47,6 +48,7 @@ mod state;
 pub mod store;
 pub mod twilio;
 pub mod twiml;
+pub mod webhooks;
 
 pub use archive::Archive;
 pub use config::{Config, ConfigError};

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    api::MAX_STREAMS,
     archive::Archive,
     config::{Config, ConfigError, StoreConfig},
     http,
@@ -18,8 +19,8 @@ use crate::{
     store::Store,
 };
 
-/// Connections that may be in their HTTP phase beside one for each call.
-const SPARE_CONNECTIONS: usize = 256;
+/// Connections that may be in their HTTP phase beside one for each call; event streams are all the time.
+const SPARE_CONNECTIONS: usize = 256 + MAX_STREAMS;
 
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
@@ -193,12 +194,16 @@ impl Server {
                 } => {}
             }
             end_calls(&engine, &state, drain, &shutdown.now).await;
-            if let Some(archive) = state.archive() {
-                archive.close().await;
+            if let Some(api) = &state.0.api {
+                api.close().await;
             }
             stop.cancel();
         };
         tokio::join!(http, life);
+        // After the last request that may want it.
+        if let Some(archive) = state.archive() {
+            archive.close().await;
+        }
         info!("stopped");
     }
 }

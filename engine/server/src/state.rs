@@ -19,9 +19,11 @@ use tracing::{info, warn};
 
 use crate::{
     admission::Admission,
+    api::Api,
     archive::Archive,
     config::{Config, ConfigError},
     metrics::Metrics,
+    placing::Placing,
     twilio::Report,
 };
 
@@ -42,6 +44,9 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Metrics,
     pub(crate) archive: Option<Archive>,
+    /// Only with an archive.
+    pub(crate) api: Option<Arc<Api>>,
+    pub(crate) placing: Arc<Placing>,
     pub(crate) account_sid: String,
     pub(crate) auth_token: Option<Secret>,
     /// Without a slash at the end; empty where none is configured.
@@ -85,9 +90,22 @@ impl ServerState {
     ) -> Result<Self, ConfigError> {
         config.validate()?;
         let events = engine.events();
+        let admission = Arc::new(Admission::new(config.server.max_calls));
+        let placing = Arc::<Placing>::default();
+        let api = archive.as_ref().map(|archive| {
+            Arc::new(Api::new(
+                config,
+                engine.clone(),
+                archive,
+                Arc::clone(&admission),
+                Arc::clone(&placing),
+            ))
+        });
         let shared = Arc::new(Shared {
             engine,
-            admission: Arc::new(Admission::new(config.server.max_calls)),
+            admission,
+            api,
+            placing,
             metrics: Metrics::new(),
             archive,
             account_sid: config.twilio.account_sid.clone(),
@@ -142,6 +160,16 @@ impl ServerState {
     pub(crate) fn report(&self, report: Report) {
         // Nobody listens: fine.
         let _ = self.0.reports.send(report);
+    }
+
+    /// The metrics in Prometheus' text format: what `GET /metrics` answers with a token, for programs
+    /// that have their own ways to let somebody in.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        if let Some(archive) = self.archive() {
+            self.0.metrics.store(&archive.writer().status());
+        }
+        self.0.metrics.render(self.active_calls())
     }
 
     /// How many calls are running.

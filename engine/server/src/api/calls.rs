@@ -11,12 +11,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Api,
     extract::{CallPath, Fields, FromQuery, Query, unknown_call},
-    problem::{Kind, Problem},
+    problem::{Kind, Problem, ProblemBody},
     timestamp::Timestamp,
     views::CallView,
 };
 use crate::{
     auth::principal::{Admin, Viewer},
+    placing::Placed,
     store::{CallFilter, CallRecord, CallState, Cursor, StoreError},
 };
 
@@ -32,8 +33,8 @@ const MAX_TEXT: usize = 200;
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// In this state.
-    #[param(value_type = Option<String>, pattern = "^(live|ended|lost)$", example = "live")]
-    state: Option<CallState>,
+    #[param(inline, example = "live")]
+    state: Option<StateChoice>,
     /// Begun at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -55,14 +56,39 @@ pub(super) struct ListQuery {
     cursor: Option<Cursor>,
 }
 
+/// Whether calls go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+enum StateChoice {
+    Dialing,
+    Live,
+    Ended,
+    Lost,
+}
+
+impl StateChoice {
+    /// As the store has it: a call that nobody has answered is not there.
+    fn kept(self) -> Option<CallState> {
+        match self {
+            Self::Dialing => None,
+            Self::Live => Some(CallState::Live),
+            Self::Ended => Some(CallState::Ended),
+            Self::Lost => Some(CallState::Lost),
+        }
+    }
+}
+
 impl FromQuery for ListQuery {
     fn read(fields: &mut Fields) -> Self {
         Self {
-            state: fields.parsed("state", "must be live, ended or lost", |text| match text {
-                "live" => Some(CallState::Live),
-                "ended" => Some(CallState::Ended),
-                "lost" => Some(CallState::Lost),
-                _ => None,
+            state: fields.parsed("state", "must be dialing, live, ended or lost", |text| {
+                match text {
+                    "dialing" => Some(StateChoice::Dialing),
+                    "live" => Some(StateChoice::Live),
+                    "ended" => Some(StateChoice::Ended),
+                    "lost" => Some(StateChoice::Lost),
+                    _ => None,
+                }
             }),
             since: fields.time("since"),
             until: fields.time("until"),
@@ -103,19 +129,27 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<CallPage>, Problem> {
     let filter = CallFilter {
-        state: query.state,
+        state: query.state.and_then(StateChoice::kept),
         from_time: query.since.map(|time| time.0),
         to_time: query.until.map(|time| time.0),
         number: query.number,
         text: query.text,
     };
     let limit = query.limit.unwrap_or(PAGE);
+    let mut calls = Vec::new();
+    if query.cursor.is_none() && matches!(query.state, None | Some(StateChoice::Dialing)) {
+        calls.extend(dialing(&api, &filter, limit));
+    }
+    if query.state == Some(StateChoice::Dialing) {
+        return Ok(Json(CallPage { calls, next: None }));
+    }
     let page = api
         .store
         .calls(&filter, query.cursor.as_ref(), limit)
         .await?;
+    calls.extend(page.items.into_iter().map(|call| view(&api, call)));
     Ok(Json(CallPage {
-        calls: page.items.into_iter().map(|call| view(&api, call)).collect(),
+        calls,
         next: page.next.map(|cursor| cursor.to_string()),
     }))
 }
@@ -136,8 +170,7 @@ pub(super) async fn show(
     State(api): State<Arc<Api>>,
     CallPath(id): CallPath,
 ) -> Result<Json<CallView>, Problem> {
-    let call = find(&api, &id).await?;
-    Ok(Json(view(&api, call)))
+    look(&api, &id).await.map(Json)
 }
 
 /// Deletes all of a call: its events, its words, its recording. The audit log keeps that it was
@@ -152,7 +185,7 @@ pub(super) async fn show(
     params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
     responses(
         (status = 204, description = "The call is gone."),
-        (status = 409, description = "The call goes on: end it first.", body = super::problem::ProblemBody,
+        (status = 409, description = "The call goes on: end it first.", body = ProblemBody,
             content_type = "application/problem+json"),
     )
 )]
@@ -181,6 +214,17 @@ fn goes_on() -> Problem {
     )
 }
 
+/// A call, whether or not anybody has answered it yet.
+pub(super) async fn look(api: &Api, id: &str) -> Result<CallView, Problem> {
+    let dialing = api.placing.get(&CallId::from(id));
+    match find(api, id).await {
+        Ok(call) => Ok(view(api, call)),
+        Err(problem) => dialing
+            .map(|placed| CallView::dialing(&CallId::from(id), &placed))
+            .ok_or(problem),
+    }
+}
+
 /// The call as the store has it, or will in a moment.
 pub(super) async fn find(api: &Api, id: &str) -> Result<CallRecord, Problem> {
     if let Some(call) = api.store.call(id).await? {
@@ -193,6 +237,26 @@ pub(super) async fn find(api: &Api, id: &str) -> Result<CallRecord, Problem> {
         }
     }
     Err(unknown_call())
+}
+
+/// The calls that nobody has answered yet and that `filter` lets through, the newest first.
+fn dialing(api: &Api, filter: &CallFilter, limit: u32) -> Vec<CallView> {
+    // Nothing was said in them.
+    if filter.text.is_some() {
+        return Vec::new();
+    }
+    let is_listed = |placed: &Placed| {
+        let number = filter.number.as_ref();
+        number.is_none_or(|number| *number == placed.from || *number == placed.to)
+            && filter.from_time.is_none_or(|from| placed.placed_at >= from)
+            && filter.to_time.is_none_or(|to| placed.placed_at < to)
+    };
+    let placed = api.placing.all().into_iter();
+    let placed = placed.filter(|(id, placed)| is_listed(placed) && api.engine.call(id).is_none());
+    placed
+        .take(limit as usize)
+        .map(|(id, placed)| CallView::dialing(&id, &placed))
+        .collect()
 }
 
 fn view(api: &Api, call: CallRecord) -> CallView {

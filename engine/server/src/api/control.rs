@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::{
     Api, call_ended,
     extract::{CallPath, Json, OptionalJson, Validate},
-    problem::{FieldError, Kind, Problem},
+    problem::{FieldError, Kind, Problem, ProblemBody},
     views::ModeView,
 };
 use crate::{
@@ -116,9 +116,9 @@ pub(super) struct TakenOver {
     responses(
         (status = 200, description = "They have it.", body = TakenOver),
         (status = 404, description = "There is no such call, or no such person on it.",
-            body = super::problem::ProblemBody, content_type = "application/problem+json"),
+            body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The call is over, or somebody whose rank is not lower has it.",
-            body = super::problem::ProblemBody, content_type = "application/problem+json"),
+            body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn take_over(

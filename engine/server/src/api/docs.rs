@@ -60,7 +60,7 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
         "session",
         SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
             "__Host-sidetone_session",
-            format!(
+            &format!(
                 "The cookie of `POST /api/session` (`sidetone_session` where the server's public address \
                  is not https). Requests that change something also send the session's CSRF token as \
                  `{CSRF_HEADER}`."
@@ -168,7 +168,9 @@ fn problem(description: &str) -> ResponseDoc {
 fn with_header(mut response: ResponseDoc, name: &str, description: &str) -> ResponseDoc {
     let mut header = Header::new(ObjectBuilder::new().schema_type(SchemaType::new(Type::String)));
     header.description = Some(description.to_owned());
-    response.headers.insert(name.to_owned(), header);
+    response
+        .headers
+        .insert(name.to_owned(), RefOr::T(header));
     response
 }
 

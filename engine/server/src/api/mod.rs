@@ -9,6 +9,8 @@ mod control;
 mod docs;
 mod events;
 pub(crate) mod extract;
+mod idempotency;
+mod place;
 pub(crate) mod problem;
 mod recording;
 mod session;
@@ -18,7 +20,10 @@ mod timestamp;
 mod transcript;
 mod views;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, middleware, routing::any};
 use sidetone::{CallHandle, CallId, CallOver, Engine};
@@ -26,16 +31,26 @@ use tokio::{sync::Semaphore, time::timeout};
 use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use timestamp::Timestamp;
+
 use self::{
     extract::unknown_call,
+    idempotency::Idempotency,
+    place::PlaceAnswer,
     problem::{Kind, Problem, name_instance},
 };
 use crate::{
+    admission::Admission,
+    archive::Archive,
     audit::Audit,
     auth::{self, Auth},
+    config::Config,
     feed::Feed,
+    placing::{Placed, Placing},
     recording::Recordings,
-    store::{Store, StoreError, StoreWriter},
+    store::{Store, StoreError, StoreWriter, UnansweredCall},
+    twilio::TwilioClient,
+    webhooks::Webhooks,
 };
 
 /// Below this are all routes of the API.
@@ -47,6 +62,9 @@ pub(crate) const DOCUMENT_PATH: &str = "/api/openapi.json";
 /// How many event streams may be open at the same time, of all who watch together.
 pub(crate) const MAX_STREAMS: usize = 256;
 
+/// How long the last entries of the audit log may take to be written.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a request waits for what has just happened to be written down.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -56,14 +74,90 @@ pub(crate) struct Api {
     pub(crate) engine: Engine,
     pub(crate) store: Store,
     pub(crate) writer: StoreWriter,
-    pub(crate) recordings: Option<Recordings>,
+    pub(crate) recordings: Recordings,
     pub(crate) feed: Feed,
     pub(crate) audit: Audit,
     pub(crate) auth: Arc<Auth>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) placing: Arc<Placing>,
+    /// Why not, where Twilio cannot be asked for anything.
+    pub(crate) twilio: Result<TwilioClient, String>,
+    /// Without a slash at the end; empty where none is configured.
+    pub(crate) public_url: String,
+    pub(crate) idempotency: Idempotency<PlaceAnswer>,
+    /// Who is told by webhooks, where anybody is.
+    pub(crate) webhooks: Option<Webhooks>,
 }
 
 impl Api {
+    /// The API of a server that keeps its calls in `archive`.
+    ///
+    /// # Panics
+    ///
+    /// If called outside a tokio runtime.
+    pub(crate) fn new(
+        config: &Config,
+        engine: Engine,
+        archive: &Archive,
+        admission: Arc<Admission>,
+        placing: Arc<Placing>,
+    ) -> Self {
+        let (store, writer) = (archive.store().clone(), archive.writer().clone());
+        let public_url = config.server.public_url.trim_end_matches('/').to_owned();
+        Self {
+            feed: Feed::new(engine.clone(), store.clone(), writer.clone()),
+            audit: Audit::new(store.clone()),
+            auth: Arc::new(Auth::new(&config.api, &public_url, store.clone())),
+            recordings: archive.recordings().clone(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            twilio: TwilioClient::new(&config.twilio).map_err(|error| error.to_string()),
+            idempotency: Idempotency::default(),
+            webhooks: start_webhooks(config, &store, &engine),
+            engine,
+            store,
+            writer,
+            admission,
+            placing,
+            public_url,
+        }
+    }
+
+    /// Ends the event streams, and waits until the audit log is written: the server is going down.
+    pub(crate) async fn close(&self) {
+        self.feed.close();
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.shutdown().await;
+        }
+        if timeout(AUDIT_PATIENCE, self.audit.flush()).await.is_err() {
+            warn!("the last entries of the audit log are lost: the database does not take them");
+        }
+    }
+
+    /// Notes calls that were placed and of which nothing more was heard as never answered.
+    pub(crate) async fn forget_unanswered(&self) {
+        for (id, placed) in self.placing.take_forgotten(Instant::now()) {
+            self.unanswered(&id, placed, "unknown").await;
+        }
+    }
+
+    /// A placed call will not come about: `why` is Twilio's word.
+    pub(crate) async fn unanswered(&self, id: &CallId, placed: Placed, why: &str) {
+        self.admission.revoke(&placed.token);
+        let call = UnansweredCall {
+            id: id.clone(),
+            from: placed.from,
+            to: placed.to,
+            provider_call_id: placed.sid.map(String::from),
+            placed_at: placed.placed_at,
+            end_reason: why.to_owned(),
+            metadata: placed.metadata,
+        };
+        if let Err(error) = self.store.add_unanswered(&call).await {
+            warn!(%error, call = %id, "a call that nobody answered is not in the store");
+        }
+    }
+
     /// The call with this id, while it goes on.
     ///
     /// # Errors
@@ -72,6 +166,12 @@ impl Api {
     pub(crate) async fn running(&self, id: &str) -> Result<CallHandle, Problem> {
         if let Some(call) = self.engine.call(&CallId::from(id)) {
             return Ok(call);
+        }
+        if self.placing.get(&CallId::from(id)).is_some() {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "Nobody has answered the call yet.",
+            ));
         }
         match self.store.call(id).await? {
             Some(_) => Err(call_ended()),
@@ -84,6 +184,17 @@ impl Api {
         // What is missing is in the store a moment later.
         let _ = timeout(FLUSH_TIMEOUT, self.writer.flush()).await;
     }
+}
+
+/// Tells those who want to be told what happens in calls, if there are any.
+fn start_webhooks(config: &Config, store: &Store, engine: &Engine) -> Option<Webhooks> {
+    if config.webhooks.is_empty() {
+        return None;
+    }
+    let webhooks = Webhooks::start(&config.webhooks, store, engine.events());
+    webhooks
+        .inspect_err(|error| warn!(%error, "nobody is told by webhooks"))
+        .ok()
 }
 
 /// 409.
@@ -121,7 +232,7 @@ fn open() -> OpenApiRouter<Arc<Api>> {
 fn closed() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(session::show, session::end))
-        .routes(routes!(calls::list))
+        .routes(routes!(calls::list, place::place))
         .routes(routes!(calls::show, calls::delete))
         .routes(routes!(control::pause, control::resume))
         .routes(routes!(control::take_over, control::hand_back))

@@ -195,26 +195,26 @@ impl FieldError {
 /// An error, as RFC 9457 has it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(crate) struct ProblemBody<'a> {
+pub(crate) struct ProblemBody {
     /// Tells the kind of problem apart.
     #[serde(rename = "type")]
     #[schema(example = "urn:sidetone:problem:call-ended")]
     kind: String,
     /// The kind of problem in words.
     #[schema(example = "The call is over")]
-    title: &'a str,
+    title: &'static str,
     /// The HTTP status.
     #[schema(example = 409)]
     status: u16,
     /// What is wrong here, and what can be done about it.
-    detail: &'a str,
+    detail: String,
     /// The path that was asked for.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(example = "/api/calls/call-0123456789ab/say")]
-    instance: &'a str,
+    instance: String,
     /// The fields that are wrong.
-    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
 }
 
 impl Problem {
@@ -270,9 +270,9 @@ impl Problem {
             kind: format!("{TYPE_PREFIX}{name}"),
             title,
             status: status.as_u16(),
-            detail: &self.detail,
-            instance,
-            errors: &self.errors,
+            detail: self.detail.clone(),
+            instance: instance.to_owned(),
+            errors: self.errors.clone(),
         })
         .expect("texts and numbers are JSON");
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();

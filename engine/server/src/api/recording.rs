@@ -11,7 +11,7 @@ use axum::{
 use super::{
     Api, calls,
     extract::CallPath,
-    problem::{Kind, Problem},
+    problem::{Kind, Problem, ProblemBody},
 };
 use crate::{audit::Action, auth::principal::Viewer, recording::RecordingError};
 
@@ -36,9 +36,9 @@ use crate::{audit::Action, auth::principal::Viewer, recording::RecordingError};
             (Vec<u8> = "audio/wav"), (Vec<u8> = "audio/ogg"),
         )),
         (status = 404, description = "There is no such call, or no recording of it.",
-            body = super::problem::ProblemBody, content_type = "application/problem+json"),
+            body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The part lies outside.",
-            body = super::problem::ProblemBody, content_type = "application/problem+json"),
+            body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn read(
@@ -48,13 +48,13 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let call = calls::find(&api, &id).await?;
-    let (Some(file), Some(recordings)) = (call.recording, &api.recordings) else {
+    let Some(file) = call.recording else {
         return Err(Problem::new(
             Kind::NotFound,
             "The call was not recorded, or its recording is deleted.",
         ));
     };
-    let reader = recordings.open(&file).await.map_err(|error| unreadable(&error))?;
+    let reader = api.recordings.open(&file).await.map_err(|error| unreadable(&error))?;
     api.audit
         .note(&who.token_id, Action::RecordingRead, Some(&id));
     let len = reader.len();

@@ -93,7 +93,9 @@ impl Whoami {
         headers(("Set-Cookie" = String, description = "The session."))))
 )]
 pub(super) async fn open(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
-    let address = api.auth.admit(&request)?;
+    let (parts, body) = request.into_parts();
+    let address = api.auth.admit(&parts)?;
+    let request = Request::from_parts(parts, body);
     let Json(body) = Json::<OpenSession>::from_request(request, &()).await?;
     let Some(who) = api.auth.bearer_of(&body.token).await? else {
         api.auth.wrong_token(address)?;

@@ -1,9 +1,8 @@
 //! Calls as the API shows them.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sidetone::CallId;
 use sidetone_core::{
     handoff::{CallState as Glance, Floor, HandoffState},
     person::{Mode, Person},
@@ -11,7 +10,10 @@ use sidetone_core::{
 use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
-use crate::store::{self, CallRecord};
+use crate::{
+    placing::Placed,
+    store::{self, CallRecord},
+};
 
 /// A call.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,7 +42,7 @@ pub(crate) struct CallView {
     /// Why it ended, as the event `call.ended` says; of a call that was never answered, Twilio's
     /// word: `busy`, `no-answer`, `failed` or `canceled`.
     #[schema(example = "caller_hung_up")]
-    pub(crate) end_reason: Option<Cow<'static, str>>,
+    pub(crate) end_reason: Option<String>,
     /// How long it was, in ms; none while it is live, or when it was lost.
     pub(crate) duration_ms: Option<u64>,
     /// Caller's turns with words.
@@ -231,7 +233,7 @@ impl CallView {
             provider_call_id: call.provider_call_id,
             started_at: call.started_at.into(),
             ended_at: call.ended_at.map(Timestamp::from),
-            end_reason: call.end_reason.map(Cow::Owned),
+            end_reason: call.end_reason,
             duration_ms: call.duration_ms,
             turns: call.turns,
             interruptions: call.interruptions,
@@ -249,6 +251,31 @@ impl CallView {
                 bytes: recording.bytes,
             }),
             live: live.filter(|live| !live.ended).map(Live::from),
+        }
+    }
+}
+
+impl CallView {
+    /// A call that nobody has answered yet.
+    pub(crate) fn dialing(id: &CallId, placed: &Placed) -> Self {
+        Self {
+            id: id.to_string(),
+            direction: Direction::Outbound,
+            state: State::Dialing,
+            from: placed.from.clone(),
+            to: placed.to.clone(),
+            provider_call_id: placed.sid.as_ref().map(ToString::to_string),
+            started_at: placed.placed_at.into(),
+            ended_at: None,
+            end_reason: None,
+            duration_ms: None,
+            turns: 0,
+            interruptions: 0,
+            takeovers: 0,
+            latency: Latency::default(),
+            metadata: placed.metadata.clone(),
+            recording: None,
+            live: None,
         }
     }
 }

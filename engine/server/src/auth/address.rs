@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use axum::extract::{ConnectInfo, Request};
+use axum::{extract::ConnectInfo, http::request::Parts};
 
 /// What a proxy adds the address of its client to.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -11,9 +11,9 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// the proxy itself has added; those before it may be anybody's invention.
 ///
 /// Unspecified where the server that the router runs in does not tell: then all share one.
-pub(crate) fn client_address(request: &Request, behind_proxy: bool) -> IpAddr {
+pub(crate) fn client_address(parts: &Parts, behind_proxy: bool) -> IpAddr {
     if behind_proxy {
-        let forwarded = request.headers().get_all(FORWARDED_FOR).into_iter().last();
+        let forwarded = parts.headers.get_all(FORWARDED_FOR).into_iter().last();
         let last = forwarded
             .and_then(|value| value.to_str().ok()?.rsplit(',').next())
             .and_then(|address| address.trim().parse().ok());
@@ -21,8 +21,8 @@ pub(crate) fn client_address(request: &Request, behind_proxy: bool) -> IpAddr {
             return address;
         }
     }
-    request
-        .extensions()
+    parts
+        .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| {
             address.ip()
@@ -31,19 +31,19 @@ pub(crate) fn client_address(request: &Request, behind_proxy: bool) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::http::Request;
 
     use super::*;
 
-    fn request(forwarded: &[&str]) -> Request {
+    fn request(forwarded: &[&str]) -> Parts {
         let mut request = Request::builder();
         for value in forwarded {
             request = request.header(FORWARDED_FOR, *value);
         }
-        let mut request = request.body(Body::empty()).unwrap();
+        let mut request = request.body(()).unwrap();
         let peer = SocketAddr::from(([192, 0, 2, 1], 4_000));
         request.extensions_mut().insert(ConnectInfo(peer));
-        request
+        request.into_parts().0
     }
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
             let expected: IpAddr = address.parse().unwrap();
             assert_eq!(client_address(&request(forwarded), true), expected);
         }
-        let unknown = Request::new(Body::empty());
+        let unknown = Request::new(()).into_parts().0;
         assert!(client_address(&unknown, false).is_unspecified());
     }
 }

@@ -28,14 +28,14 @@ const WRONG_PERIOD: Duration = Duration::from_secs(3);
 const SWEEP_EVERY: u32 = 1_024;
 
 /// The limits of one server. `C` is the clock.
-pub(crate) struct Limits<C: Clock = DefaultClock> {
+pub(crate) struct Limits<C: Clock + Clone = DefaultClock> {
     tokens: Limiter<String, C>,
     addresses: Limiter<IpAddr, C>,
     wrong: Limiter<IpAddr, C>,
 }
 
 /// One request in so much time, for each key; remembers only keys that used their share lately.
-struct Limiter<K: Hash + Eq + Clone, C: Clock> {
+struct Limiter<K: Hash + Eq + Clone, C: Clock + Clone> {
     limiter: RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     until_sweep: AtomicU32,
@@ -48,7 +48,7 @@ impl Limits {
     }
 }
 
-impl<C: Clock> Limits<C> {
+impl<C: Clock + Clone> Limits<C> {
     fn with_clock(per_token: NonZeroU32, per_address: NonZeroU32, clock: &C) -> Self {
         let burst = |per_second: NonZeroU32| {
             Quota::per_second(per_second)
@@ -91,7 +91,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl<K: Hash + Eq + Clone, C: Clock> Limiter<K, C> {
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
     fn new(quota: Quota, clock: &C) -> Self {
         Self {
             limiter: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
@@ -113,7 +113,7 @@ impl<K: Hash + Eq + Clone, C: Clock> Limiter<K, C> {
     }
 }
 
-impl<C: Clock> std::fmt::Debug for Limits<C> {
+impl<C: Clock + Clone> std::fmt::Debug for Limits<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Limits").finish_non_exhaustive()
     }

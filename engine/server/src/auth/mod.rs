@@ -17,7 +17,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -239,8 +239,8 @@ impl Auth {
     /// # Errors
     ///
     /// 429.
-    pub(crate) fn admit(&self, request: &Request) -> Result<IpAddr, Problem> {
-        let address = client_address(request, self.behind_proxy);
+    pub(crate) fn admit(&self, parts: &Parts) -> Result<IpAddr, Problem> {
+        let address = client_address(parts, self.behind_proxy);
         self.limits.address(address)?;
         Ok(address)
     }
@@ -258,18 +258,19 @@ impl Auth {
 /// Lets nobody through whom [`Auth`] does not know.
 pub(crate) async fn require(
     State(auth): State<std::sync::Arc<Auth>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    let (mut parts, body) = request.into_parts();
     let known = async {
-        let address = auth.admit(&request)?;
-        auth.authenticate(request.method(), request.headers(), address)
+        let address = auth.admit(&parts)?;
+        auth.authenticate(&parts.method, &parts.headers, address)
             .await
     };
     match known.await {
         Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
+            parts.extensions.insert(principal);
+            next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),
     }

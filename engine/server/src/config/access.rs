@@ -1,9 +1,11 @@
 //! Who may use the API, and who is told what happens.
 
 use serde::{Deserialize, Serialize};
-use sidetone_speech::Secret;
+use sidetone_core::event::CallEvent;
+use sidetone_speech::{Secret, http::is_loopback};
 
-use super::sections::secret_text;
+use super::{Config, ConfigError, sections::secret_text};
+use crate::{config::StoreConfig, webhooks::signature::SigningKey};
 
 /// `[api]`: the call-control API and the console.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +41,8 @@ impl Default for ApiConfig {
 }
 
 impl ApiConfig {
-    /// The keys, with what each is and what it may be.
-    pub(super) fn bounds(&self) -> [(&'static str, u32, u32); 4] {
+    /// The keys, with what each is and may be at most.
+    fn bounds(&self) -> [(&'static str, u32, u32); 4] {
         [
             ("api.requests_per_second", self.requests_per_second, 10_000),
             (
@@ -66,4 +68,79 @@ pub struct WebhookConfig {
     /// The key that requests are signed with: `whsec_` and base64 of 24 to 64 random bytes. Required.
     #[serde(with = "secret_text")]
     pub secret: Option<Secret>,
+}
+
+impl Config {
+    /// Checks `[api]` and `[[webhooks]]`.
+    pub(super) fn check_access(
+        &self,
+        require: &impl Fn(bool, &str, String, &str) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        for (key, value, longest) in self.api.bounds() {
+            require(
+                (1..=longest).contains(&value),
+                key,
+                value.to_string(),
+                &format!("must be 1 to {longest}"),
+            )?;
+        }
+        for (n, webhook) in self.webhooks.iter().enumerate() {
+            let key = |name| format!("webhooks.{n}.{name}");
+            require(
+                is_webhook_url(&webhook.url, self.server.insecure),
+                &key("url"),
+                format!("{:?}", webhook.url),
+                "must be https:// and a host, such as \"https://crm.example.com/sidetone\" (http:// \
+                 only to this machine, or with `server.insecure`)",
+            )?;
+            let known = event_names();
+            for event in &webhook.events {
+                require(
+                    known.contains(&event.as_str()),
+                    &key("events"),
+                    format!("{event:?}"),
+                    &format!("must be names of events: {}", known.join(", ")),
+                )?;
+            }
+            require(
+                self.store.url != StoreConfig::NONE,
+                &key("url"),
+                format!("{:?}", webhook.url),
+                "needs a store, which keeps events until they are delivered: `store.url` must not be \
+                 \"none\"",
+            )?;
+            let signing: Result<SigningKey, _> = webhook
+                .secret
+                .as_ref()
+                .map_or("", Secret::expose)
+                .parse();
+            if let Err(error) = signing {
+                require(false, &key("secret"), String::new(), &error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `https://`, or `http://` where nobody can listen, or nobody minds.
+fn is_webhook_url(url: &str, insecure: bool) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| {
+        let is_secure = url.scheme() == "https";
+        (is_secure || (url.scheme() == "http" && (insecure || is_loopback(&url))))
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
+/// The names of all events, as the events themselves are read.
+fn event_names() -> &'static [&'static str] {
+    let nameless = figment::util::map! { "event" => "" };
+    let error = figment::value::Value::serialize(nameless)
+        .and_then(|event| event.deserialize::<CallEvent>())
+        .expect_err("no event is without a name");
+    match error.kind {
+        figment::error::Kind::UnknownVariant(_, names) => names,
+        kind => unreachable!("an event is told by its name: {kind}"),
+    }
 }

@@ -183,41 +183,7 @@ impl Config {
             self.stt.threads.to_string(),
             "must be 0 (by the number of cores) to 64",
         )?;
-        for (key, value, longest) in self.api.bounds() {
-            require(
-                (1..=longest).contains(&value),
-                key,
-                value.to_string(),
-                &format!("must be 1 to {longest}"),
-            )?;
-        }
-        for (n, webhook) in self.webhooks.iter().enumerate() {
-            let key = |name| format!("webhooks.{n}.{name}");
-            require(
-                is_base_url_with_query(&webhook.url, server.insecure),
-                &key("url"),
-                format!("{:?}", webhook.url),
-                "must be https:// and a host, such as \"https://crm.example.com/sidetone\" (http:// \
-                 only to this machine, or with `server.insecure`)",
-            )?;
-            let known = event_names();
-            for event in &webhook.events {
-                require(
-                    known.contains(&event.as_str()),
-                    &key("events"),
-                    format!("{event:?}"),
-                    &format!("must be names of events: {}", known.join(", ")),
-                )?;
-            }
-            let signing: Result<SigningKey, _> = webhook
-                .secret
-                .as_ref()
-                .map_or("", Secret::expose)
-                .parse();
-            if let Err(error) = signing {
-                require(false, &key("secret"), String::new(), &error.to_string())?;
-            }
-        }
+        self.check_access(&require)?;
         let services = [
             (
                 self.stt.provider == SttChoice::OpenAi,
@@ -270,15 +236,6 @@ impl Config {
     }
 }
 
-/// The names of all events, as the events themselves are read.
-fn event_names() -> &'static [&'static str] {
-    let nameless = figment::util::map! { "event" => "" };
-    let error = figment::value::Value::serialize(nameless)
-        .and_then(|event| event.deserialize::<CallEvent>())
-        .expect_err("no event is without a name");
-    match error.kind {
-        figment::error::Kind::UnknownVariant(_, names) => names,
-        kind => unreachable!("an event is told by its name: {kind}"),
 /// The longest that calls and recordings can be kept, in days: a century.
 const MAX_KEEP_DAYS: u32 = 36_500;
 

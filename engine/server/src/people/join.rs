@@ -3,6 +3,10 @@
 //! Whoever asks for a leg through the API gets a token, and shows it on the WebSocket of the leg: in
 //! the browser a WebSocket cannot carry an `Authorization` header, and a phone's stream never could.
 //! A token is good once, soon, and for exactly what was asked for.
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the legs' WebSocket redeems them")
+)]
 
 use std::{
     collections::HashMap,

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use axum::{
     extract::State,
-    http::{StatusCode, header},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use sidetone::CallId;
 use tracing::{info, warn};
 
 use super::{
@@ -17,36 +18,85 @@ use super::{
 use crate::{
     admission::Closed,
     metrics::Refusal,
+    placing::Machines,
     state::ServerState,
     store::{Direction, ExpectedCall},
     twilio::{CallStatus, Form, Report, StreamEvent},
     twiml,
 };
 
-/// A call comes in: what to do with it?
+/// A call comes in, or one that was placed was answered: what to do with it?
 pub(super) async fn voice(
     State(state): State<ServerState>,
     SignedForm { parts, form }: SignedForm,
 ) -> Response {
     let shared = &*state.0;
-    let twiml = match shared.admission.issue(Instant::now()) {
-        Ok(token) => {
-            if let Some(archive) = &shared.archive {
-                archive.writer().expect_call(expected(&form));
+    let twiml = match placed_call(&parts) {
+        Some(id) => answered(&state, &parts, &form, &id).await,
+        None => match shared.admission.issue(Instant::now()) {
+            Ok(token) => {
+                if let Some(archive) = &shared.archive {
+                    archive.writer().expect_call(expected(&form));
+                }
+                connect(&state, &parts, MEDIA_PATH, &token)
             }
-            let url = |scheme, path| public_url(shared, &parts.headers, scheme, path);
-            twiml::connect(
-                &url(Scheme::WebSocket, MEDIA_PATH),
-                &url(Scheme::Http, STATUS_PATH),
-                &token,
-            )
-        }
-        Err(closed) => {
-            shared.metrics.refused(closed.into());
-            twiml::busy(&shared.language)
-        }
+            Err(closed) => {
+                shared.metrics.refused(closed.into());
+                twiml::busy(&shared.language)
+            }
+        },
     };
     ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response()
+}
+
+/// What to do with a call that was placed: what was ordered for it.
+async fn answered(state: &ServerState, parts: &Parts, form: &Form, id: &CallId) -> String {
+    let shared = &*state.0;
+    let (Some(placed), Some(api)) = (shared.placing.get(id), &shared.api) else {
+        // Nobody waits for it any more.
+        return twiml::hang_up();
+    };
+    let who = form.get("AnsweredBy").map(excerpt);
+    if let Some(who) = who {
+        shared.placing.note(id, "answered_by", who.into());
+        let is_machine = who.starts_with("machine") || who == "fax";
+        if is_machine
+            && placed.machines == Machines::HangUp
+            && let Some(placed) = shared.placing.take(id)
+        {
+            api.unanswered(id, placed, "machine").await;
+            return twiml::hang_up();
+        }
+    }
+    if let Some(archive) = &shared.archive {
+        let metadata = shared.placing.get(id).map(|placed| placed.metadata);
+        archive.writer().expect_call(ExpectedCall {
+            provider_call_id: excerpt(form.get("CallSid").unwrap_or_default()).to_owned(),
+            direction: Direction::Outbound,
+            from: placed.from,
+            to: placed.to,
+            metadata: metadata.unwrap_or(placed.metadata),
+        });
+    }
+    connect(state, parts, &format!("{MEDIA_PATH}/{id}"), &placed.token)
+}
+
+/// The TwiML that connects a call to the media stream at `path`, opened by `token`.
+fn connect(state: &ServerState, parts: &Parts, path: &str, token: &str) -> String {
+    let url = |scheme, path: &str| public_url(&state.0, &parts.headers, scheme, path);
+    twiml::connect(
+        &url(Scheme::WebSocket, path),
+        &url(Scheme::Http, STATUS_PATH),
+        token,
+    )
+}
+
+/// The call that was placed and whose webhook this is.
+fn placed_call(parts: &Parts) -> Option<CallId> {
+    let query = parts.uri.query()?;
+    let mut fields = form_urlencoded::parse(query.as_bytes());
+    let (_, id) = fields.find(|(name, _)| name == "call")?;
+    Some(CallId::from(id.into_owned()))
 }
 
 /// What a webhook tells of the call that is to begin.
@@ -70,11 +120,14 @@ fn expected(form: &Form) -> ExpectedCall {
 /// told to whoever [listens](ServerState::twilio_reports).
 pub(super) async fn status(
     State(state): State<ServerState>,
-    SignedForm { form, .. }: SignedForm,
+    SignedForm { parts, form }: SignedForm,
 ) -> StatusCode {
     match Report::read(&form) {
         Ok(report) => {
             note(&state, &report);
+            if let Some(id) = placed_call(&parts) {
+                unless_answered(&state, &id, &report).await;
+            }
             state.report(report);
         }
         Err(error) => {
@@ -83,6 +136,22 @@ pub(super) async fn status(
         }
     }
     StatusCode::NO_CONTENT
+}
+
+/// Waits no longer for a placed call that is over before its stream began.
+async fn unless_answered(state: &ServerState, id: &CallId, report: &Report) {
+    let shared = &*state.0;
+    let Report::Call(call) = report else {
+        return;
+    };
+    if call.status.is_over()
+        && shared.engine.call(id).is_none()
+        && let Some(api) = &shared.api
+        && let Some(mut placed) = shared.placing.take(id)
+    {
+        placed.sid.get_or_insert_with(|| call.call_sid.clone());
+        api.unanswered(id, placed, call.status.as_str()).await;
+    }
 }
 
 fn note(state: &ServerState, report: &Report) {

@@ -51,6 +51,35 @@ pub struct CallRecord {
     pub recording: Option<RecordingFile>,
 }
 
+/// A call that was placed and never answered.
+#[derive(Clone, PartialEq)]
+pub struct UnansweredCall {
+    /// The call.
+    pub id: CallId,
+    /// The number that was shown.
+    pub from: String,
+    /// The number that was called.
+    pub to: String,
+    /// The provider's id of the call, where it got one.
+    pub provider_call_id: Option<String>,
+    /// When it was placed.
+    pub placed_at: UnixMs,
+    /// Why nobody answered, in the provider's word.
+    pub end_reason: String,
+    /// What was to be noted about it.
+    pub metadata: Map<String, Value>,
+}
+
+/// Without numbers and notes.
+impl fmt::Debug for UnansweredCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnansweredCall")
+            .field("id", &self.id)
+            .field("end_reason", &self.end_reason)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Who called whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -269,6 +298,32 @@ impl Store {
         write.commit().await?;
         self.forget_log().await?;
         Ok(true)
+    }
+
+    /// Keeps a call that was placed and never answered.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`].
+    pub async fn add_unanswered(&self, call: &UnansweredCall) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO calls (id, server, direction, state, from_number, to_number, \
+             provider_call_id, started_at, ended_at, end_reason, duration_ms, turns, \
+             interruptions, takeovers, metadata) \
+             VALUES ($1, '', 'outbound', 'ended', $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, $8) \
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(call.id.to_string())
+        .bind(storable(&call.from))
+        .bind(storable(&call.to))
+        .bind(call.provider_call_id.as_deref().map(storable))
+        .bind(call.placed_at.0)
+        .bind(UnixMs::now().0)
+        .bind(storable(&call.end_reason))
+        .bind(Value::Object(call.metadata.clone()).to_string())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Notes where the recording of a call is. False where there is no such call any more: then the

@@ -9,6 +9,10 @@ use super::{
     calls::{storable, to_u64},
 };
 
+/// That no earlier event of the same call is on its way to the same URL.
+const IS_NEXT: &str = "NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
+     WHERE earlier.call_id = due.call_id AND earlier.url = due.url AND earlier.id < due.id)";
+
 /// An event for a URL, to be kept until it was delivered.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewDelivery {
@@ -87,28 +91,30 @@ impl Store {
         Ok(())
     }
 
-    /// Takes deliveries that are due at `now`, those that have waited longest first, at most `limit` (1
-    /// to 1000) of them. Nobody else gets them for the time of `lease`; who dies meanwhile leaves them
-    /// to whoever asks after that.
+    /// Takes deliveries to `url` that are due at `now`, in order, at most `limit` (1 to 1000) of them, and
+    /// of each call only the one that is next. Nobody else gets them for the time of `lease`; who dies
+    /// meanwhile leaves them to whoever asks after that.
     ///
     /// # Errors
     ///
     /// [`StoreError::Query`].
     pub async fn take_deliveries(
         &self,
+        url: &str,
         now: UnixMs,
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
         let skip = self.either("", " FOR UPDATE SKIP LOCKED");
         let sql = format!(
-            "UPDATE deliveries SET next_try_at = $2 WHERE id IN (SELECT id FROM deliveries \
-             WHERE next_try_at <= $1 ORDER BY next_try_at, id LIMIT $3{skip}) RETURNING *"
+            "UPDATE deliveries SET next_try_at = $2 WHERE id IN (SELECT id FROM deliveries AS due \
+             WHERE url = $4 AND next_try_at <= $1 AND {IS_NEXT} ORDER BY id LIMIT $3{skip}) RETURNING *"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(now.0)
             .bind(now.after(lease).0)
             .bind(i64::from(limit.clamp(1, 1_000)))
+            .bind(storable(url))
             .fetch_all(&self.pool)
             .await?;
         let deliveries: Result<Vec<_>, _> = rows.iter().map(delivery_from).collect();
@@ -153,16 +159,35 @@ impl Store {
         Ok(())
     }
 
-    /// When the next delivery is due; none where there is none.
+    /// When the next delivery to `url` is due; none where there is none.
     ///
     /// # Errors
     ///
     /// [`StoreError::Query`].
-    pub async fn next_delivery(&self) -> Result<Option<UnixMs>, StoreError> {
-        let row = sqlx::query("SELECT next_try_at FROM deliveries ORDER BY next_try_at LIMIT 1")
+    pub async fn next_delivery(&self, url: &str) -> Result<Option<UnixMs>, StoreError> {
+        let sql = format!(
+            "SELECT next_try_at FROM deliveries AS due WHERE url = $1 AND {IS_NEXT} \
+             ORDER BY next_try_at LIMIT 1"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(storable(url))
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| Ok(UnixMs(row.try_get(0)?))).transpose()
+    }
+
+    /// Forgets deliveries that have been kept since before `time`: nobody tries them any more. Says how
+    /// many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`].
+    pub async fn forget_deliveries(&self, time: UnixMs) -> Result<u64, StoreError> {
+        let done = sqlx::query("DELETE FROM deliveries WHERE created_at < $1")
+            .bind(time.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
     }
 }
 

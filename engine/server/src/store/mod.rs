@@ -22,7 +22,7 @@ pub use access::{NewToken, Role, Session, Token};
 pub use audit::{AuditEntry, AuditFilter, NewAuditEntry};
 pub use calls::{
     CallFilter, CallRecord, CallState, Cursor, Direction, InvalidCursor, Latency, Page,
-    RecordingFile, RecordingFormat,
+    RecordingFile, RecordingFormat, UnansweredCall,
 };
 pub use database::Store;
 pub(crate) use database::{create_private_dir, data_dir};

@@ -15,6 +15,11 @@ pub(crate) fn connect(url: &str, status_url: &str, token: &str) -> String {
     Twiml::new().connect(&stream).to_string()
 }
 
+/// Hangs up.
+pub(crate) fn hang_up() -> String {
+    Twiml::new().hangup().to_string()
+}
+
 /// Tells the caller in `language` (ISO 639-1; English where it is not known) that nobody can
 /// answer now, and hangs up.
 pub(crate) fn busy(language: &str) -> String {

@@ -42,3 +42,4 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_by_time ON deliveries (next_try_at);
 CREATE INDEX deliveries_by_call ON deliveries (call_id);
+CREATE INDEX deliveries_by_url ON deliveries (url, id);
