@@ -57,8 +57,6 @@ pub(crate) enum Action {
     CallHandBack,
     /// A call was taken over.
     CallTakeOver,
-    /// Somebody got a token to join a call with.
-    CallJoin,
     /// A transcript was read.
     TranscriptRead,
     /// The events of a call were read.
@@ -83,7 +81,6 @@ impl Action {
             Self::CallDtmf => "call.dtmf",
             Self::CallHandBack => "call.handback",
             Self::CallTakeOver => "call.takeover",
-            Self::CallJoin => "call.join",
             Self::TranscriptRead => "transcript.read",
             Self::EventsRead => "events.read",
             Self::RecordingRead => "recording.read",

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
 use serde::Serialize;
 use sidetone_core::event::{CallError, CallEvent, TurnMetrics};
 
-use crate::store::WriterStatus;
+use crate::{store::WriterStatus, webhooks::WebhookStatus};
 
 const CALLS_ACTIVE: &str = "sidetone_calls_active";
 const CALLS: &str = "sidetone_calls_total";
@@ -28,6 +28,7 @@ const STORE_FAILING: &str = "sidetone_store_failing";
 const STORE_WRITTEN: &str = "sidetone_store_events_written_total";
 const STORE_MISSED: &str = "sidetone_store_events_missed_total";
 const STORE_RETRIES: &str = "sidetone_store_retries_total";
+const WEBHOOKS: &str = "sidetone_webhooks_total";
 const EVENTS_MISSED: &str = "sidetone_metrics_events_missed_total";
 
 /// Upper bounds of the histograms, in seconds: close together where a conversation feels it.
@@ -132,6 +133,20 @@ impl Metrics {
         });
     }
 
+    /// Takes over what webhooks have counted.
+    pub(crate) fn webhooks(&self, status: &WebhookStatus) {
+        self.record(|| {
+            for (outcome, count) in [
+                ("delivered", status.delivered),
+                ("failed", status.failed),
+                ("given_up", status.given_up),
+                ("missed", status.missed),
+            ] {
+                counter!(WEBHOOKS, "outcome" => outcome).absolute(count);
+            }
+        });
+    }
+
     /// Everything in Prometheus' text format.
     pub(crate) fn render(&self, calls_active: usize) -> String {
         #[expect(clippy::cast_precision_loss, reason = "calls are few")]
@@ -186,6 +201,10 @@ fn describe() {
     describe_counter!(STORE_WRITTEN, "Events written to the store.");
     describe_counter!(STORE_MISSED, "Events missing from the store.");
     describe_counter!(STORE_RETRIES, "Attempts to write to the store that failed.");
+    describe_counter!(
+        WEBHOOKS,
+        "Webhooks: events taken, attempts that failed, events given up, events never kept."
+    );
     describe_counter!(EVENTS_MISSED, "Events missing from these metrics.");
     // Present from the start, so that the first increment is seen as one.
     counter!(INTERRUPTIONS).absolute(0);

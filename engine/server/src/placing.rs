@@ -107,11 +107,8 @@ impl Placing {
     pub(crate) fn take_forgotten(&self, now: Instant) -> Vec<(CallId, Placed)> {
         let is_forgotten =
             |placed: &Placed| now.saturating_duration_since(placed.placed) >= PATIENCE;
-        let forgotten = self
-            .calls()
-            .extract_if(|_, placed| is_forgotten(placed))
-            .collect();
-        forgotten
+        let mut calls = self.calls();
+        calls.extract_if(|_, placed| is_forgotten(placed)).collect()
     }
 
     /// A panic while the lock was held cannot leave the map half changed.

@@ -11,12 +11,13 @@ use tracing::{info, warn};
 use crate::{
     api::MAX_STREAMS,
     archive::Archive,
+    auth::tokens::{self, IssuedToken},
     config::{Config, ConfigError, StoreConfig},
     http,
     providers::{self, SetupError},
     routes::router,
     state::ServerState,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// Connections that may be in their HTTP phase beside one for each call; event streams are all the time.
@@ -163,6 +164,19 @@ impl Server {
     #[must_use]
     pub fn state(&self) -> &ServerState {
         &self.state
+    }
+
+    /// An admin's token where there is no token at all: on the first start. It is shown this once and kept
+    /// nowhere. None later, and where no calls are kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn first_token(&self) -> Result<Option<IssuedToken>, StoreError> {
+        match self.state.archive() {
+            Some(archive) => tokens::first(archive.store()).await,
+            None => Ok(None),
+        }
     }
 
     /// Answers until told to end, then drains.

@@ -120,6 +120,12 @@ impl ServerState {
         Ok(Self(shared))
     }
 
+    /// The engine that answers the calls.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
     /// What is kept of the calls, where it is.
     #[must_use]
     pub fn archive(&self) -> Option<&Archive> {
@@ -168,6 +174,9 @@ impl ServerState {
     pub fn metrics(&self) -> String {
         if let Some(archive) = self.archive() {
             self.0.metrics.store(&archive.writer().status());
+        }
+        if let Some(webhooks) = self.0.api.as_ref().and_then(|api| api.webhooks.as_ref()) {
+            self.0.metrics.webhooks(&webhooks.status());
         }
         self.0.metrics.render(self.active_calls())
     }

@@ -99,6 +99,10 @@ async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
         })
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "figment's error is what it is, and goes no further"
+)]
 fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Problem> {
     let json: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
         Problem::new(

@@ -52,8 +52,6 @@ pub(crate) enum Kind {
     Range,
     /// Too many requests.
     TooFast,
-    /// Something broke in here.
-    Internal,
     /// Twilio's API refused.
     Refused,
     /// What is needed for this is not configured, or cannot be had now.
@@ -134,11 +132,6 @@ impl Kind {
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many requests",
             ),
-            Self::Internal => (
-                "internal",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something broke in the server",
-            ),
             Self::Refused => (
                 "provider-refused",
                 StatusCode::BAD_GATEWAY,
@@ -155,11 +148,6 @@ impl Kind {
                 "Twilio did not answer in time",
             ),
         }
-    }
-
-    /// The status that goes with it.
-    pub(crate) fn status(self) -> StatusCode {
-        self.parts().1
     }
 }
 

@@ -13,7 +13,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Unspecified where the server that the router runs in does not tell: then all share one.
 pub(crate) fn client_address(parts: &Parts, behind_proxy: bool) -> IpAddr {
     if behind_proxy {
-        let forwarded = parts.headers.get_all(FORWARDED_FOR).into_iter().last();
+        let forwarded = parts.headers.get_all(FORWARDED_FOR).into_iter().next_back();
         let last = forwarded
             .and_then(|value| value.to_str().ok()?.rsplit(',').next())
             .and_then(|address| address.trim().parse().ok());

@@ -134,6 +134,10 @@ fn is_webhook_url(url: &str, insecure: bool) -> bool {
 }
 
 /// The names of all events, as the events themselves are read.
+#[expect(
+    clippy::result_large_err,
+    reason = "figment's error is what it is, and goes no further"
+)]
 fn event_names() -> &'static [&'static str] {
     let nameless = figment::util::map! { "event" => "" };
     let error = figment::value::Value::serialize(nameless)

@@ -39,11 +39,21 @@ impl Config {
     ///
     /// Names the file and line, or the variable, the key, and what is allowed.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        // A variable that is not Unicode is none of ours.
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::from_layers(path, &variables)
+        Self::from_layers(path, &environment())
+    }
+
+    /// Reads where calls and tokens are kept, of a configuration that may lack what a server needs
+    /// besides.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), for what concerns `[store]` and `[recording]`, and for keys that do
+    /// not exist.
+    pub fn load_store(path: Option<&Path>) -> Result<StoreConfig, ConfigError> {
+        let layers = Layers::read(path, &environment())?;
+        let config = layers.extract()?;
+        config.check_keeping(&required(|key| layers.origin(key)))?;
+        Ok(config.store)
     }
 
     fn from_layers(
@@ -97,13 +107,7 @@ impl Config {
     }
 
     fn check(&self, origin: impl Fn(&str) -> Origin) -> Result<(), ConfigError> {
-        let require = |ok: bool, key: &str, value: String, expected: &str| {
-            if ok {
-                Ok(())
-            } else {
-                Err(ConfigError::value(origin(key), key, &value, expected))
-            }
-        };
+        let require = required(&origin);
 
         let server = &self.server;
         let signed = self.twilio.auth_token.is_some();
@@ -233,6 +237,26 @@ impl Config {
         self.call(Phrases::default()).validate().map_err(|error| {
             ConfigError::value(origin(error.key), error.key, &error.value, error.expected)
         })
+    }
+}
+
+/// The variables of this process; one that is not Unicode is none of ours.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// An error for a key whose value is not allowed.
+fn required(
+    origin: impl Fn(&str) -> Origin,
+) -> impl Fn(bool, &str, String, &str) -> Result<(), ConfigError> {
+    move |ok, key, value, expected| {
+        if ok {
+            Ok(())
+        } else {
+            Err(ConfigError::value(origin(key), key, &value, expected))
+        }
     }
 }
 
