@@ -1,4 +1,4 @@
-//! Opus (RFC 6716), mono, in frames of 20 ms.
+//! Opus (RFC 6716), mono and stereo, in frames of 20 ms.
 //!
 //! Two small types over `audiopus`; nothing of it shows outside this file but the source of an
 //! error, so that another binding to libopus is a change to this file alone.
@@ -75,20 +75,38 @@ impl Default for OpusSettings {
     }
 }
 
-/// Encodes one mono stream of speech, 20 ms a packet.
+/// Encodes one stream of speech, 20 ms a packet.
 pub struct OpusEncoder {
     encoder: Encoder,
     rate: SampleRate,
+    channels: usize,
     lookahead: SampleCount,
 }
 
 impl OpusEncoder {
-    /// An encoder for 8, 12, 16, 24 or 48 kHz.
+    /// An encoder of mono for 8, 12, 16, 24 or 48 kHz.
     ///
     /// # Errors
     ///
     /// [`OpusError`] naming the value that is out of range.
     pub fn new(rate: SampleRate, settings: OpusSettings) -> Result<Self, OpusError> {
+        Self::with_channels(rate, settings, 1)
+    }
+
+    /// As [`new`](Self::new), of two channels, interleaved.
+    ///
+    /// # Errors
+    ///
+    /// [`OpusError`] naming the value that is out of range.
+    pub fn new_stereo(rate: SampleRate, settings: OpusSettings) -> Result<Self, OpusError> {
+        Self::with_channels(rate, settings, 2)
+    }
+
+    fn with_channels(
+        rate: SampleRate,
+        settings: OpusSettings,
+        channels: usize,
+    ) -> Result<Self, OpusError> {
         let OpusSettings {
             bitrate_bps,
             complexity,
@@ -99,8 +117,13 @@ impl OpusEncoder {
         if !COMPLEXITIES.contains(&complexity) {
             return Err(OpusError::Complexity(complexity));
         }
-        let mut encoder = Encoder::new(opus_rate(rate)?, Channels::Mono, Application::Voip)
-            .map_err(OpusError::Codec)?;
+        let layout = if channels == 1 {
+            Channels::Mono
+        } else {
+            Channels::Stereo
+        };
+        let mut encoder =
+            Encoder::new(opus_rate(rate)?, layout, Application::Voip).map_err(OpusError::Codec)?;
         encoder
             .set_bitrate(Bitrate::BitsPerSecond(bitrate_bps as i32))
             .and_then(|()| encoder.set_complexity(complexity))
@@ -109,11 +132,12 @@ impl OpusEncoder {
         Ok(Self {
             encoder,
             rate,
+            channels,
             lookahead: SampleCount(lookahead.into()),
         })
     }
 
-    /// The samples of one frame: 20 ms.
+    /// The samples of one frame and channel: 20 ms.
     #[must_use]
     pub const fn frame_len(&self) -> usize {
         frame_len(self.rate)
@@ -131,13 +155,14 @@ impl OpusEncoder {
     ///
     /// # Errors
     ///
-    /// [`OpusError::FrameLength`] unless there are exactly [`frame_len`](Self::frame_len) samples.
+    /// [`OpusError::FrameLength`] unless there are exactly [`frame_len`](Self::frame_len) samples of each
+    /// channel.
     pub fn encode_append(
         &mut self,
         samples: &[i16],
         packet: &mut Vec<u8>,
     ) -> Result<usize, OpusError> {
-        let expected = self.frame_len();
+        let expected = self.frame_len() * self.channels;
         if samples.len() != expected {
             return Err(OpusError::FrameLength {
                 expected,

@@ -119,10 +119,7 @@ fn conversation(played: &Played) -> Vec<Message> {
     let mut told: Vec<Message> = Vec::new();
     for (_, event) in &played.events {
         if let CallEvent::AgentFinished { heard, .. } = event {
-            told.push(Message {
-                role: Role::Agent,
-                text: heard.clone(),
-            });
+            told.push(Message::new(Role::Agent, heard.clone()));
         }
     }
     let mut conversation = played.shown.last().cloned().unwrap_or_default();

@@ -113,7 +113,7 @@ impl Played {
     pub fn lines(&self) -> Vec<String> {
         let messages = self.conversation.iter();
         let lines = messages.filter_map(|message| match message.role {
-            Role::System => None,
+            Role::System | Role::Person | Role::Guidance | Role::Note => None,
             Role::Caller => Some(format!("caller: {}", message.text)),
             Role::Agent => Some(format!("agent: {}", message.text)),
         });

@@ -2,6 +2,7 @@
 
 mod check;
 mod serve;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -13,6 +14,7 @@ use sidetone_cli::{
     models::{self, ModelsArgs},
     transcribe::{self, TranscribeArgs},
 };
+use token::TokenArgs;
 
 /// A real-time voice engine for phone calls.
 #[derive(Debug, Parser)]
@@ -45,6 +47,8 @@ enum Command {
     /// Recordings of two channels, as telephone systems make them, become conversations with a
     /// speaker for each channel. All on this machine: nothing leaves it.
     Transcribe(Box<TranscribeArgs>),
+    /// Make, list and revoke the tokens that the API and the console ask for.
+    Token(TokenArgs),
     /// List, fetch, check and remove models.
     ///
     /// They lie in the folder that `SIDETONE_MODELS_DIR` names, else in the platform's data
@@ -67,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => check::run(args.config.as_deref()),
         Command::Call(args) => call::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Token(args) => token::run(args).await,
         Command::Models(args) => models::run(args).await,
         Command::Transcribe(args) => return transcribe::run(*args).await,
     };

@@ -16,6 +16,13 @@ pub(crate) async fn run(config: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let config = Config::load(config)?;
     log_to_stderr()?;
     let server = Server::bind(&config).await?;
+    if let Some(token) = server.first_token().await? {
+        // To the terminal, and not to the log: who reads that is not always who may use it.
+        anstream::eprintln!(
+            "\nThe first admin token. It is shown this once; `sidetone token` makes others:\n\n    {}\n",
+            token.expose()
+        );
+    }
     let shutdown = Shutdown::new();
     tokio::spawn(obey_signals(Signals::listen()?, shutdown.clone()));
     server.run(shutdown).await;

@@ -54,3 +54,23 @@ pub(crate) mod pcm {
         Ok(samples.into())
     }
 }
+
+/// 16-bit PCM, little-endian, borrowed where it comes from a leg.
+pub(crate) mod cow_pcm {
+    use std::borrow::Cow;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        samples: &Cow<'_, [i16]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        super::pcm::serialize(samples, serializer)
+    }
+
+    pub(crate) fn deserialize<'de, 'a, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Cow<'a, [i16]>, D::Error> {
+        super::pcm::deserialize::<D, Vec<i16>>(deserializer).map(Cow::Owned)
+    }
+}

@@ -24,6 +24,8 @@ pub struct CallConfig {
     pub playout: PlayoutConfig,
     /// When nobody speaks.
     pub idle: IdleConfig,
+    /// People on the call.
+    pub handoff: HandoffConfig,
     /// How long anybody waits for anything.
     pub patience: PatienceConfig,
     /// What is said when services fail: audio that needs none.
@@ -282,6 +284,46 @@ impl Default for IdleConfig {
     }
 }
 
+/// `[handoff]`: people who listen in, coach, join in and take over. How it works: `docs/people.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandoffConfig {
+    /// How many people may be on a call beside caller and agent, 1 to 32. Default: 8.
+    pub max_people: u32,
+    /// A call that is handed back is the agent's within this time, in ms, 200 to 2000: if the
+    /// language model has no sentence by then, the caller is told to hold. Default: 800.
+    pub resume_within_ms: u32,
+    /// A leg that took over and sends no audio for this long is lost, in ms, 500 to 60000.
+    /// Default: 3000.
+    pub stall_ms: u32,
+    /// Somebody who is called to the phone and does not come within this time does not come, in
+    /// ms, 5000 to 600000. Default: 45000.
+    pub ring_timeout_ms: u32,
+    /// A caller who waits for somebody, or for a paused agent, hears a word this often, in ms, 3000
+    /// to 120000. Default: 12000.
+    pub company_ms: u32,
+    /// An agent that is paused for this long, with nobody to speak with the caller, takes part
+    /// again, in ms, 10000 to 3600000; 0: never. Default: 300000.
+    pub pause_limit_ms: u32,
+    /// What the agent says when somebody is called to the phone. Default: empty, "One moment, I
+    /// will connect you with a colleague." in the call's language.
+    pub connecting: String,
+}
+
+impl Default for HandoffConfig {
+    fn default() -> Self {
+        Self {
+            max_people: 8,
+            resume_within_ms: 800,
+            stall_ms: 3_000,
+            ring_timeout_ms: 45_000,
+            company_ms: 12_000,
+            pause_limit_ms: 300_000,
+            connecting: String::new(),
+        }
+    }
+}
+
 /// How long anybody waits for anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatienceConfig {
@@ -493,6 +535,36 @@ impl CallConfig {
                 20..=200,
                 "must be 20 to 200",
             ),
+            (
+                "handoff.max_people",
+                self.handoff.max_people,
+                1..=32,
+                "must be 1 to 32",
+            ),
+            (
+                "handoff.resume_within_ms",
+                self.handoff.resume_within_ms,
+                200..=2_000,
+                "must be 200 to 2000",
+            ),
+            (
+                "handoff.stall_ms",
+                self.handoff.stall_ms,
+                500..=60_000,
+                "must be 500 to 60000",
+            ),
+            (
+                "handoff.ring_timeout_ms",
+                self.handoff.ring_timeout_ms,
+                5_000..=600_000,
+                "must be 5000 to 600000",
+            ),
+            (
+                "handoff.company_ms",
+                self.handoff.company_ms,
+                3_000..=120_000,
+                "must be 3000 to 120000",
+            ),
         ];
         for (key, value, range, expected) in ranges {
             check(range.contains(&value), key, value.to_string(), expected)?;
@@ -510,6 +582,13 @@ impl CallConfig {
             "idle.prompt_after_ms",
             prompt_after.to_string(),
             "must be 0 (never) or 1000 to 600000",
+        )?;
+        let limit = self.handoff.pause_limit_ms;
+        check(
+            limit == 0 || (10_000..=3_600_000).contains(&limit),
+            "handoff.pause_limit_ms",
+            limit.to_string(),
+            "must be 0 (never) or 10000 to 3600000",
         )?;
         let language = &self.agent.language;
         check(
@@ -533,7 +612,7 @@ mod tests {
     #[test]
     fn an_error_names_the_key_the_value_and_what_is_allowed() {
         type Change = fn(&mut CallConfig);
-        let changes: [(Change, &str); 16] = [
+        let changes: [(Change, &str); 18] = [
             (
                 |c| c.vad.speech_threshold = 1.5,
                 "`vad.speech_threshold` = 1.5: must be between",
@@ -593,6 +672,14 @@ mod tests {
             (
                 |c| c.partials.interval_ms = 5,
                 "`stt.partial_interval_ms` = 5: must be 0 (off)",
+            ),
+            (
+                |c| c.handoff.max_people = 0,
+                "`handoff.max_people` = 0: must be 1 to",
+            ),
+            (
+                |c| c.handoff.pause_limit_ms = 5,
+                "`handoff.pause_limit_ms` = 5: must be 0 (never)",
             ),
             (
                 |c| c.agent.language = "English".into(),

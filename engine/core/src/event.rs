@@ -6,7 +6,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{FailureKind, Service};
+use crate::{
+    handoff::HandoffState,
+    job::{FailureKind, Service},
+    person::{BridgeQuality, LeaveReason, Mode, PersonId, Refusal},
+};
 
 /// Numbers a call's turns, of both speakers together, from 1.
 #[derive(
@@ -124,6 +128,99 @@ pub enum CallEvent {
     /// audio.
     #[serde(rename = "turn.metrics")]
     TurnMetrics(TurnMetrics),
+    /// A person came on the call.
+    #[serde(rename = "person.joined")]
+    PersonJoined {
+        /// Their leg.
+        person: PersonId,
+        /// What they are called.
+        name: String,
+        /// What they do.
+        mode: Mode,
+        /// Who goes before whom.
+        rank: u8,
+    },
+    /// A person does something else.
+    #[serde(rename = "person.mode")]
+    PersonMode {
+        /// Their leg.
+        person: PersonId,
+        /// What they do from now on.
+        mode: Mode,
+    },
+    /// A person was not allowed to join, or to do what they wanted.
+    #[serde(rename = "person.refused")]
+    PersonRefused {
+        /// Their leg.
+        person: PersonId,
+        /// Why.
+        #[serde(flatten)]
+        refusal: Refusal,
+    },
+    /// A person who is heard by the caller said this.
+    #[serde(rename = "person.said")]
+    PersonSaid {
+        /// Their leg.
+        person: PersonId,
+        /// What they are called.
+        name: String,
+        /// Their turn.
+        turn: TurnId,
+        /// The words.
+        text: String,
+    },
+    /// A person left, or was lost.
+    #[serde(rename = "person.left")]
+    PersonLeft {
+        /// Their leg.
+        person: PersonId,
+        /// Why.
+        #[serde(flatten)]
+        reason: LeaveReason,
+        /// How their audio fared.
+        quality: BridgeQuality,
+    },
+    /// The agent was given guidance that the caller does not hear.
+    #[serde(rename = "agent.guided")]
+    AgentGuided {
+        /// Who gave it, as the agent is told.
+        from: String,
+        /// Their leg, if they spoke it.
+        person: Option<PersonId>,
+        /// The guidance.
+        text: String,
+    },
+    /// The agent was paused.
+    #[serde(rename = "agent.paused")]
+    AgentPaused,
+    /// The agent takes part again.
+    #[serde(rename = "agent.unpaused")]
+    AgentUnpaused {
+        /// Why.
+        reason: UnpauseReason,
+    },
+    /// The call is on its way between the agent and people, or arrived.
+    #[serde(rename = "handoff")]
+    Handoff {
+        /// How far.
+        #[serde(flatten)]
+        state: HandoffState,
+        /// Why the call is the agent's again, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        back: Option<BackReason>,
+    },
+    /// The tones of keys are played to the caller's leg.
+    #[serde(rename = "digits.sent")]
+    DigitsSent {
+        /// Which.
+        digits: String,
+    },
+    /// The call is recorded from now on, or not any more.
+    #[serde(rename = "recording")]
+    Recording {
+        /// Whether it is.
+        on: bool,
+    },
     /// Something failed; the call goes on unless `call.ended` follows.
     #[serde(rename = "error")]
     Error {
@@ -139,6 +236,35 @@ pub enum CallEvent {
         /// What was counted on the way.
         counters: Counters,
     },
+}
+
+/// Why the agent takes part again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnpauseReason {
+    /// It was told to.
+    Commanded,
+    /// It was paused for as long as `handoff.pause_limit_ms` allows, with nobody there to speak
+    /// with the caller.
+    TooLong,
+}
+
+/// Why a call is the agent's again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BackReason {
+    /// It was handed back.
+    HandedBack,
+    /// The leg of who spoke with the caller left or was lost.
+    Left,
+    /// That leg sent no audio any more.
+    Stalled,
+    /// Nobody came in time.
+    NoAnswer,
+    /// It was said that nobody comes.
+    Failed,
 }
 
 /// Why a sound over the agent was no interruption.
@@ -246,6 +372,12 @@ pub struct Counters {
     pub echo_frames: u64,
     /// Failures of services.
     pub service_failures: u64,
+    /// People who came on the call.
+    #[serde(default)]
+    pub people: u64,
+    /// How often the call was taken over.
+    #[serde(default)]
+    pub takeovers: u64,
     /// Faults of the leg, by kind; a gap counts its missing frames.
     pub leg_faults: std::collections::BTreeMap<LegFault, u64>,
 }

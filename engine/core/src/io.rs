@@ -4,11 +4,13 @@
 //! same output.
 
 use serde::{Deserialize, Serialize};
+use sidetone_codecs::SampleRate;
 
 use crate::{
     dialect::{DialectError, LegMessage, Outbound},
     event::{CallEvent, EndReason},
     job::{Job, JobId, JobUpdate},
+    person::{PersonId, PersonInput, PersonOutput},
 };
 
 /// What happens to a call.
@@ -29,6 +31,14 @@ pub enum Input<'a> {
     Deadline,
     /// The program around the engine wants something.
     Command(Command),
+    /// A person's leg does something.
+    Person {
+        /// Which leg. A new one has a new id.
+        id: PersonId,
+        /// What.
+        #[serde(borrow)]
+        input: PersonInput<'a>,
+    },
     /// The leg broke a rule that only the driver sees: it stalls, sends too long a message, or
     /// may not start its stream. The call ends for this reason in the same step.
     End(EndReason),
@@ -54,6 +64,52 @@ pub enum Command {
         /// The last words; `None`: hang up at once.
         farewell: Option<String>,
     },
+    /// The agent is silent, at once, until [`ResumeAgent`](Self::ResumeAgent); what it is told to
+    /// [`Say`](Self::Say) it says all the same.
+    PauseAgent,
+    /// The agent takes part again.
+    ResumeAgent,
+    /// Guidance that nobody but the agent gets.
+    Guide {
+        /// Who gives it, as the agent is told.
+        from: String,
+        /// The guidance.
+        text: String,
+    },
+    /// Somebody is to be called to the phone: the agent tells the caller, and keeps them company
+    /// until a person takes over or joins in.
+    RequestHandoff {
+        /// What the agent says; `None`: that it connects the caller, in the call's language.
+        say: Option<String>,
+    },
+    /// Their phone rings.
+    HandoffRinging,
+    /// Nobody comes: the agent says so and goes on.
+    HandoffFailed {
+        /// What the agent says; `None`: the language model is told, and goes on.
+        say: Option<String>,
+    },
+    /// The call is the agent's again; who took over listens on.
+    HandBack {
+        /// Only if it was this person who took over or joined in; `None`: whoever it was.
+        person: Option<PersonId>,
+    },
+    /// Plays the tones of keys to the caller's leg.
+    SendDigits {
+        /// `0` to `9`, `*`, `#`, `A` to `D`, and `w` for half a second's pause; others are left
+        /// out. At most [`Command::MAX_DIGITS`].
+        digits: String,
+    },
+    /// Begins or ends a recording: [`Output::Recorded`].
+    Record {
+        /// Whether it is to be recorded from now on.
+        on: bool,
+    },
+}
+
+impl Command {
+    /// The most keys that are played at a time.
+    pub const MAX_DIGITS: usize = 64;
 }
 
 fn yes() -> bool {
@@ -73,6 +129,24 @@ pub enum Output {
     Cancel(JobId),
     /// Tell whoever watches.
     Event(CallEvent),
+    /// For a person's leg.
+    Person {
+        /// Which leg.
+        id: PersonId,
+        /// What.
+        output: PersonOutput,
+    },
+    /// The next 20 ms of a call that is being recorded, mono 16-bit PCM at `rate`.
+    Recorded {
+        /// The rate of both: that of the caller's leg.
+        rate: SampleRate,
+        /// What the caller said.
+        #[serde(with = "crate::as_base64::pcm")]
+        caller: Vec<i16>,
+        /// What the caller heard, the agent and people alike.
+        #[serde(with = "crate::as_base64::pcm")]
+        others: Vec<i16>,
+    },
     /// Close the leg; the call is over and takes no more inputs.
     HangUp(EndReason),
 }

@@ -1,6 +1,11 @@
 //! Voice activity detection, as the call sees it.
 
+use std::sync::Arc;
+
 use sidetone_codecs::SampleRate;
+
+/// Makes the detector of a person's leg.
+pub type MakeVad = Arc<dyn Fn() -> Box<dyn Vad> + Send + Sync>;
 
 /// A voice activity detector for one leg.
 ///

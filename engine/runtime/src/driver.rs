@@ -12,12 +12,14 @@ use sidetone_core::{
     call::Call,
     dialect::{Dialect, DialectError, Inbound},
     event::EndReason,
+    handoff::CallState,
     io::{Command, Input, Output},
     job::JobUpdate,
+    person::{PersonId, PersonInput},
     time::CallTime,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -27,6 +29,8 @@ use crate::{
     handle::Authorize,
     jobs::Jobs,
     leg::Leg,
+    people::{Control, People},
+    tap::TappedAudio,
     transport::{TransportError, WireMessage},
 };
 
@@ -37,7 +41,9 @@ pub(crate) struct Driver {
     authorize: Option<Authorize>,
     leg: Leg,
     jobs: Jobs,
-    commands: mpsc::Receiver<Command>,
+    controls: mpsc::Receiver<Control>,
+    people: People,
+    state: watch::Sender<CallState>,
     /// The engine hangs up all calls; `None` once it has.
     shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     reporter: Reporter,
@@ -45,8 +51,10 @@ pub(crate) struct Driver {
     /// When the call wants to be woken; first at once, to learn what it waits for.
     deadline: Option<CallTime>,
     timer: Pin<Box<Sleep>>,
-    /// Who is asked first for the next wake-up; the leg and the jobs take turns.
-    leg_first: bool,
+    /// Who is asked first for the next wake-up; the leg, the jobs and the people take turns.
+    first: usize,
+    /// Nobody wants the call's audio any more.
+    untapped: bool,
     outputs: Vec<Output>,
 }
 
@@ -54,7 +62,8 @@ pub(crate) struct Driver {
 enum Wake {
     Leg(Option<Result<WireMessage, TransportError>>),
     Job(JobUpdate),
-    Command(Command),
+    Person(PersonId, PersonInput<'static>),
+    Control(Control),
     Deadline,
     Stalled,
 }
@@ -66,7 +75,9 @@ pub(crate) struct Parts {
     pub(crate) authorize: Option<Authorize>,
     pub(crate) leg: Leg,
     pub(crate) jobs: Jobs,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) controls: mpsc::Receiver<Control>,
+    pub(crate) people: People,
+    pub(crate) state: watch::Sender<CallState>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) reporter: Reporter,
 }
@@ -81,13 +92,16 @@ impl Driver {
             authorize: parts.authorize,
             leg: parts.leg,
             jobs: parts.jobs,
-            commands: parts.commands,
+            controls: parts.controls,
+            people: parts.people,
+            state: parts.state,
             shutdown: Some(Box::pin(parts.shutdown.cancelled_owned())),
             reporter: parts.reporter,
             began,
             deadline: Some(CallTime::ZERO),
             timer: Box::pin(sleep_until(began)),
-            leg_first: false,
+            first: 0,
+            untapped: false,
             outputs: Vec::new(),
         }
     }
@@ -102,7 +116,8 @@ impl Driver {
         }
         // Nothing goes on, and no command is taken, while the socket closes.
         drop(self.jobs);
-        drop(self.commands);
+        drop(self.controls);
+        drop(self.people);
         self.leg.close().await;
     }
 
@@ -117,17 +132,25 @@ impl Driver {
             && shutdown.as_mut().poll(cx).is_ready()
         {
             self.shutdown = None;
-            return Poll::Ready(Wake::Command(Command::HangUp { farewell: None }));
+            let hang_up = Command::HangUp { farewell: None };
+            return Poll::Ready(Wake::Control(Control::Command(hang_up)));
         }
-        if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
-            return Poll::Ready(Wake::Command(command));
+        if std::mem::take(&mut self.untapped) {
+            let record = Command::Record { on: false };
+            return Poll::Ready(Wake::Control(Control::Command(record)));
         }
-        self.leg_first = !self.leg_first;
-        for leg in [self.leg_first, !self.leg_first] {
-            let wake = if leg {
-                self.leg.poll_recv(cx).map(Wake::Leg)
-            } else {
-                self.jobs.poll_next(cx).map(Wake::Job)
+        if let Poll::Ready(Some(control)) = self.controls.poll_recv(cx) {
+            return Poll::Ready(Wake::Control(control));
+        }
+        self.first += 1;
+        for n in 0..3 {
+            let wake = match (self.first + n) % 3 {
+                0 => self.leg.poll_recv(cx).map(Wake::Leg),
+                1 => self.jobs.poll_next(cx).map(Wake::Job),
+                _ => self
+                    .people
+                    .poll_next(cx)
+                    .map(|(id, input)| Wake::Person(id, input)),
             };
             if wake.is_ready() {
                 return wake;
@@ -168,24 +191,73 @@ impl Driver {
             }
             Wake::Leg(Some(Err(_)) | None) => Input::LegClosed,
             Wake::Job(update) => Input::Job(update),
-            Wake::Command(command) => Input::Command(command),
+            Wake::Person(id, input) => Input::Person { id, input },
+            Wake::Control(control) => match self.control(control) {
+                Some(input) => input,
+                None => return false,
+            },
             Wake::Deadline => Input::Deadline,
             Wake::Stalled => Input::End(EndReason::LegStalled),
         };
         self.deadline = self.call.step(now, input, &mut self.outputs);
-        let mut ended = false;
+        let (mut ended, mut told) = (false, false);
         for output in self.outputs.drain(..) {
             match output {
                 Output::Leg(message) => self.leg.push(&mut *self.dialect, &message),
                 Output::Start(job) => self.jobs.start(job),
                 Output::Cancel(id) => self.jobs.cancel(id),
-                Output::Event(event) => self.reporter.report(now, event),
+                Output::Event(event) => {
+                    self.reporter.report(now, event);
+                    told = true;
+                }
+                Output::Person { id, output } => self.people.tell(id, output),
+                Output::Recorded {
+                    rate,
+                    caller,
+                    others,
+                } => {
+                    let audio = TappedAudio {
+                        rate,
+                        caller,
+                        others,
+                    };
+                    self.untapped |= self.people.tap(&audio);
+                }
                 Output::HangUp(_) => ended = true,
                 // An output that this driver does not know cannot be done.
                 _ => {}
             }
         }
+        if told {
+            let state = self.call.state();
+            self.state.send_if_modified(|known| {
+                let changed = *known != state;
+                *known = state;
+                changed
+            });
+        }
         ended
+    }
+
+    /// What the call is told of `control`, if anything.
+    fn control(&mut self, control: Control) -> Option<Input<'static>> {
+        match control {
+            Control::Command(command) => Some(Input::Command(command)),
+            Control::Join { join, answer } => {
+                let id = self.people.joins(answer)?;
+                let input = PersonInput::Join(join);
+                Some(Input::Person { id, input })
+            }
+            Control::Mode { id, mode, answer } => {
+                let input = PersonInput::Mode(mode);
+                let is_here = self.people.changes(id, answer);
+                is_here.then_some(Input::Person { id, input })
+            }
+            Control::Tap { frames, missed } => {
+                let is_first = self.people.taps(frames, missed);
+                is_first.then_some(Input::Command(Command::Record { on: true }))
+            }
+        }
     }
 
     fn now(&self) -> CallTime {

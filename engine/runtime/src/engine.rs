@@ -1,13 +1,19 @@
 //! The engine: what all calls share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sidetone_core::{
     call::Call,
-    config::{CallConfig, ConfigError, TurnModel},
+    config::{AgentConfig, CallConfig, ConfigError, TurnModel},
     dialect::Dialect,
+    handoff::CallState,
     job::{JobFailure, Service},
-    vad::Vad,
+    vad::{MakeVad, Vad},
 };
 use sidetone_speech::{Llm, Stt, Tts, TurnDetector, vad::EarshotVad};
 use thiserror::Error;
@@ -22,9 +28,10 @@ use crate::{
     driver::{Driver, Parts},
     event_log::EventLog,
     events::{CallId, EventRecord, EventStream, Outlets, Reporter},
-    handle::{AcceptOptions, COMMANDS, CallHandle},
+    handle::{AcceptOptions, CONTROLS, CallHandle},
     jobs::{Jobs, Services},
     leg::{Leg, LegLimits},
+    people::People,
     transport::Transport,
 };
 
@@ -39,8 +46,6 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
-type MakeVad = Box<dyn Fn() -> Box<dyn Vad> + Send + Sync>;
-
 struct Shared {
     config: Arc<CallConfig>,
     limits: LegLimits,
@@ -49,7 +54,30 @@ struct Shared {
     events: broadcast::Sender<Arc<EventRecord>>,
     log: Option<EventLog>,
     calls: TaskTracker,
+    running: Arc<Running>,
     shutdown: CancellationToken,
+}
+
+/// The calls that go on, by id.
+#[derive(Default)]
+struct Running(Mutex<HashMap<CallId, CallHandle>>);
+
+impl Running {
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, CallHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call is found by its id while this is held.
+pub(crate) struct Registration {
+    call_id: CallId,
+    running: Arc<Running>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.running.calls().remove(&self.call_id);
+    }
 }
 
 impl Engine {
@@ -79,26 +107,46 @@ impl Engine {
         options: AcceptOptions,
     ) -> CallHandle {
         let shared = &self.shared;
-        let call_id = CallId::random();
+        let call_id = options.call_id.unwrap_or_else(CallId::random);
+        let config = match options.agent {
+            Some(agent) => Arc::new(CallConfig {
+                agent,
+                ..(*shared.config).clone()
+            }),
+            None => Arc::clone(&shared.config),
+        };
         let (to_call, _) = broadcast::channel(CALL_EVENTS);
-        let (commander, commands) = mpsc::channel(COMMANDS);
+        let (controller, controls) = mpsc::channel(CONTROLS);
         let (summary, ended) = watch::channel(None);
-        let handle = CallHandle::new(call_id.clone(), commander, &to_call, ended);
+        let (state, watched) = watch::channel(CallState::default());
+        let people = People::new(controller.downgrade());
+        let handle = CallHandle::new(call_id.clone(), controller, &to_call, watched, ended);
+        shared
+            .running
+            .calls()
+            .insert(call_id.clone(), handle.later());
+        let registration = Registration {
+            call_id: call_id.clone(),
+            running: Arc::clone(&shared.running),
+        };
         let span = info_span!("call", id = %call_id);
         let outlets = Outlets {
             to_call,
             to_engine: shared.events.clone(),
             log: shared.log.clone(),
             summary,
-            active: Some(shared.calls.token()),
+            active: Some((registration, shared.calls.token())),
         };
         let driver = Driver::new(Parts {
-            call: Call::new(Arc::clone(&shared.config), (shared.vad)()),
+            call: Call::new(config, (shared.vad)())
+                .hearing_people(Arc::clone(&shared.vad)),
             dialect: Box::new(dialect),
             authorize: options.authorize,
             leg: Leg::new(transport, shared.limits),
             jobs: Jobs::new(shared.services.clone()),
-            commands,
+            controls,
+            people,
+            state,
             shutdown: shared.shutdown.clone(),
             reporter: Reporter::new(call_id, outlets),
         });
@@ -110,6 +158,25 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> EventStream {
         EventStream::new(self.shared.events.subscribe())
+    }
+
+    /// Who the agent is in calls that are not told otherwise.
+    #[must_use]
+    pub fn agent(&self) -> &AgentConfig {
+        &self.shared.config.agent
+    }
+
+    /// The call of this id, while it goes on. Its events begin with the next.
+    #[must_use]
+    pub fn call(&self, id: &CallId) -> Option<CallHandle> {
+        self.shared.running.calls().get(id).map(CallHandle::later)
+    }
+
+    /// All calls that go on, in no order. Their events begin with the next.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallHandle> {
+        let calls = self.shared.running.calls();
+        calls.values().map(CallHandle::later).collect()
     }
 
     /// How many calls there are now.
@@ -228,7 +295,7 @@ impl EngineBuilder {
 
     /// Makes the voice activity detector of each call. Default: [`EarshotVad`].
     pub fn vad(mut self, make: impl Fn() -> Box<dyn Vad> + Send + Sync + 'static) -> Self {
-        self.vad = Some(Box::new(make));
+        self.vad = Some(Arc::new(make));
         self
     }
 
@@ -293,10 +360,11 @@ impl EngineBuilder {
             services,
             vad: self
                 .vad
-                .unwrap_or_else(|| Box::new(|| Box::new(EarshotVad::new()))),
+                .unwrap_or_else(|| Arc::new(|| Box::new(EarshotVad::new()))),
             events: broadcast::channel(ENGINE_EVENTS).0,
             log: self.log,
             calls: TaskTracker::new(),
+            running: Arc::default(),
             shutdown: CancellationToken::new(),
         };
         Ok(Engine {

@@ -12,16 +12,23 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, error, info, warn};
 
-use crate::event_log::EventLog;
+use crate::{engine::Registration, event_log::EventLog};
 
 /// Identifies a call within this engine and, being random, among all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(Arc<str>);
 
+impl From<&str> for CallId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl CallId {
     /// A new id: `call-` and 12 hexadecimal digits.
-    pub(crate) fn random() -> Self {
+    #[must_use]
+    pub fn random() -> Self {
         let mut bytes = [0; 6];
         getrandom::fill(&mut bytes).expect("the operating system has random bytes");
         let mut number = [0; 8];
@@ -33,6 +40,13 @@ impl CallId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// An id that was written down.
+impl From<String> for CallId {
+    fn from(id: String) -> Self {
+        Self(id.into())
     }
 }
 
@@ -122,8 +136,8 @@ pub(crate) struct Outlets {
     pub(crate) to_engine: broadcast::Sender<Arc<EventRecord>>,
     pub(crate) log: Option<EventLog>,
     pub(crate) summary: watch::Sender<Option<CallSummary>>,
-    /// Counts the call as active while it is held.
-    pub(crate) active: Option<TaskTrackerToken>,
+    /// Counts the call as active, and has it found by its id, while it is held.
+    pub(crate) active: Option<(Registration, TaskTrackerToken)>,
 }
 
 impl Reporter {

@@ -79,11 +79,16 @@ mod events;
 mod handle;
 mod jobs;
 mod leg;
+mod people;
+mod person;
+mod tap;
 
 pub use engine::{BuildError, Engine, EngineBuilder, WarmUpError};
 pub use event_log::{EventLog, EventLogError};
 pub use events::{CallId, CallSummary, EventRecord, EventStream, EventsMissed};
 pub use handle::{AcceptOptions, CallHandle, CallOver};
 pub use leg::LegLimits;
+pub use person::{PersonError, PersonLeg, PersonReceiver, PersonSender};
 pub use sidetone_core as core;
 pub use sidetone_speech as speech;
+pub use tap::{AudioTap, TappedAudio};

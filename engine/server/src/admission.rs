@@ -58,6 +58,7 @@ struct State {
 struct Token {
     secret: [u8; 16],
     issued: Instant,
+    until: Instant,
 }
 
 impl Admission {
@@ -72,6 +73,11 @@ impl Admission {
     /// A fresh token for a caller who is about to connect; it holds a place until it is used or
     /// too old.
     pub(crate) fn issue(&self, now: Instant) -> Result<String, Closed> {
+        self.issue_for(TOKEN_LIFETIME, now)
+    }
+
+    /// The same for a caller who may take this long to connect.
+    pub(crate) fn issue_for(&self, lifetime: Duration, now: Instant) -> Result<String, Closed> {
         let mut token = [0; 24];
         getrandom::fill(&mut token).expect("the operating system has random numbers");
         let (id, secret) = token.split_at(8);
@@ -90,9 +96,18 @@ impl Admission {
             Token {
                 secret: secret.try_into().expect("24 - 8 bytes"),
                 issued: now,
+                until: now + lifetime,
             },
         );
         Ok(URL_SAFE_NO_PAD.encode(token))
+    }
+
+    /// Takes a token back, and frees its place: nobody will connect.
+    pub(crate) fn revoke(&self, token: &str) {
+        let token = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+        if let Some((id, _)) = token.split_first_chunk::<8>() {
+            self.state().tokens.remove(id);
+        }
     }
 
     /// A place for a socket that wants to open. While the server drains, only callers already
@@ -167,7 +182,7 @@ impl Admission {
 impl State {
     fn forget_old_tokens(&mut self, now: Instant) {
         self.tokens
-            .retain(|_, token| now.saturating_duration_since(token.issued) < TOKEN_LIFETIME);
+            .retain(|_, token| now < token.until);
     }
 }
 
@@ -309,6 +324,18 @@ mod tests {
         admission.issue(now).unwrap();
         assert_eq!(admission.issue(now).unwrap_err(), Closed::Busy);
         assert!(admission.issue(now + TOKEN_LIFETIME).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_is_taken_back_frees_its_place() {
+        let now = Instant::now();
+        let admission = admission(1);
+        let token = admission.issue_for(2 * TOKEN_LIFETIME, now).unwrap();
+        let later = now + TOKEN_LIFETIME;
+        assert_eq!(admission.issue(later).unwrap_err(), Closed::Busy);
+        admission.revoke(&token);
+        admission.revoke("no token");
+        assert!(admission.issue(later).is_ok());
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! `axum::serve` leaves open how long a client may take to send its header; a few thousand silent
 //! connections would then keep callers out.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -45,8 +49,8 @@ pub(crate) async fn serve(
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            let stream = accept(&listener).await;
-            let connection = connection(stream, router.clone(), stop.clone());
+            let (stream, peer) = accept(&listener).await;
+            let connection = connection(stream, peer, router.clone(), stop.clone());
             connections.spawn(async move {
                 connection.await;
                 drop(place);
@@ -62,10 +66,10 @@ pub(crate) async fn serve(
     connections.wait().await;
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 warn!(%error, "no connection can be accepted");
@@ -75,13 +79,21 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
     // Speech goes out in small messages that must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY is not set");
     }
-    let service = router
-        .map_request(|request: hyper::Request<Incoming>| -> Request { request.map(Body::new) });
+    let service = router.map_request(move |request: hyper::Request<Incoming>| -> Request {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

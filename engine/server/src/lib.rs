@@ -29,16 +29,28 @@
 //! ```
 
 mod admission;
+mod api;
+mod archive;
+mod audit;
+pub mod auth;
 pub mod config;
+mod feed;
 mod http;
 mod metrics;
+mod people;
+mod placing;
 mod providers;
+pub mod recording;
 mod routes;
 mod server;
 pub mod signature;
 mod state;
-mod twiml;
+pub mod store;
+pub mod twilio;
+pub mod twiml;
+pub mod webhooks;
 
+pub use archive::Archive;
 pub use config::{Config, ConfigError};
 pub use providers::{SetupError, check, engine};
 pub use routes::{MEDIA_PATH, STATUS_PATH, VOICE_PATH, router};

@@ -12,6 +12,8 @@ use metrics_exporter_prometheus::{
 use serde::Serialize;
 use sidetone_core::event::{CallError, CallEvent, TurnMetrics};
 
+use crate::{store::WriterStatus, webhooks::WebhookStatus};
+
 const CALLS_ACTIVE: &str = "sidetone_calls_active";
 const CALLS: &str = "sidetone_calls_total";
 const TURN: &str = "sidetone_turn_latency_seconds";
@@ -21,6 +23,12 @@ const SERVICE_FAILURES: &str = "sidetone_service_failures_total";
 const LEG_FAULTS: &str = "sidetone_leg_faults_total";
 const REFUSED: &str = "sidetone_refused_total";
 const STATUS: &str = "sidetone_twilio_status_total";
+const STORE_QUEUE: &str = "sidetone_store_queue";
+const STORE_FAILING: &str = "sidetone_store_failing";
+const STORE_WRITTEN: &str = "sidetone_store_events_written_total";
+const STORE_MISSED: &str = "sidetone_store_events_missed_total";
+const STORE_RETRIES: &str = "sidetone_store_retries_total";
+const WEBHOOKS: &str = "sidetone_webhooks_total";
 const EVENTS_MISSED: &str = "sidetone_metrics_events_missed_total";
 
 /// Upper bounds of the histograms, in seconds: close together where a conversation feels it.
@@ -113,6 +121,32 @@ impl Metrics {
         self.record(|| counter!(EVENTS_MISSED).increment(missed));
     }
 
+    /// Takes over what the store's writer has counted.
+    pub(crate) fn store(&self, status: &WriterStatus) {
+        self.record(|| {
+            #[expect(clippy::cast_precision_loss, reason = "what waits is little")]
+            gauge!(STORE_QUEUE).set(status.queued as f64);
+            gauge!(STORE_FAILING).set(if status.failure.is_some() { 1.0 } else { 0.0 });
+            counter!(STORE_WRITTEN).absolute(status.written);
+            counter!(STORE_MISSED).absolute(status.missed);
+            counter!(STORE_RETRIES).absolute(status.retries);
+        });
+    }
+
+    /// Takes over what webhooks have counted.
+    pub(crate) fn webhooks(&self, status: &WebhookStatus) {
+        self.record(|| {
+            for (outcome, count) in [
+                ("delivered", status.delivered),
+                ("failed", status.failed),
+                ("given_up", status.given_up),
+                ("missed", status.missed),
+            ] {
+                counter!(WEBHOOKS, "outcome" => outcome).absolute(count);
+            }
+        });
+    }
+
     /// Everything in Prometheus' text format.
     pub(crate) fn render(&self, calls_active: usize) -> String {
         #[expect(clippy::cast_precision_loss, reason = "calls are few")]
@@ -159,6 +193,18 @@ fn describe() {
     );
     describe_counter!(REFUSED, "Requests and streams that were not let in.");
     describe_counter!(STATUS, "Status reports of Twilio.");
+    describe_gauge!(STORE_QUEUE, "Events that wait to be written to the store.");
+    describe_gauge!(
+        STORE_FAILING,
+        "Whether the store refuses what is to be written now."
+    );
+    describe_counter!(STORE_WRITTEN, "Events written to the store.");
+    describe_counter!(STORE_MISSED, "Events missing from the store.");
+    describe_counter!(STORE_RETRIES, "Attempts to write to the store that failed.");
+    describe_counter!(
+        WEBHOOKS,
+        "Webhooks: events taken, attempts that failed, events given up, events never kept."
+    );
     describe_counter!(EVENTS_MISSED, "Events missing from these metrics.");
     // Present from the start, so that the first increment is seen as one.
     counter!(INTERRUPTIONS).absolute(0);

@@ -25,6 +25,7 @@ use sidetone_speech::{
 use thiserror::Error;
 
 use crate::config::{Config, LlmChoice, LlmConfig, SttChoice, SttConfig, TtsChoice, TtsConfig};
+use crate::{recording::RecordingError, store::StoreError};
 
 /// A part that the configuration names cannot be had.
 #[derive(Debug, Error)]
@@ -74,6 +75,12 @@ pub enum SetupError {
         /// The file.
         path: PathBuf,
     },
+    /// The database cannot be opened.
+    #[error("`store.url`")]
+    Store(#[from] StoreError),
+    /// The recordings cannot be kept.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The parts do not make an engine.
     #[error(transparent)]
     Engine(#[from] BuildError),

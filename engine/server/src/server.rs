@@ -9,15 +9,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    config::{Config, ConfigError},
+    api::MAX_STREAMS,
+    archive::Archive,
+    auth::tokens::{self, IssuedToken},
+    config::{Config, ConfigError, StoreConfig},
     http,
     providers::{self, SetupError},
     routes::router,
     state::ServerState,
+    store::{Store, StoreError},
 };
 
-/// Connections that may be in their HTTP phase beside one for each call.
-const SPARE_CONNECTIONS: usize = 256;
+/// Connections that may be in their HTTP phase beside one for each call; event streams are all the time.
+const SPARE_CONNECTIONS: usize = 256 + MAX_STREAMS;
 
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
@@ -84,18 +88,41 @@ impl Server {
     /// [`ServerError`] names the key and what is wrong with it.
     pub async fn bind(config: &Config) -> Result<Self, ServerError> {
         config.validate()?;
+        // What is quickly found to be wrong is found first.
+        let store = match config.store.url.as_str() {
+            StoreConfig::NONE => None,
+            url => Some(Store::open(url).await.map_err(SetupError::from)?),
+        };
         let engine = providers::engine(config).await?;
-        Self::with_engine(config, engine).await
+        Self::listen(config, engine, store).await
     }
 
-    /// Listens, to answer calls with `engine`; only `[server]`, `[twilio]` and `agent.language`
-    /// of `config` are looked at.
+    /// Listens, to answer calls with `engine`; only `[server]`, `[twilio]`, `[store]`, `[recording]`
+    /// and `agent.language` of `config` are looked at. Calls are kept only where `store.url` says
+    /// where.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Config`] and [`ServerError::Listen`].
+    /// [`ServerError::Config`], [`ServerError::Setup`] for the store, and [`ServerError::Listen`].
     pub async fn with_engine(config: &Config, engine: Engine) -> Result<Self, ServerError> {
-        let state = ServerState::new(config, engine.clone())?;
+        config.validate()?;
+        let store = match config.store.url.as_str() {
+            "" | StoreConfig::NONE => None,
+            url => Some(Store::open(url).await.map_err(SetupError::from)?),
+        };
+        Self::listen(config, engine, store).await
+    }
+
+    async fn listen(
+        config: &Config,
+        engine: Engine,
+        store: Option<Store>,
+    ) -> Result<Self, ServerError> {
+        let archive = match store {
+            Some(store) => Some(Archive::open(store, config, &engine).await?),
+            None => None,
+        };
+        let state = ServerState::with_archive(config, engine.clone(), archive)?;
         let addr = config.server.listen;
         let failed = |source| ServerError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
@@ -139,6 +166,19 @@ impl Server {
         &self.state
     }
 
+    /// An admin's token where there is no token at all: on the first start. It is shown this once and kept
+    /// nowhere. None later, and where no calls are kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn first_token(&self) -> Result<Option<IssuedToken>, StoreError> {
+        match self.state.archive() {
+            Some(archive) => tokens::first(archive.store()).await,
+            None => Ok(None),
+        }
+    }
+
     /// Answers until told to end, then drains.
     pub async fn run(self, shutdown: Shutdown) {
         let Self {
@@ -168,9 +208,16 @@ impl Server {
                 } => {}
             }
             end_calls(&engine, &state, drain, &shutdown.now).await;
+            if let Some(api) = &state.0.api {
+                api.close().await;
+            }
             stop.cancel();
         };
         tokio::join!(http, life);
+        // After the last request that may want it.
+        if let Some(archive) = state.archive() {
+            archive.close().await;
+        }
         info!("stopped");
     }
 }

@@ -9,7 +9,10 @@ mod support;
 
 use sidetone::EventStream;
 use sidetone_core::event::{CallEvent, Counters, EndReason};
-use sidetone_server::Server;
+use sidetone_server::{
+    Server,
+    twilio::{CallStatus, Report},
+};
 use support::{
     AUTH_TOKEN, INCOMING, PUBLIC_URL, Phone, STREAM, get, insecure, post, secure, start,
 };
@@ -333,15 +336,39 @@ async fn status_reports_are_counted_by_known_names() {
         [("StreamEvent", "stream-error"), ("StreamError", "31921")],
         [("CallStatus", "completed"), ("CallDuration", "7")],
         [("CallStatus", "+14155550123"), ("x", "y")],
+        [("AnsweredBy", "human"), ("MachineDetectionDuration", "900")],
     ] {
+        let form = [form[0], form[1], INCOMING[0]];
         let answer = post(server.addr(), "/twilio/status", &form, Some(AUTH_TOKEN)).await;
         assert_eq!(answer.status, 204);
     }
-    for status in ["stream-error", "completed", "other"] {
-        let line = format!("sidetone_twilio_status_total{{status=\"{status}\"}} 1");
+    let nonsense = [("CallStatus", "ringing"), ("CallSid", "+14155550123")];
+    let answer = post(server.addr(), "/twilio/status", &nonsense, Some(AUTH_TOKEN)).await;
+    assert_eq!(answer.status, 204);
+    for (status, count) in [("stream-error", 1), ("completed", 1), ("other", 2)] {
+        let line = format!("sidetone_twilio_status_total{{status=\"{status}\"}} {count}");
         let text = metrics_with(server.addr(), &line).await;
         assert!(!text.contains("4155550123"), "{text}");
     }
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn whoever_listens_is_told_what_twilio_reports_and_no_stranger() {
+    let server = start(&secure()).await;
+    let mut reports = server.state().twilio_reports();
+    let strangers = [("CallStatus", "completed"), INCOMING[0]];
+    let answer = post(server.addr(), "/twilio/status", &strangers, Some("guess")).await;
+    assert_eq!(answer.status, 403);
+    let twilios = [("CallStatus", "ringing"), INCOMING[0]];
+    let answer = post(server.addr(), "/twilio/status", &twilios, Some(AUTH_TOKEN)).await;
+    assert_eq!(answer.status, 204);
+    let Ok(Report::Call(call)) = reports.try_recv() else {
+        panic!("a report on the call");
+    };
+    assert_eq!(call.status, CallStatus::Ringing);
+    assert_eq!(call.call_sid.as_str(), INCOMING[0].1);
+    assert!(reports.try_recv().is_err(), "the stranger was heard");
     server.shutdown().await;
 }
 

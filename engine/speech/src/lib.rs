@@ -7,7 +7,7 @@
 //! turns or playout.
 
 mod error;
-mod http;
+pub mod http;
 pub mod job;
 pub mod llm;
 #[cfg(feature = "onnx")]

@@ -528,10 +528,8 @@ impl Call {
         }
         if !reply.heard.is_empty() {
             talk.expect = reply.expect;
-            self.conversation.push(Message {
-                role: Role::Agent,
-                text: reply.heard,
-            });
+            self.conversation
+                .push(Message::new(Role::Agent, reply.heard));
         }
         Some(reply.ending)
     }

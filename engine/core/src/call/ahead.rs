@@ -297,9 +297,6 @@ impl Talk {
 pub(super) fn add_words(conversation: &mut Vec<Message>, words: &str) {
     match conversation.last_mut() {
         Some(last) if last.role == Role::Caller => join(&mut last.text, words),
-        _ => conversation.push(Message {
-            role: Role::Caller,
-            text: words.to_owned(),
-        }),
+        _ => conversation.push(Message::new(Role::Caller, words.to_owned())),
     }
 }

@@ -13,6 +13,7 @@ mod agent;
 mod ahead;
 mod barge_in;
 mod caller;
+mod people;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -39,7 +40,7 @@ use crate::{
     timer::{Earliest, Timer},
     transcripts::Transcripts,
     turn::Turn,
-    vad::Vad,
+    vad::{MakeVad, Vad},
 };
 
 /// A leg that sends this many messages in a row that cannot be understood is not a leg.
@@ -65,6 +66,8 @@ pub struct Call {
     /// How often the caller was asked whether they are there, since they last said something.
     prompts: u32,
     pcm: Vec<i16>,
+    /// Makes the detectors of people's legs.
+    make_vad: Option<MakeVad>,
 }
 
 /// How far the call is.
@@ -135,10 +138,7 @@ impl Call {
         let conversation = if instructions.is_empty() {
             Vec::new()
         } else {
-            vec![Message {
-                role: Role::System,
-                text: instructions.clone(),
-            }]
+            vec![Message::new(Role::System, instructions.clone())]
         };
         Self {
             config,
@@ -154,6 +154,17 @@ impl Call {
             announcements: VecDeque::new(),
             prompts: 0,
             pcm: Vec::new(),
+            make_vad: None,
+        }
+    }
+
+    /// The same call, with detectors for the legs of people: without, what they say is not
+    /// transcribed.
+    #[must_use]
+    pub fn hearing_people(self, make_vad: MakeVad) -> Self {
+        Self {
+            make_vad: Some(make_vad),
+            ..self
         }
     }
 
@@ -179,6 +190,7 @@ impl Call {
             Input::Job(update) => self.job(update, out),
             Input::Deadline => {}
             Input::Command(command) => self.command(command, out),
+            Input::Person { id, input } => self.person(id, input, out),
             Input::End(reason) => self.end(reason, out),
         }
         // What is settled may be late for a timer already, once; the bound is for the reader.
@@ -359,6 +371,7 @@ impl Call {
             Command::HangUp {
                 farewell: Some(text),
             } => self.say_goodbye(&text, EndReason::Commanded, out),
+            command => self.handoff_command(command, out),
         }
     }
 

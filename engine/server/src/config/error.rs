@@ -165,7 +165,10 @@ fn plain(expected: &str) -> &str {
 }
 
 fn is_secret(key: &str) -> bool {
-    key.ends_with(".auth_token") || key.ends_with(".api_key")
+    [".auth_token", ".api_key", "_secret", ".secret"]
+        .iter()
+        .any(|end| key.ends_with(end))
+        || key == "store.url"
 }
 
 fn actual(value: &Actual) -> String {

@@ -4,6 +4,7 @@
 //! `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN` and `OPENAI_API_KEY` are understood. A text that is
 //! empty means that the setting is not made.
 
+mod access;
 mod error;
 mod layers;
 mod sections;
@@ -14,15 +15,19 @@ use std::{collections::BTreeMap, path::Path};
 
 use axum::http::Uri;
 
+pub use access::{ApiConfig, WebhookConfig};
 pub use error::{ConfigError, Origin};
 pub use sections::{
-    Config, EventsConfig, LlmChoice, LlmConfig, ServerConfig, SttChoice, SttConfig, TtsChoice,
-    TtsConfig, TwilioConfig, VadSection,
+    Config, EventsConfig, LlmChoice, LlmConfig, RecordingConfig, ServerConfig, StoreConfig,
+    SttChoice, SttConfig, TtsChoice, TtsConfig, TwilioConfig, VadSection,
 };
 use sidetone_core::config::Phrases;
 use sidetone_speech::Secret;
 
+use crate::twilio::{self, BaseUrlError, is_sid};
 use layers::Layers;
+
+use crate::{recording::is_recipient, store::Store};
 
 /// The key of OpenAI's services, for every `openai` provider without its own.
 const OPENAI_KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -34,11 +39,21 @@ impl Config {
     ///
     /// Names the file and line, or the variable, the key, and what is allowed.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        // A variable that is not Unicode is none of ours.
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::from_layers(path, &variables)
+        Self::from_layers(path, &environment())
+    }
+
+    /// Reads where calls and tokens are kept, of a configuration that may lack what a server needs
+    /// besides.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), for what concerns `[store]` and `[recording]`, and for keys that do
+    /// not exist.
+    pub fn load_store(path: Option<&Path>) -> Result<StoreConfig, ConfigError> {
+        let layers = Layers::read(path, &environment())?;
+        let config = layers.extract()?;
+        config.check_keeping(&required(|key| layers.origin(key)))?;
+        Ok(config.store)
     }
 
     fn from_layers(
@@ -92,13 +107,7 @@ impl Config {
     }
 
     fn check(&self, origin: impl Fn(&str) -> Origin) -> Result<(), ConfigError> {
-        let require = |ok: bool, key: &str, value: String, expected: &str| {
-            if ok {
-                Ok(())
-            } else {
-                Err(ConfigError::value(origin(key), key, &value, expected))
-            }
-        };
+        let require = required(&origin);
 
         let server = &self.server;
         let signed = self.twilio.auth_token.is_some();
@@ -136,12 +145,49 @@ impl Config {
             server.drain_seconds.to_string(),
             "must be 0 to 3600",
         )?;
+        let twilio = &self.twilio;
+        require(
+            twilio.account_sid.is_empty() || is_sid("AC", &twilio.account_sid),
+            "twilio.account_sid",
+            format!("{:?}", twilio.account_sid),
+            "must be the account's SID: AC and 32 hexadecimal digits",
+        )?;
+        require(
+            twilio.api_key_sid.is_empty() || is_sid("SK", &twilio.api_key_sid),
+            "twilio.api_key_sid",
+            format!("{:?}", twilio.api_key_sid),
+            "must be an API key's SID: SK and 32 hexadecimal digits",
+        )?;
+        require(
+            twilio.api_key_sid.is_empty() == twilio.api_key_secret.is_none(),
+            "twilio.api_key_secret",
+            String::new(),
+            "must be set with `twilio.api_key_sid`, and only with it",
+        )?;
+        if let Err(error) = twilio::base_url(twilio) {
+            let (key, expected) = error.expectation();
+            let value = match error {
+                BaseUrlError::BaseUrl => &twilio.base_url,
+                BaseUrlError::Region => &twilio.region,
+                BaseUrlError::Edge => &twilio.edge,
+            };
+            // It may carry a password.
+            let value = if value.contains('@') { "…" } else { value };
+            require(false, key, format!("{value:?}"), expected)?;
+        }
+        require(
+            (1_000..=60_000).contains(&twilio.request_timeout_ms),
+            "twilio.request_timeout_ms",
+            twilio.request_timeout_ms.to_string(),
+            "must be 1000 to 60000",
+        )?;
         require(
             self.stt.threads <= 64,
             "stt.threads",
             self.stt.threads.to_string(),
             "must be 0 (by the number of cores) to 64",
         )?;
+        self.check_access(&require)?;
         let services = [
             (
                 self.stt.provider == SttChoice::OpenAi,
@@ -187,9 +233,77 @@ impl Config {
             rate.to_string(),
             "must be 0 (the program writes a WAV file) or 4000 to 192000",
         )?;
+        self.check_keeping(&require)?;
         self.call(Phrases::default()).validate().map_err(|error| {
             ConfigError::value(origin(error.key), error.key, &error.value, error.expected)
         })
+    }
+}
+
+/// The variables of this process; one that is not Unicode is none of ours.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// An error for a key whose value is not allowed.
+fn required(
+    origin: impl Fn(&str) -> Origin,
+) -> impl Fn(bool, &str, String, &str) -> Result<(), ConfigError> {
+    move |ok, key, value, expected| {
+        if ok {
+            Ok(())
+        } else {
+            Err(ConfigError::value(origin(key), key, &value, expected))
+        }
+    }
+}
+
+/// The longest that calls and recordings can be kept, in days: a century.
+const MAX_KEEP_DAYS: u32 = 36_500;
+
+impl Config {
+    /// Checks `[store]` and `[recording]`.
+    fn check_keeping(
+        &self,
+        require: &impl Fn(bool, &str, String, &str) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let (store, recording) = (&self.store, &self.recording);
+        require(
+            store.url == StoreConfig::NONE || Store::check_url(&store.url).is_ok(),
+            "store.url",
+            String::new(),
+            "must be \"sqlite:\" and a file, such as \"sqlite:/var/lib/sidetone/calls.db\", the address \
+             of a PostgreSQL server, such as \"postgres://user:password@host/database\", or \"none\"",
+        )?;
+        for (key, days) in [
+            ("store.keep_days", store.keep_days),
+            ("recording.keep_days", recording.keep_days),
+        ] {
+            require(
+                days <= MAX_KEEP_DAYS,
+                key,
+                days.to_string(),
+                "must be 0 to 36500",
+            )?;
+        }
+        require(
+            !recording.enabled || store.url != StoreConfig::NONE,
+            "recording.enabled",
+            recording.enabled.to_string(),
+            "needs a store, which knows the recordings: `store.url` must not be \"none\"",
+        )?;
+        for recipient in &recording.recipients {
+            require(
+                is_recipient(recipient),
+                "recording.recipients",
+                format!("{recipient:?}"),
+                "must be public keys of age identities, which begin with age1: \
+                 `age-keygen -o key.txt` makes one and prints it",
+            )?;
+        }
+        Ok(())
     }
 }
 

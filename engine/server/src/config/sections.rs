@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
-    AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, IdleConfig,
-    PartialsConfig, Phrases, PlayoutConfig, VadConfig,
+    AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, HandoffConfig,
+    IdleConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
 use sidetone_models::demo;
 use sidetone_speech::{
     Secret, llm::OpenAiLlmConfig, stt::OpenAiSttConfig, tts::OpenAiTtsConfig, vad::VadProvider,
 };
+
+use super::access::{ApiConfig, WebhookConfig};
+use crate::store::RecordingFormat;
 
 /// Everything that can be set. Build it with [`Config::load`](super::Config::load), or fill it in
 /// and [`validate`](super::Config::validate) it.
@@ -33,6 +36,8 @@ pub struct Config {
     pub eager: EagerConfig,
     /// When nobody speaks.
     pub idle: IdleConfig,
+    /// People on the call.
+    pub handoff: HandoffConfig,
     /// How audio reaches the caller.
     pub playout: PlayoutConfig,
     /// Speech recognition.
@@ -43,6 +48,15 @@ pub struct Config {
     pub tts: TtsConfig,
     /// What is written down about calls.
     pub events: EventsConfig,
+    /// The call-control API and the console.
+    pub api: ApiConfig,
+    /// Who is told what happens in calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
+    /// Where calls are kept.
+    pub store: StoreConfig,
+    /// Whether calls are recorded.
+    pub recording: RecordingConfig,
 }
 
 /// `[server]`: the HTTP server.
@@ -77,16 +91,48 @@ impl Default for ServerConfig {
     }
 }
 
-/// `[twilio]`: the account whose calls come in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// `[twilio]`: the account whose calls come in, and go out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TwilioConfig {
     /// The account, `AC…`. Default: empty, streams of any account that is signed with the token
     /// are taken; otherwise the stream's account must be this one.
     pub account_sid: String,
-    /// The secret that Twilio signs its requests with. Default: empty.
+    /// The secret that Twilio signs its requests with. Without an API key, requests to Twilio are
+    /// made with it too. Default: empty.
     #[serde(with = "secret_text")]
     pub auth_token: Option<Secret>,
+    /// An API key, `SK…`, to make requests to Twilio with in place of the auth token; it can be
+    /// revoked alone. Default: empty.
+    pub api_key_sid: String,
+    /// The API key's secret. Default: empty.
+    #[serde(with = "secret_text")]
+    pub api_key_secret: Option<Secret>,
+    /// Where Twilio processes calls: `us1`, `ie1` or `au1`. Default: empty, `us1`.
+    pub region: String,
+    /// The edge location that requests to Twilio enter at. Default: empty, the region's own.
+    pub edge: String,
+    /// Where Twilio's REST API is, in place of `region` and `edge`: for a proxy or a stand-in.
+    /// Default: empty.
+    pub base_url: String,
+    /// How long a request to Twilio may take, tries taken together, in ms, 1000 to 60000. Default:
+    /// 10000.
+    pub request_timeout_ms: u64,
+}
+
+impl Default for TwilioConfig {
+    fn default() -> Self {
+        Self {
+            account_sid: String::new(),
+            auth_token: None,
+            api_key_sid: String::new(),
+            api_key_secret: None,
+            region: String::new(),
+            edge: String::new(),
+            base_url: String::new(),
+            request_timeout_ms: 10_000,
+        }
+    }
 }
 
 /// `[vad]`: who finds speech, and how.
@@ -276,6 +322,69 @@ pub struct EventsConfig {
     pub ndjson: String,
 }
 
+/// `[store]`: where calls, what was said in them, tokens and the audit log are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite:` and a file, which is created if there is none; `postgres://` and a server and its
+    /// database; `none`: nothing is kept. Default: empty, which is the file `sidetone/calls.db` in the
+    /// platform's data directory.
+    #[serde(serialize_with = "without_password")]
+    pub url: String,
+    /// How long calls are kept after their end, in days, 0 to 36500; 0: until somebody deletes them.
+    /// Default: 90.
+    pub keep_days: u32,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            keep_days: 90,
+        }
+    }
+}
+
+impl StoreConfig {
+    /// What `url` is where nothing is kept.
+    pub const NONE: &str = "none";
+}
+
+/// `[recording]`: whether calls are recorded, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingConfig {
+    /// Record every call, the caller left and everyone else right. Needs a store. Default: false;
+    /// in many countries callers must be told.
+    pub enabled: bool,
+    /// `wav` (exact) or `opus` (Ogg Opus, a tenth of it). Default: `wav`.
+    pub format: RecordingFormat,
+    /// The folder for recordings, which is created if there is none. Default: empty, which is
+    /// `sidetone/recordings` in the platform's data directory.
+    pub folder: String,
+    /// The public keys (`age1…`) of those who can read recordings: with any, recordings are encrypted
+    /// as they are written. Default: none.
+    pub recipients: Vec<String>,
+    /// A file with an age identity, to hand encrypted recordings out in clear. Default: empty, none.
+    pub identity: String,
+    /// How long recordings are kept after the end of their call, in days, 0 to 36500; 0: as long as
+    /// the call. Default: 30.
+    pub keep_days: u32,
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            format: RecordingFormat::default(),
+            folder: String::new(),
+            recipients: Vec::new(),
+            identity: String::new(),
+            keep_days: 30,
+        }
+    }
+}
+
 /// Where OpenAI's own services are.
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
@@ -320,6 +429,7 @@ impl Config {
             endpointing: self.endpointing.clone(),
             eager: self.eager.clone(),
             idle: self.idle.clone(),
+            handoff: self.handoff.clone(),
             partials: PartialsConfig {
                 interval_ms: self.stt.partial_interval_ms,
             },
@@ -330,19 +440,29 @@ impl Config {
     }
 }
 
+/// The address of a database, its password masked.
+fn without_password<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let masked = url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:********@{host}"))
+    });
+    serializer.serialize_str(masked.as_deref().unwrap_or(url))
+}
+
 /// A secret as text: an empty one is none; written as a mask.
-mod secret_text {
+pub(super) mod secret_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use sidetone_speech::Secret;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::config) fn serialize<S: Serializer>(
         secret: &Option<Secret>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(if secret.is_some() { "********" } else { "" })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Secret>, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use super::*;
 
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
+
 fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sidetone.toml");
@@ -37,8 +39,13 @@ fn the_whole_file_can_be_written() {
         drain_seconds = 3
         insecure = false
         [twilio]
-        account_sid = "AC0123"
+        account_sid = "AC00000000000000000000000000000001"
         auth_token = "secret"
+        api_key_sid = "SK00000000000000000000000000000002"
+        api_key_secret = "hush"
+        region = "ie1"
+        edge = "frankfurt"
+        request_timeout_ms = 4000
         [agent]
         greeting = "Hello."
         instructions = "Be brief."
@@ -133,7 +140,8 @@ fn the_twilio_variables_are_texts_whatever_they_look_like() {
         "[server]\npublic_url = \"https://voice.example.com\"",
         &[
             ("TWILIO_AUTH_TOKEN", "00123456"),
-            ("TWILIO_ACCOUNT_SID", "true"),
+            ("TWILIO_ACCOUNT_SID", ACCOUNT),
+            ("SIDETONE_TWILIO__REGION", "au1"),
             ("SIDETONE_AGENT__GREETING", "42"),
         ],
     )
@@ -142,7 +150,7 @@ fn the_twilio_variables_are_texts_whatever_they_look_like() {
         config.twilio.auth_token.as_ref().unwrap().expose(),
         "00123456"
     );
-    assert_eq!(config.twilio.account_sid, "true");
+    assert_eq!(config.twilio.account_sid, ACCOUNT);
     assert_eq!(config.agent.greeting, "42");
 }
 
@@ -174,8 +182,8 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
     assert_eq!(
         mistake("[agents]\ngreeting = \"\""),
         "sidetone.toml:1: unknown key `agents`, did you mean `agent`?; the sections are \
-         server, twilio, agent, vad, barge_in, endpointing, eager, idle, playout, stt, llm, tts, \
-         events"
+         server, twilio, agent, vad, barge_in, endpointing, eager, idle, handoff, playout, stt, llm, \
+         tts, events"
     );
     let error = load("", &[("SIDETONE_SERVER__LISSEN", "x")]).unwrap_err();
     assert!(
@@ -335,6 +343,57 @@ fn signatures_need_a_public_url() {
         "https://voice.example.com:8443/a/",
     ] {
         load(&format!("[server]\npublic_url = \"{good}\""), &token).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_a_twilio_account_is_named() {
+    let key = "api_key_sid = \"SK00000000000000000000000000000001\"";
+    for (text, message) in [
+        (
+            "account_sid = \"AC1\"".to_owned(),
+            "2: `twilio.account_sid` = \"AC1\": must be the account's SID: AC and 32 hexadecimal digits",
+        ),
+        (
+            "api_key_sid = \"AC1\"".to_owned(),
+            "2: `twilio.api_key_sid` = \"AC1\": must be an API key's SID: SK and 32 hexadecimal digits",
+        ),
+        (
+            "api_key_secret = \"hush\"".to_owned(),
+            "2: `twilio.api_key_secret`: must be set with `twilio.api_key_sid`, and only with it",
+        ),
+        (
+            key.to_owned(),
+            ": `twilio.api_key_secret`: must be set with `twilio.api_key_sid`, and only with it",
+        ),
+        (
+            "region = \"jp1\"".to_owned(),
+            "2: `twilio.region` = \"jp1\": must be \"us1\", \"ie1\" or \"au1\"",
+        ),
+        (
+            "edge = \"a.b\"".to_owned(),
+            "2: `twilio.edge` = \"a.b\": must be an edge location's name",
+        ),
+        (
+            "base_url = \"http://api.twilio.com\"".to_owned(),
+            "2: `twilio.base_url` = \"http://api.twilio.com\": must be https://",
+        ),
+        (
+            "base_url = \"https://me:hush@a.example\"".to_owned(),
+            "2: `twilio.base_url` = \"…\": must be https://",
+        ),
+        (
+            "request_timeout_ms = 999".to_owned(),
+            "2: `twilio.request_timeout_ms` = 999: must be 1000 to 60000",
+        ),
+    ] {
+        let error = mistake(&format!("[twilio]\n{text}"));
+        let error = error.trim_start_matches("sidetone.toml:");
+        assert!(
+            error.starts_with(message) || error.starts_with(message.trim_start_matches(": ")),
+            "{error}"
+        );
+        assert!(!error.contains("hush"), "{error}");
     }
 }
 

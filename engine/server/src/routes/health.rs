@@ -1,15 +1,24 @@
 //! For whoever watches the server.
 
 use axum::{
-    extract::State,
+    extract::{RawQuery, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use crate::state::ServerState;
 
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
+/// Whether the process lives; with `?ready`, whether calls are welcome: for load balancers, most of
+/// which cannot send a token. It says no more than they have to know.
+pub(super) async fn healthz(
+    State(state): State<ServerState>,
+    RawQuery(query): RawQuery,
+) -> (StatusCode, &'static str) {
+    if query.as_deref() == Some("ready") && !state.is_ready() {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
 }
 
 pub(super) async fn readyz(State(state): State<ServerState>) -> Response {
@@ -28,6 +37,6 @@ pub(super) async fn metrics(State(state): State<ServerState>) -> impl IntoRespon
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        state.0.metrics.render(state.active_calls()),
+        state.metrics(),
     )
 }

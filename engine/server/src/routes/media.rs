@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::{Path, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::{HeaderMap, Uri},
     response::Response,
 };
-use sidetone::{AcceptOptions, transport};
+use sidetone::{AcceptOptions, CallId, transport};
 use sidetone_core::dialect::{Start, twilio::Twilio};
 
 use super::{
@@ -32,10 +32,39 @@ pub(super) async fn media(
     State(state): State<ServerState>,
     headers: HeaderMap,
     uri: Uri,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
+) -> Result<Response, Rejection> {
+    check_signature(&state.0, &headers, Scheme::WebSocket, &uri, &[])?;
+    accept(state, upgrade, AcceptOptions::new())
+}
+
+/// Answers a call that was placed.
+pub(super) async fn placed(
+    State(state): State<ServerState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+    upgrade: Upgrade,
+) -> Result<Response, Rejection> {
+    check_signature(&state.0, &headers, Scheme::WebSocket, &uri, &[])?;
+    let id = CallId::from(id);
+    // It has one stream.
+    let placed = state.0.placing.get(&id).ok_or(Rejection::NotPlaced)?;
+    if state.0.engine.call(&id).is_some() {
+        return Err(Rejection::NotPlaced);
+    }
+    let options = AcceptOptions::new().call_id(id).agent(placed.agent);
+    accept(state, upgrade, options)
+}
+
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+fn accept(
+    state: ServerState,
+    upgrade: Upgrade,
+    options: AcceptOptions,
 ) -> Result<Response, Rejection> {
     let shared = &state.0;
-    check_signature(shared, &headers, Scheme::WebSocket, &uri, &[])?;
     let upgrade = upgrade.map_err(Rejection::Upgrade)?;
     let place = shared.admission.connect(Instant::now()).map_err(|closed| {
         shared.metrics.refused(closed.into());
@@ -57,9 +86,11 @@ pub(super) async fn media(
             let call = state.0.engine.accept_with(
                 transport::axum(socket),
                 Twilio::new(),
-                AcceptOptions::new().authorize(authorize),
+                options.authorize(authorize),
             );
             call.ended().await;
+            // It was answered, and is in the store by its own events.
+            state.0.placing.take(call.id());
             drop(place);
         }))
 }

@@ -22,6 +22,8 @@ pub(super) enum Rejection {
     Upgrade(WebSocketUpgradeRejection),
     /// No more calls are taken now.
     Busy,
+    /// No such call was placed, or it has its stream.
+    NotPlaced,
 }
 
 impl IntoResponse for Rejection {
@@ -32,6 +34,9 @@ impl IntoResponse for Rejection {
             }
             Self::Slow => StatusCode::REQUEST_TIMEOUT.into_response(),
             Self::Form => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            Self::NotPlaced => {
+                (StatusCode::NOT_FOUND, "no such call is waited for\n").into_response()
+            }
             Self::Upgrade(rejection) => rejection.into_response(),
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,131 +1,193 @@
 //! Twilio's webhooks.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::{
-    body::{Body, to_bytes},
-    extract::{Request, State},
+    extract::State,
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use tokio::time::timeout;
+use sidetone::CallId;
 use tracing::{info, warn};
 
 use super::{
     MEDIA_PATH, STATUS_PATH,
-    origin::{Scheme, check_signature, public_url},
-    rejection::Rejection,
+    origin::{Scheme, public_url},
+    signed::SignedForm,
 };
 use crate::{
     admission::Closed,
     metrics::Refusal,
-    state::{ServerState, Shared},
+    placing::Machines,
+    state::ServerState,
+    store::{Direction, ExpectedCall},
+    twilio::{CallStatus, Form, Report, StreamEvent},
     twiml,
 };
 
-/// A webhook's form is shorter than this, in bytes; Twilio's have about 1 KiB.
-const MAX_FORM: usize = 64 * 1024;
-
-/// A webhook's form arrives within this time.
-const FORM_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What Twilio may report, as it may be counted.
-const STREAM_EVENTS: [&str; 3] = ["stream-started", "stream-stopped", "stream-error"];
-const CALL_STATUSES: [&str; 9] = [
-    "queued",
-    "initiated",
-    "ringing",
-    "in-progress",
-    "completed",
-    "busy",
-    "failed",
-    "no-answer",
-    "canceled",
-];
-
-/// A call comes in: what to do with it?
+/// A call comes in, or one that was placed was answered: what to do with it?
 pub(super) async fn voice(
     State(state): State<ServerState>,
-    request: Request,
-) -> Result<Response, Rejection> {
+    SignedForm { parts, form }: SignedForm,
+) -> Response {
     let shared = &*state.0;
-    let (parts, _) = signed_form(shared, request).await?;
-    let twiml = match shared.admission.issue(Instant::now()) {
-        Ok(token) => {
-            let url = |scheme, path| public_url(shared, &parts.headers, scheme, path);
-            twiml::connect(
-                &url(Scheme::WebSocket, MEDIA_PATH),
-                &url(Scheme::Http, STATUS_PATH),
-                &token,
-            )
-        }
-        Err(closed) => {
-            shared.metrics.refused(closed.into());
-            twiml::busy(&shared.language)
-        }
+    let twiml = match placed_call(&parts) {
+        Some(id) => answered(&state, &parts, &form, &id).await,
+        None => match shared.admission.issue(Instant::now()) {
+            Ok(token) => {
+                if let Some(archive) = &shared.archive {
+                    archive.writer().expect_call(expected(&form));
+                }
+                connect(&state, &parts, MEDIA_PATH, &token)
+            }
+            Err(closed) => {
+                shared.metrics.refused(closed.into());
+                twiml::busy(&shared.language)
+            }
+        },
     };
-    Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response())
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response()
 }
 
-/// How a call or a stream fares.
+/// What to do with a call that was placed: what was ordered for it.
+async fn answered(state: &ServerState, parts: &Parts, form: &Form, id: &CallId) -> String {
+    let shared = &*state.0;
+    let (Some(placed), Some(api)) = (shared.placing.get(id), &shared.api) else {
+        // Nobody waits for it any more.
+        return twiml::hang_up();
+    };
+    let who = form.get("AnsweredBy").map(excerpt);
+    if let Some(who) = who {
+        shared.placing.note(id, "answered_by", who.into());
+        let is_machine = who.starts_with("machine") || who == "fax";
+        if is_machine
+            && placed.machines == Machines::HangUp
+            && let Some(placed) = shared.placing.take(id)
+        {
+            api.unanswered(id, placed, "machine").await;
+            return twiml::hang_up();
+        }
+    }
+    if let Some(archive) = &shared.archive {
+        let metadata = shared.placing.get(id).map(|placed| placed.metadata);
+        archive.writer().expect_call(ExpectedCall {
+            provider_call_id: excerpt(form.get("CallSid").unwrap_or_default()).to_owned(),
+            direction: Direction::Outbound,
+            from: placed.from,
+            to: placed.to,
+            metadata: metadata.unwrap_or(placed.metadata),
+        });
+    }
+    connect(state, parts, &format!("{MEDIA_PATH}/{id}"), &placed.token)
+}
+
+/// The TwiML that connects a call to the media stream at `path`, opened by `token`.
+fn connect(state: &ServerState, parts: &Parts, path: &str, token: &str) -> String {
+    let url = |scheme, path: &str| public_url(&state.0, &parts.headers, scheme, path);
+    twiml::connect(
+        &url(Scheme::WebSocket, path),
+        &url(Scheme::Http, STATUS_PATH),
+        token,
+    )
+}
+
+/// The call that was placed and whose webhook this is.
+fn placed_call(parts: &Parts) -> Option<CallId> {
+    let query = parts.uri.query()?;
+    let mut fields = form_urlencoded::parse(query.as_bytes());
+    let (_, id) = fields.find(|(name, _)| name == "call")?;
+    Some(CallId::from(id.into_owned()))
+}
+
+/// What a webhook tells of the call that is to begin.
+fn expected(form: &Form) -> ExpectedCall {
+    let field = |name| excerpt(form.get(name).unwrap_or_default()).to_owned();
+    let direction = if field("Direction").starts_with("outbound") {
+        Direction::Outbound
+    } else {
+        Direction::Inbound
+    };
+    ExpectedCall {
+        provider_call_id: field("CallSid"),
+        direction,
+        from: field("From"),
+        to: field("To"),
+        ..ExpectedCall::default()
+    }
+}
+
+/// How a call, a stream or a recording fares, and who answered: counted, written to the log, and
+/// told to whoever [listens](ServerState::twilio_reports).
 pub(super) async fn status(
     State(state): State<ServerState>,
-    request: Request,
-) -> Result<StatusCode, Rejection> {
-    let (_, form) = signed_form(&state.0, request).await?;
-    let field = |name| {
-        form.iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.as_str())
-    };
-    let known = |field: Option<&str>, names: &[&'static str]| {
-        let field = field?;
-        Some(
-            *names
-                .iter()
-                .find(|name| **name == field)
-                .unwrap_or(&"other"),
-        )
-    };
-    let call_sid = field("CallSid").filter(|sid| is_call_sid(sid));
-    if let Some(event) = known(field("StreamEvent"), &STREAM_EVENTS) {
-        state.0.metrics.status(event);
-        if event == "stream-error" {
-            let error = field("StreamError").unwrap_or_default();
-            warn!(call_sid, error = ?excerpt(error), "Twilio reports an error of a stream");
-        } else {
-            info!(call_sid, event, "Twilio reports on a stream");
+    SignedForm { parts, form }: SignedForm,
+) -> StatusCode {
+    match Report::read(&form) {
+        Ok(report) => {
+            note(&state, &report);
+            if let Some(id) = placed_call(&parts) {
+                unless_answered(&state, &id, &report).await;
+            }
+            state.report(report);
+        }
+        Err(error) => {
+            state.0.metrics.status("other");
+            warn!(%error, "Twilio reports what makes no sense");
         }
     }
-    if let Some(call) = known(field("CallStatus"), &CALL_STATUSES) {
-        state.0.metrics.status(call);
-        info!(call_sid, status = call, "Twilio reports on a call");
+    StatusCode::NO_CONTENT
+}
+
+/// Waits no longer for a placed call that is over before its stream began.
+async fn unless_answered(state: &ServerState, id: &CallId, report: &Report) {
+    let shared = &*state.0;
+    let Report::Call(call) = report else {
+        return;
+    };
+    if call.status.is_over()
+        && shared.engine.call(id).is_none()
+        && let Some(api) = &shared.api
+        && let Some(mut placed) = shared.placing.take(id)
+    {
+        placed.sid.get_or_insert_with(|| call.call_sid.clone());
+        api.unanswered(id, placed, call.status.as_str()).await;
     }
-    Ok(StatusCode::NO_CONTENT)
 }
 
-/// The fields of a form that Twilio signed, in their order.
-async fn signed_form(
-    shared: &Shared,
-    request: Request,
-) -> Result<(Parts, Vec<(String, String)>), Rejection> {
-    let (parts, body) = request.into_parts();
-    let form = read_form(body).await?;
-    check_signature(shared, &parts.headers, Scheme::Http, &parts.uri, &form)?;
-    Ok((parts, form))
-}
-
-async fn read_form(body: Body) -> Result<Vec<(String, String)>, Rejection> {
-    let bytes = timeout(FORM_TIMEOUT, to_bytes(body, MAX_FORM))
-        .await
-        .map_err(|_| Rejection::Slow)?
-        .map_err(|_| Rejection::Form)?;
-    Ok(form_urlencoded::parse(&bytes).into_owned().collect())
-}
-
-/// `CA` and letters and digits: without signatures it may be anything.
-fn is_call_sid(text: &str) -> bool {
-    text.starts_with("CA") && text.len() <= 34 && text.bytes().all(|b| b.is_ascii_alphanumeric())
+fn note(state: &ServerState, report: &Report) {
+    let metrics = &state.0.metrics;
+    let call_sid = report.call_sid();
+    match report {
+        Report::Stream(stream) => {
+            let event = match stream.event {
+                StreamEvent::Started => "stream-started",
+                StreamEvent::Stopped => "stream-stopped",
+                StreamEvent::Failed => "stream-error",
+                StreamEvent::Unknown => "other",
+            };
+            metrics.status(event);
+            if stream.event == StreamEvent::Failed {
+                let error = stream.error.as_deref().unwrap_or_default();
+                warn!(%call_sid, error = ?excerpt(error), "Twilio reports an error of a stream");
+            } else {
+                info!(%call_sid, event, "Twilio reports on a stream");
+            }
+        }
+        Report::Call(call) => {
+            let status = match call.status {
+                CallStatus::Unknown => "other",
+                status => status.as_str(),
+            };
+            metrics.status(status);
+            info!(%call_sid, status, "Twilio reports on a call");
+        }
+        Report::Machine(machine) => {
+            info!(%call_sid, answered_by = ?machine.answered_by, "Twilio reports who answered");
+        }
+        Report::Recording(recording) => {
+            info!(%call_sid, status = ?excerpt(&recording.status), "Twilio reports on a recording");
+        }
+    }
 }
 
 /// Enough of a text to see what it is about.

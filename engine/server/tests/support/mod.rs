@@ -154,11 +154,22 @@ impl Phone {
         addr: SocketAddr,
         auth_token: Option<&str>,
     ) -> Result<Self, http::Response<Option<Vec<u8>>>> {
-        let mut request = format!("ws://{addr}/twilio/media")
-            .into_client_request()
-            .unwrap();
+        Self::connect_to(addr, "/twilio/media", auth_token).await
+    }
+
+    /// Opens the socket at `path`, signed with `auth_token`.
+    ///
+    /// # Errors
+    ///
+    /// The answer that is no WebSocket.
+    pub(crate) async fn connect_to(
+        addr: SocketAddr,
+        path: &str,
+        auth_token: Option<&str>,
+    ) -> Result<Self, http::Response<Option<Vec<u8>>>> {
+        let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
         if let Some(auth_token) = auth_token {
-            let url = format!("{}/twilio/media", PUBLIC_URL.replacen("https", "wss", 1));
+            let url = format!("{}{path}", PUBLIC_URL.replacen("https", "wss", 1));
             let signature = sign(auth_token, &url, &[]);
             let headers = request.headers_mut();
             headers.insert("x-twilio-signature", signature.parse().unwrap());

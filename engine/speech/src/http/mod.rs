@@ -1,20 +1,21 @@
 //! What the providers that talk HTTP share: one connection pool each, time-outs, one retry, and
 //! failures that never carry a key or what was said.
 
+mod client;
 mod fault;
 
-use std::{sync::Once, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use reqwest::{
     Client, Method, RequestBuilder, Response, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
-    redirect,
 };
 use sidetone_core::job::{FailureKind, JobFailure, Service};
 use tokio::time::{Instant, timeout_at};
 
+pub use client::{client, is_loopback};
 use fault::Endpoint;
 pub(crate) use fault::Fault;
 
@@ -73,7 +74,8 @@ impl Api {
         // An environment variable that is set to nothing is no key.
         let api_key = api_key.filter(|key| !key.expose().is_empty());
         let authorization = api_key.map(|key| bearer(service, key)).transpose()?;
-        let client = client(service, &base_url, timeouts)?;
+        let client = client(service, &base_url, timeouts.connect)
+            .map_err(|source| ProviderError::Client { service, source })?;
         Ok(Self {
             service,
             client,
@@ -367,51 +369,6 @@ fn bearer(service: Service, key: &Secret) -> Result<HeaderValue, ProviderError> 
     Ok(value)
 }
 
-fn client(service: Service, base_url: &Url, timeouts: Timeouts) -> Result<Client, ProviderError> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only where the program around us has chosen a provider already: just as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    let builder = || {
-        let builder = Client::builder()
-            .connect_timeout(timeouts.connect)
-            .pool_max_idle_per_host(64)
-            .tcp_keepalive(Duration::from_secs(30))
-            // A key goes where it was sent, and nowhere else.
-            .redirect(redirect::Policy::none());
-        // A proxy is for the world outside.
-        if is_loopback(base_url) {
-            builder.no_proxy()
-        } else {
-            builder
-        }
-    };
-    // Without TLS, or without a CA store, trust nobody: plain HTTP needs no certificates.
-    let trusts_nobody = || builder().tls_certs_only([]).build();
-    let client = if base_url.scheme() == "http" {
-        trusts_nobody()
-    } else {
-        builder().build().or_else(|error| {
-            tracing::warn!(
-                %service, %error,
-                "no CA certificates: every https connection will fail; install ca-certificates",
-            );
-            trusts_nobody()
-        })
-    };
-    client.map_err(|source| ProviderError::Client { service, source })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,18 +415,5 @@ mod tests {
         let error = Api::new(Service::Tts, "http://host", Some(&key), Timeouts::default());
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("`tts.api_key`: must be"), "{error}");
-    }
-
-    #[test]
-    fn loopback_is_known() {
-        for (url, yes) in [
-            ("http://localhost:1/v1", true),
-            ("http://127.0.0.9/", true),
-            ("http://[::1]:80/", true),
-            ("https://api.openai.com/v1", false),
-            ("http://10.0.0.1/", false),
-        ] {
-            assert_eq!(is_loopback(&Url::parse(url).unwrap()), yes, "{url}");
-        }
     }
 }

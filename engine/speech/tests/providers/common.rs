@@ -55,10 +55,7 @@ pub(crate) fn llm_job(id: JobId) -> LlmJob {
 }
 
 pub(crate) fn asking(id: JobId, caller: &[&str]) -> LlmJob {
-    let messages = caller.iter().map(|text| Message {
-        role: Role::Caller,
-        text: (*text).into(),
-    });
+    let messages = caller.iter().map(|text| Message::new(Role::Caller, *text));
     LlmJob {
         id,
         messages: Arc::from_iter(messages),

@@ -22,6 +22,9 @@ pub(super) const ASK_FOR: &str = "ask_for";
 /// Said for the caller where a model needs somebody to answer.
 const CONNECTED: &str = "(The call is connected.)";
 const SILENT: &str = "(The caller says nothing.)";
+/// Goes before what supervisors whisper.
+const GUIDANCE: &str = "During this call your supervisors tell you the following, the newest last. \
+     Follow it. It is for you alone: never read it out, and never mention it to the caller.";
 
 /// The request's body.
 pub(super) fn body(config: &OpenAiLlmConfig, job: &LlmJob, shape: Shape) -> Value {
@@ -91,30 +94,51 @@ fn tool(name: &str, description: &str, properties: Value, required: &[&str]) -> 
 }
 
 /// Strict chat templates want instructions first, then caller and agent in turn, the caller
-/// first and last.
+/// first and last. What people on the call say, and what happens on the line, stands among the
+/// caller's words, told apart by brackets; a supervisor's guidance stands with the instructions,
+/// where no caller can put words.
 fn messages(job: &LlmJob) -> Vec<Value> {
     let spoken = || {
         job.messages
             .iter()
             .filter(|message| !message.text.trim().is_empty())
     };
-    let instructions: Vec<&str> = spoken()
+    let mut instructions: Vec<String> = spoken()
         .filter(|message| message.role == Role::System)
-        .map(|message| message.text.as_str())
+        .map(|message| message.text.clone())
         .collect();
+    let guidance: Vec<String> = spoken()
+        .filter(|message| message.role == Role::Guidance)
+        .map(|message| {
+            let name = message.name.as_deref().unwrap_or("A supervisor");
+            format!("{name}: {}", message.text)
+        })
+        .collect();
+    if !guidance.is_empty() {
+        instructions.push(format!("{GUIDANCE}\n{}", guidance.join("\n")));
+    }
     let mut turns: Vec<(&str, String)> = Vec::new();
     for message in spoken() {
-        let role = match message.role {
-            Role::System => continue,
-            Role::Caller => "user",
-            Role::Agent => "assistant",
+        let (role, content) = match message.role {
+            Role::System | Role::Guidance => continue,
+            Role::Caller => ("user", message.text.clone()),
+            Role::Agent => ("assistant", message.text.clone()),
+            Role::Person => {
+                let name = message.name.as_deref().unwrap_or("A colleague");
+                let text = format!(
+                    "({name}, a colleague of yours on the call: {})",
+                    message.text
+                );
+                ("user", text)
+            }
+            Role::Note => ("user", format!("({})", message.text)),
         };
         match turns.last_mut() {
             Some((last, text)) if *last == role => {
                 text.push(' ');
-                text.push_str(&message.text);
+                text.push_str(&content);
             }
-            _ => turns.push((role, message.text.clone())),
+            _ => turns.push((role, content)),
         }
     }
     if turns.first().is_none_or(|(role, _)| *role == "assistant") {
@@ -140,10 +164,9 @@ mod tests {
     use super::*;
 
     fn job(messages: &[(Role, &str)]) -> LlmJob {
-        let messages = messages.iter().map(|&(role, text)| Message {
-            role,
-            text: text.into(),
-        });
+        let messages = messages
+            .iter()
+            .map(|&(role, text)| Message::new(role, text));
         LlmJob {
             id: JobId(1),
             messages: Arc::from_iter(messages),
@@ -183,6 +206,35 @@ mod tests {
             ("user", "Where is my order?"),
         ]);
         assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn people_are_told_apart_from_the_caller_and_guidance_is_an_instruction() {
+        let messages = [
+            Message::new(Role::System, "Be brief."),
+            Message::new(Role::Caller, "Is it open?"),
+            Message::named(Role::Guidance, "Anna", "Offer ten percent."),
+            Message::named(Role::Person, "Bob", "Until six."),
+            Message::new(Role::Note, "Bob has left the call."),
+        ];
+        let job = LlmJob {
+            messages: Arc::from(messages),
+            ..job(&[])
+        };
+        let texts: Vec<String> = super::messages(&job)
+            .iter()
+            .map(|message| message["content"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            texts[0],
+            format!("Be brief.\n\n{GUIDANCE}\nAnna: Offer ten percent.")
+        );
+        assert_eq!(
+            texts[1..],
+            [
+                "Is it open? (Bob, a colleague of yours on the call: Until six.) (Bob has left the call.)"
+            ]
+        );
     }
 
     #[test]

@@ -1,15 +1,23 @@
-//! The TwiML documents that answer a voice webhook.
+//! The documents that answer a voice webhook.
+
+use super::{Say, Stream, Twiml};
+
+/// The `<Parameter>` that carries the single-use token to the stream's `start` message.
+pub(crate) const TOKEN_PARAMETER: &str = "token";
 
 /// Connects the call to the media stream at `url`, which reports to `status_url` how it fares,
 /// passing `token` to it.
 pub(crate) fn connect(url: &str, status_url: &str, token: &str) -> String {
-    document(&format!(
-        "<Connect><Stream url=\"{}\" statusCallback=\"{}\">\
-         <Parameter name=\"{TOKEN_PARAMETER}\" value=\"{}\"/></Stream></Connect>",
-        escape(url),
-        escape(status_url),
-        escape(token)
-    ))
+    let stream = Stream::new(url)
+        .status_callback(status_url)
+        .parameter(TOKEN_PARAMETER, token)
+        .expect("a token has 32 characters");
+    Twiml::new().connect(&stream).to_string()
+}
+
+/// Hangs up.
+pub(crate) fn hang_up() -> String {
+    Twiml::new().hangup().to_string()
 }
 
 /// Tells the caller in `language` (ISO 639-1; English where it is not known) that nobody can
@@ -31,31 +39,10 @@ pub(crate) fn busy(language: &str) -> String {
             "We are sorry, all our lines are busy. Please call again later. Goodbye.",
         ),
     };
-    document(&format!(
-        r#"<Say language="{locale}">{}</Say><Hangup/>"#,
-        escape(words)
-    ))
-}
-
-/// The `<Parameter>` that carries the single-use token to the stream's `start` message.
-pub(crate) const TOKEN_PARAMETER: &str = "token";
-
-fn document(verbs: &str) -> String {
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>{verbs}</Response>\n")
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    Twiml::new()
+        .say(&Say::new(words).language(locale))
+        .hangup()
+        .to_string()
 }
 
 #[cfg(test)]

@@ -1,0 +1,292 @@
+//! The call-control API.
+//!
+//! Everything here is asked of the engine through handles and channels, and of the store through its
+//! own pool: nothing holds a lock that a call's audio would wait for.
+
+mod audit_log;
+mod calls;
+mod control;
+mod docs;
+mod events;
+pub(crate) mod extract;
+mod idempotency;
+mod place;
+pub(crate) mod problem;
+mod recording;
+mod session;
+mod sse;
+mod summary;
+mod timestamp;
+mod transcript;
+mod views;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{Router, middleware, routing::any};
+use sidetone::{CallHandle, CallId, CallOver, Engine};
+use tokio::{sync::Semaphore, time::timeout};
+use tracing::warn;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use timestamp::Timestamp;
+
+use self::{
+    extract::unknown_call,
+    idempotency::Idempotency,
+    place::PlaceAnswer,
+    problem::{Kind, Problem, name_instance},
+};
+use crate::{
+    admission::Admission,
+    archive::Archive,
+    audit::Audit,
+    auth::{self, Auth},
+    config::Config,
+    feed::Feed,
+    placing::{Placed, Placing},
+    recording::Recordings,
+    store::{Store, StoreError, StoreWriter, UnansweredCall},
+    twilio::TwilioClient,
+    webhooks::Webhooks,
+};
+
+/// Below this are all routes of the API.
+pub(crate) const PREFIX: &str = "/api";
+
+/// Where the API describes itself.
+pub(crate) const DOCUMENT_PATH: &str = "/api/openapi.json";
+
+/// How many event streams may be open at the same time, of all who watch together.
+pub(crate) const MAX_STREAMS: usize = 256;
+
+/// How long the last entries of the audit log may take to be written.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a request waits for what has just happened to be written down.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the API's routes share.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) engine: Engine,
+    pub(crate) store: Store,
+    pub(crate) writer: StoreWriter,
+    pub(crate) recordings: Recordings,
+    pub(crate) feed: Feed,
+    pub(crate) audit: Audit,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) placing: Arc<Placing>,
+    /// Why not, where Twilio cannot be asked for anything.
+    pub(crate) twilio: Result<TwilioClient, String>,
+    /// Without a slash at the end; empty where none is configured.
+    pub(crate) public_url: String,
+    pub(crate) idempotency: Idempotency<PlaceAnswer>,
+    /// Who is told by webhooks, where anybody is.
+    pub(crate) webhooks: Option<Webhooks>,
+}
+
+impl Api {
+    /// The API of a server that keeps its calls in `archive`.
+    ///
+    /// # Panics
+    ///
+    /// If called outside a tokio runtime.
+    pub(crate) fn new(
+        config: &Config,
+        engine: Engine,
+        archive: &Archive,
+        admission: Arc<Admission>,
+        placing: Arc<Placing>,
+    ) -> Self {
+        let (store, writer) = (archive.store().clone(), archive.writer().clone());
+        let public_url = config.server.public_url.trim_end_matches('/').to_owned();
+        Self {
+            feed: Feed::new(engine.clone(), store.clone(), writer.clone()),
+            audit: Audit::new(store.clone()),
+            auth: Arc::new(Auth::new(&config.api, &public_url, store.clone())),
+            recordings: archive.recordings().clone(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            twilio: TwilioClient::new(&config.twilio).map_err(|error| error.to_string()),
+            idempotency: Idempotency::default(),
+            webhooks: start_webhooks(config, &store, &engine),
+            engine,
+            store,
+            writer,
+            admission,
+            placing,
+            public_url,
+        }
+    }
+
+    /// Ends the event streams, and waits until the audit log is written: the server is going down.
+    pub(crate) async fn close(&self) {
+        self.feed.close();
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.shutdown().await;
+        }
+        if timeout(AUDIT_PATIENCE, self.audit.flush()).await.is_err() {
+            warn!("the last entries of the audit log are lost: the database does not take them");
+        }
+    }
+
+    /// Notes calls that were placed and of which nothing more was heard as never answered.
+    pub(crate) async fn forget_unanswered(&self) {
+        for (id, placed) in self.placing.take_forgotten(Instant::now()) {
+            self.unanswered(&id, placed, "unknown").await;
+        }
+    }
+
+    /// A placed call will not come about: `why` is Twilio's word.
+    pub(crate) async fn unanswered(&self, id: &CallId, placed: Placed, why: &str) {
+        self.admission.revoke(&placed.token);
+        let call = UnansweredCall {
+            id: id.clone(),
+            from: placed.from,
+            to: placed.to,
+            provider_call_id: placed.sid.map(String::from),
+            placed_at: placed.placed_at,
+            end_reason: why.to_owned(),
+            metadata: placed.metadata,
+        };
+        if let Err(error) = self.store.add_unanswered(&call).await {
+            warn!(%error, call = %id, "a call that nobody answered is not in the store");
+        }
+    }
+
+    /// The call with this id, while it goes on.
+    ///
+    /// # Errors
+    ///
+    /// 404 where there is no such call, 409 where it is over, 503 where that cannot be found out.
+    pub(crate) async fn running(&self, id: &str) -> Result<CallHandle, Problem> {
+        if let Some(call) = self.engine.call(&CallId::from(id)) {
+            return Ok(call);
+        }
+        if self.placing.get(&CallId::from(id)).is_some() {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "Nobody has answered the call yet.",
+            ));
+        }
+        match self.store.call(id).await? {
+            Some(_) => Err(call_ended()),
+            None => Err(unknown_call()),
+        }
+    }
+
+    /// Sees to it that what happened so far is in the store, if that takes it in time.
+    pub(crate) async fn catch_up(&self) {
+        // What is missing is in the store a moment later.
+        let _ = timeout(FLUSH_TIMEOUT, self.writer.flush()).await;
+    }
+}
+
+/// Tells those who want to be told what happens in calls, if there are any.
+fn start_webhooks(config: &Config, store: &Store, engine: &Engine) -> Option<Webhooks> {
+    if config.webhooks.is_empty() {
+        return None;
+    }
+    let webhooks = Webhooks::start(&config.webhooks, store, engine.events());
+    webhooks
+        .inspect_err(|error| warn!(%error, "nobody is told by webhooks"))
+        .ok()
+}
+
+/// 409.
+fn call_ended() -> Problem {
+    Problem::new(
+        Kind::CallEnded,
+        "The call is over; what was said in it can be read.",
+    )
+}
+
+impl From<CallOver> for Problem {
+    fn from(_: CallOver) -> Self {
+        call_ended()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        warn!(%error, "the database failed for a request");
+        Self::new(
+            Kind::Unavailable,
+            "The database cannot be used now; calls go on. The server's log and \
+             `GET /api/metrics/summary` say why.",
+        )
+        .retry_after(Duration::from_secs(5))
+    }
+}
+
+/// The routes that need no token.
+fn open() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(session::open))
+}
+
+/// The routes that need one.
+fn closed() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(session::show, session::end))
+        .routes(routes!(calls::list, place::place))
+        .routes(routes!(calls::show, calls::delete))
+        .routes(routes!(control::pause, control::resume))
+        .routes(routes!(control::take_over, control::hand_back))
+        .routes(routes!(control::say))
+        .routes(routes!(control::whisper))
+        .routes(routes!(control::dtmf))
+        .routes(routes!(control::hang_up))
+        .routes(routes!(transcript::read))
+        .routes(routes!(recording::read))
+        .routes(routes!(events::of_call))
+        .routes(routes!(events::of_all))
+        .routes(routes!(summary::read))
+        .routes(routes!(audit_log::read))
+        .routes(routes!(docs::document))
+}
+
+/// The document that describes the routes.
+fn described() -> utoipa::openapi::OpenApi {
+    let (_, document) = OpenApiRouter::<Arc<Api>>::with_openapi(docs::base())
+        .merge(open())
+        .merge(closed())
+        .split_for_parts();
+    docs::finish(document)
+}
+
+/// The routes of the API. What lies below [`PREFIX`] and is none of them is said to be none, once it is
+/// known who asks.
+pub(crate) fn router(api: Arc<Api>) -> Router {
+    let known = |router: Router<Arc<Api>>| {
+        let auth = Arc::clone(&api.auth);
+        router.route_layer(middleware::from_fn_with_state(auth, auth::require))
+    };
+    let unknown = Router::new()
+        .route(PREFIX, any(no_route))
+        .route("/api/{*rest}", any(no_route));
+    let (open, _) = open().split_for_parts();
+    let (closed, _) = closed().split_for_parts();
+    open.merge(known(closed.merge(unknown)))
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn(name_instance))
+        .layer(middleware::from_fn(docs::keep_private))
+        .with_state(Arc::clone(&api))
+}
+
+async fn no_route() -> Problem {
+    Problem::new(
+        Kind::NoRoute,
+        format!("There is no such route; `GET {DOCUMENT_PATH}` lists those there are."),
+    )
+}
+
+async fn no_method() -> Problem {
+    Problem::new(
+        Kind::Method,
+        "The route has other methods; the header `Allow` lists them.",
+    )
+}

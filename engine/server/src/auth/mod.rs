@@ -1,0 +1,298 @@
+//! Who asks, and what they may do: bearer tokens, and the console's sessions that stand for one.
+
+pub(crate) mod address;
+pub(crate) mod limits;
+pub(crate) mod principal;
+pub(crate) mod secret;
+pub(crate) mod sessions;
+pub mod tokens;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::time::timeout;
+use tracing::warn;
+
+use self::{
+    address::client_address,
+    limits::Limits,
+    principal::{Means, Principal},
+    secret::SecretHash,
+    sessions::{CSRF_HEADER, Sessions},
+};
+use crate::{
+    api::problem::{Kind, Problem},
+    config::ApiConfig,
+    store::{Store, StoreError, Token, UnixMs},
+};
+
+/// How long a database may take to say who a token is.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For so long a token that was good is still taken while the database cannot be asked: who has to
+/// end a call must be able to.
+const REMEMBERED_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// At most so many tokens are remembered.
+const REMEMBERED: usize = 1_024;
+
+/// A token's last use is written down this often.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Checks who asks.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    store: Store,
+    limits: Limits,
+    sessions: Sessions,
+    behind_proxy: bool,
+    remembered: Mutex<HashMap<[u8; 32], (Token, Instant)>>,
+}
+
+impl Auth {
+    pub(crate) fn new(config: &ApiConfig, public_url: &str, store: Store) -> Self {
+        let limit = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX);
+        Self {
+            limits: Limits::new(
+                limit(config.requests_per_second),
+                limit(config.address_requests_per_second),
+            ),
+            sessions: Sessions::new(config, public_url.starts_with("https://")),
+            behind_proxy: config.behind_proxy,
+            store,
+            remembered: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Who sent a request: the bearer of a token, or a session's browser.
+    ///
+    /// # Errors
+    ///
+    /// 401 where nobody is known by what the request brings, 403 where a session's request lacks its
+    /// CSRF token, 429, and 503 where the database cannot be asked.
+    pub(crate) async fn authenticate(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<Principal, Problem> {
+        let principal = match bearer(headers) {
+            Some(text) => self.bearer_of(text).await?,
+            None => match self.sessions.cookie(headers) {
+                Some(text) => self.session_of(&text).await?,
+                None => None,
+            },
+        };
+        let Some(principal) = principal else {
+            self.limits.wrong_token(address)?;
+            return Err(unauthorized());
+        };
+        self.limits.token(&principal.token_id)?;
+        if !method.is_safe()
+            && let Means::Session { csrf, .. } = &principal.means
+            && !sessions::csrf_matches(csrf, headers.get(CSRF_HEADER))
+        {
+            return Err(Problem::new(
+                Kind::Csrf,
+                format!(
+                    "Send the session's CSRF token (`GET /api/session` has it) in the header \
+                     `{CSRF_HEADER}`."
+                ),
+            ));
+        }
+        Ok(principal)
+    }
+
+    /// The bearer of a token; none where the token is not known, or revoked.
+    ///
+    /// # Errors
+    ///
+    /// 503 where the database cannot be asked.
+    pub(crate) async fn bearer_of(&self, text: &str) -> Result<Option<Principal>, Problem> {
+        let hash = SecretHash::of(text);
+        let found = match self.look_up(self.store.token_by_hash(hash.as_bytes())).await {
+            Ok(found) => found,
+            Err(problem) => {
+                let known = self.remembered(&hash).ok_or(problem)?;
+                return Ok(Some(Principal::bearer(&known, hash)));
+            }
+        };
+        let Some(token) = found.filter(|token| token.revoked_at.is_none()) else {
+            self.memory().remove(hash.as_bytes());
+            return Ok(None);
+        };
+        self.remember(&hash, &token);
+        self.note_use(&token);
+        Ok(Some(Principal::bearer(&token, hash)))
+    }
+
+    async fn session_of(&self, text: &str) -> Result<Option<Principal>, Problem> {
+        let hash = SecretHash::of(text);
+        let now = UnixMs::now();
+        let Some(session) = self
+            .look_up(self.store.session(hash.as_bytes(), now))
+            .await?
+        else {
+            return Ok(None);
+        };
+        if let Some(until) = self.sessions.extended(session.expires_at, now) {
+            let extended = self
+                .store
+                .extend_session(hash.as_bytes(), until, self.sessions.longest());
+            if let Err(error) = extended.await {
+                warn!(%error, "a session's end cannot be put off");
+            }
+        }
+        self.note_use(&session.token);
+        Ok(Some(Principal::session(&session, hash)))
+    }
+
+    /// Whether who was let in would be let in now. While the database cannot say, they stay.
+    pub(crate) async fn is_still_good(&self, principal: &Principal) -> bool {
+        let found = match &principal.means {
+            Means::Bearer { hash } => {
+                let found = self.store.token_by_hash(hash.as_bytes()).await;
+                found.map(|token| token.is_some_and(|token| token.revoked_at.is_none()))
+            }
+            Means::Session { hash, .. } => {
+                let found = self.store.session(hash.as_bytes(), UnixMs::now()).await;
+                found.map(|session| session.is_some())
+            }
+        };
+        found.unwrap_or(true)
+    }
+
+    async fn look_up<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Problem> {
+        let error = match timeout(LOOKUP_TIMEOUT, asked).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer after {} s", LOOKUP_TIMEOUT.as_secs()),
+        };
+        warn!(error, "the database cannot say whose token it is");
+        Err(Problem::new(
+            Kind::Unavailable,
+            "The database cannot say who you are; calls go on. The server's log has the reason.",
+        )
+        .retry_after(LOOKUP_TIMEOUT))
+    }
+
+    fn note_use(&self, token: &Token) {
+        let now = UnixMs::now();
+        if token
+            .last_used_at
+            .is_some_and(|last| last.after(USE_NOTED_EVERY) > now)
+        {
+            return;
+        }
+        let (store, id) = (self.store.clone(), token.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store.token_used(&id, now).await {
+                warn!(%error, "a token's use is not written down");
+            }
+        });
+    }
+
+    fn remember(&self, hash: &SecretHash, token: &Token) {
+        let mut memory = self.memory();
+        let now = Instant::now();
+        if memory.len() >= REMEMBERED {
+            memory.retain(|_, (_, seen)| now.duration_since(*seen) < REMEMBERED_FOR);
+        }
+        if memory.len() < REMEMBERED {
+            memory.insert(*hash.as_bytes(), (token.clone(), now));
+        }
+    }
+
+    fn remembered(&self, hash: &SecretHash) -> Option<Token> {
+        let memory = self.memory();
+        let (token, seen) = memory.get(hash.as_bytes())?;
+        (seen.elapsed() < REMEMBERED_FOR).then(|| token.clone())
+    }
+
+    /// A panic while the lock was held cannot leave the map half changed.
+    fn memory(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Token, Instant)>> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address of who sent a request, counted against its limit.
+    ///
+    /// # Errors
+    ///
+    /// 429.
+    pub(crate) fn admit(&self, parts: &Parts) -> Result<IpAddr, Problem> {
+        let address = client_address(parts, self.behind_proxy);
+        self.limits.address(address)?;
+        Ok(address)
+    }
+
+    /// Counts a token that was not good.
+    ///
+    /// # Errors
+    ///
+    /// 429.
+    pub(crate) fn wrong_token(&self, address: IpAddr) -> Result<(), Problem> {
+        self.limits.wrong_token(address)
+    }
+}
+
+/// Lets nobody through whom [`Auth`] does not know.
+pub(crate) async fn require(
+    State(auth): State<std::sync::Arc<Auth>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let known = async {
+        let address = auth.admit(&parts)?;
+        auth.authenticate(&parts.method, &parts.headers, address)
+            .await
+    };
+    match known.await {
+        Ok(principal) => {
+            parts.extensions.insert(principal);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The token that a request bears.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim())
+}
+
+/// 401.
+pub(crate) fn unauthorized() -> Problem {
+    Problem::new(
+        Kind::Unauthorized,
+        "Send a token as `Authorization: Bearer sdt_…`; `sidetone token create` makes one.",
+    )
+    .header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer realm=\"sidetone\""),
+    )
+}

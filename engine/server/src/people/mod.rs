@@ -1,0 +1,3 @@
+//! People on their way onto a call.
+
+mod join;

@@ -1,0 +1,212 @@
+//! From a call's audio to its file.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use sidetone::CallId;
+use sidetone_codecs::SampleRate;
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
+use tracing::{Instrument as _, warn};
+
+use super::{RecordingError, Register, Settings, file::Writing};
+use crate::store::RecordingFile;
+
+/// How many frames may wait to be written: four seconds.
+const QUEUE: usize = 200;
+/// How many frames are written at once: a second.
+const BATCH: usize = 50;
+
+/// 20 ms of a call, at 8 or 16 kHz; for Opus also at 12, 24 or 48 kHz.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioFrame {
+    /// What the caller said.
+    pub caller: Vec<i16>,
+    /// What the caller heard: the agent, and everybody who joined. As long as `caller`; what is missing
+    /// of the shorter one is silence.
+    pub others: Vec<i16>,
+    /// The rate of both: the same in all frames of a call.
+    pub rate: SampleRate,
+}
+
+impl AudioFrame {
+    /// Appends left and right in turn.
+    pub(super) fn interleave(&self, samples: &mut Vec<i16>) {
+        let len = self.caller.len().max(self.others.len());
+        let sample = |side: &[i16], at| side.get(at).copied().unwrap_or(0);
+        samples
+            .extend((0..len).flat_map(|at| [sample(&self.caller, at), sample(&self.others, at)]));
+    }
+
+    /// As much silence.
+    fn silent(&self) -> Self {
+        Self {
+            caller: vec![0; self.caller.len()],
+            others: vec![0; self.others.len()],
+            rate: self.rate,
+        }
+    }
+}
+
+/// How a recording fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecorderStatus {
+    /// Frames that could not be kept, because the disk is too slow: they are silent in the recording.
+    pub missed: u64,
+    /// Frames of another rate than the first, which are left out.
+    pub refused: u64,
+}
+
+/// Writes the audio of one call to a file. When it is dropped, the file is completed all the same.
+#[derive(Debug)]
+pub struct Recorder {
+    frames: mpsc::Sender<Frames>,
+    /// Frames before the next that found no room.
+    gap: u32,
+    counted: Arc<Counted>,
+    task: JoinHandle<Result<RecordingFile, RecordingError>>,
+}
+
+/// A frame, and how many before it found no room.
+type Frames = (u32, AudioFrame);
+
+#[derive(Debug, Default)]
+struct Counted {
+    missed: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Recorder {
+    pub(super) fn start(
+        settings: &Settings,
+        call_id: &CallId,
+        register: Option<Register>,
+    ) -> Result<Self, RecordingError> {
+        let writing = Writing::create(settings, call_id)?;
+        if let Some(register) = &register {
+            register.writer.note_recording(call_id, writing.file());
+        }
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let counted = Arc::new(Counted::default());
+        let task = write(writing, queue, Arc::clone(&counted));
+        let task = keep(call_id.clone(), register, task);
+        Ok(Self {
+            frames,
+            gap: 0,
+            counted,
+            task: tokio::spawn(task.in_current_span()),
+        })
+    }
+
+    /// Takes the next 20 ms. Never waits: what finds no room becomes silence.
+    pub fn push(&mut self, frame: AudioFrame) {
+        match self.frames.try_send((self.gap, frame)) {
+            Ok(()) => self.gap = 0,
+            Err(_) => {
+                self.gap += 1;
+                if self.counted.missed.fetch_add(1, Ordering::Relaxed) == 0 {
+                    warn!("the recording has gaps: its disk is slower than the call, or full");
+                }
+            }
+        }
+    }
+
+    /// How the recording fares.
+    #[must_use]
+    pub fn status(&self) -> RecorderStatus {
+        RecorderStatus {
+            missed: self.counted.missed.load(Ordering::Relaxed),
+            refused: self.counted.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Completes the file and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordingError`] where it could not be written to its end; what was written before is there.
+    pub async fn finish(self) -> Result<RecordingFile, RecordingError> {
+        let Self { frames, task, .. } = self;
+        drop(frames);
+        match task.await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Writes frames until there are no more.
+async fn write(
+    mut writing: Writing,
+    mut queue: mpsc::Receiver<Frames>,
+    counted: Arc<Counted>,
+) -> Result<RecordingFile, RecordingError> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut failure = None;
+    loop {
+        let frame = queue.recv().await;
+        let ended = frame.is_none();
+        if let Some((gap, frame)) = frame {
+            batch.extend((0..gap).map(|_| frame.silent()));
+            batch.push(frame);
+        }
+        if batch.len() < BATCH && !ended {
+            continue;
+        }
+        let frames = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        let (again, appended) = blocking(move || {
+            let appended = writing.append(&frames);
+            (writing, appended)
+        })
+        .await;
+        writing = again;
+        match appended {
+            Ok(refused) => drop(counted.refused.fetch_add(refused, Ordering::Relaxed)),
+            Err(error) => {
+                warn!(error = ?error, "the recording ends here");
+                failure = Some(error);
+                break;
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    // Whoever still pushes is told by the count.
+    drop(queue);
+    let finished = blocking(move || writing.finish()).await;
+    failure.map_or(finished, Err)
+}
+
+/// Notes the recording with its call when it is complete, and removes it where the call was deleted.
+async fn keep(
+    call_id: CallId,
+    register: Option<Register>,
+    written: impl Future<Output = Result<RecordingFile, RecordingError>>,
+) -> Result<RecordingFile, RecordingError> {
+    let file = written.await?;
+    if let Some(Register { store, writer }) = register {
+        writer.flush().await;
+        match store.set_recording(call_id.as_str(), &file).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let path = file.path.clone();
+                // At worst it was removed with the call.
+                drop(blocking(move || std::fs::remove_file(path)).await);
+            }
+            Err(_) => warn!("the length of a recording could not be noted"),
+        }
+    }
+    Ok(file)
+}
+
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
