@@ -34,6 +34,7 @@ mod archive;
 mod audit;
 pub mod auth;
 pub mod config;
+mod console;
 mod feed;
 mod http;
 mod metrics;
@@ -52,6 +53,7 @@ pub mod webhooks;
 
 pub use archive::Archive;
 pub use config::{Config, ConfigError};
+pub use console::CONSOLE_PATH;
 pub use providers::{SetupError, check, engine};
 pub use routes::{MEDIA_PATH, STATUS_PATH, VOICE_PATH, router};
 pub use server::{RunningServer, Server, ServerError, Shutdown};

@@ -17,7 +17,7 @@ use axum::{
 
 use crate::{
     api::{self, problem::name_instance},
-    auth,
+    auth, console,
     state::ServerState,
 };
 
@@ -41,6 +41,7 @@ const PLACED_MEDIA_PATH: &str = "/twilio/media/{call}";
 /// | `GET /readyz` | 200 while calls are welcome, else 503 and why | a viewer |
 /// | `GET /metrics` | metrics in Prometheus' text format | a viewer |
 /// | `/api/…` | call control, as `GET /api/openapi.json` describes it | as it says |
+/// | `/console` | the page for people: its files hold nothing, and everything in it comes from `/api` | anybody |
 ///
 /// Whoever needs a token needs a state with an [`Archive`](crate::Archive), which knows the tokens:
 /// without one, only the first four routes are there.
@@ -62,5 +63,8 @@ pub fn router(state: ServerState) -> Router {
         .route("/metrics", get(health::metrics))
         .route_layer(from_fn_with_state(Arc::clone(&api.auth), auth::require))
         .route_layer(from_fn(name_instance));
-    open.merge(watched).with_state(state).merge(api::router(api))
+    open.merge(watched)
+        .with_state(state)
+        .merge(api::router(api))
+        .merge(console::router())
 }
