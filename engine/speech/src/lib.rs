@@ -15,6 +15,7 @@ pub mod llm;
 pub mod onnx;
 mod phrases;
 mod pool;
+mod resampling;
 mod secret;
 pub mod stt;
 #[cfg(feature = "testing")]
