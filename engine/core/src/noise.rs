@@ -17,11 +17,13 @@ const MOST_FRAMES: usize = 125;
 /// One level for each dB.
 const LEVELS: usize = 91;
 /// Of a window that is noise, all but a tenth at either end lies within so much.
-const STEADY_WITHIN_DB: usize = 10;
+const STEADY_WITHIN_DB: f32 = 10.0;
+/// What it is believed to spread further than it did: a caller who speaks into loud noise spreads it, too.
+const SPREADS_DB_PER_S: f32 = 1.0;
 /// What is so much above all but the loudest tenth of the noise is not only that.
 const ABOVE_NOISE_DB: f32 = 2.0;
 /// Noise has become less if the softest tenth of a window is so much softer than it was.
-const LESS_DB: usize = 3;
+const LESS_DB: f32 = 3.0;
 /// A frame is judged by the energy of so much audio, its own counting most.
 const SMOOTHED: Duration = Duration::from_millis(30);
 
@@ -40,11 +42,12 @@ pub(crate) struct Noise {
     known: Option<Levels>,
 }
 
-/// Between which levels most frames lie, in dB above the quietest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the levels of most frames lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Levels {
-    low: usize,
-    high: usize,
+    low_dbfs: f32,
+    /// From the softest of them to the loudest.
+    spread_db: f32,
 }
 
 impl Noise {
@@ -70,12 +73,10 @@ impl Noise {
         let share = (frame.as_secs_f32() / SMOOTHED.as_secs_f32()).min(1.0);
         self.energy += (energy - self.energy) * share;
         self.push(level_dbfs);
-        self.learn();
+        self.learn(frame);
         let smoothed_dbfs = 10.0 * self.energy.log10();
-        self.known.is_some_and(|noise| {
-            let loudest_dbfs = noise.high as f32 + QUIETEST_DBFS;
-            smoothed_dbfs <= loudest_dbfs + ABOVE_NOISE_DB
-        })
+        self.known
+            .is_some_and(|noise| smoothed_dbfs <= noise.low_dbfs + noise.spread_db + ABOVE_NOISE_DB)
     }
 
     fn push(&mut self, level_dbfs: f32) {
@@ -92,28 +93,34 @@ impl Noise {
         self.next = (self.next + 1) % self.capacity;
     }
 
-    fn learn(&mut self) {
+    fn learn(&mut self, frame: Duration) {
         if self.len < self.capacity {
             return;
         }
         let now = self.levels();
-        if now.high - now.low <= STEADY_WITHIN_DB {
-            self.known = Some(now);
+        if now.spread_db <= STEADY_WITHIN_DB {
+            let most = self.known.map_or(STEADY_WITHIN_DB, |known| {
+                known.spread_db + SPREADS_DB_PER_S * frame.as_secs_f32()
+            });
+            self.known = Some(Levels {
+                spread_db: now.spread_db.min(most),
+                ..now
+            });
         } else if let Some(known) = &mut self.known
-            && now.low + LESS_DB < known.low
+            && now.low_dbfs < known.low_dbfs - LESS_DB
         {
-            let less = known.low - now.low;
-            known.low -= less;
-            known.high = known.high.saturating_sub(less);
+            known.low_dbfs = now.low_dbfs;
         }
     }
 
-    /// Between which levels all but a tenth at either end of the window lies.
+    /// Where all but a tenth of the window at either end lie.
     fn levels(&self) -> Levels {
         let tenth = self.len / 10;
+        let low = after(tenth, self.counts.iter().enumerate());
+        let high = after(tenth, self.counts.iter().enumerate().rev());
         Levels {
-            low: after(tenth, self.counts.iter().enumerate()),
-            high: after(tenth, self.counts.iter().enumerate().rev()),
+            low_dbfs: low as f32 + QUIETEST_DBFS,
+            spread_db: (high - low) as f32,
         }
     }
 }
