@@ -112,6 +112,16 @@ impl Hearing {
         self.unframed.drain(..self.unframed.len() - rest);
     }
 
+    /// Whether what was heard in the last second or so is of too even a level for speech alone.
+    pub(crate) fn may_be_noise(&self) -> bool {
+        self.noise.is_likely()
+    }
+
+    /// What was heard in the last second or so was no speech, whatever it sounded like.
+    pub(crate) fn learn_noise(&mut self) {
+        self.noise.learn_all();
+    }
+
     /// A turn began: what was heard just before belongs to it.
     pub(crate) fn begin_utterance(&mut self) {
         let (older, newer) = self.pre_roll.as_slices();

@@ -18,6 +18,8 @@ const MOST_FRAMES: usize = 125;
 const LEVELS: usize = 91;
 /// Of a window that is noise, all but a tenth at either end lies within so much.
 const STEADY_WITHIN_DB: f32 = 10.0;
+/// A window that spreads less than this is hardly of speech alone.
+const HARDLY_SPEECH_DB: f32 = 18.0;
 /// What it is believed to spread further than it did: a caller who speaks into loud noise spreads it, too.
 const SPREADS_DB_PER_S: f32 = 1.0;
 /// What is so much above all but the loudest tenth of the noise is not only that.
@@ -79,6 +81,18 @@ impl Noise {
             .is_some_and(|noise| smoothed_dbfs <= noise.low_dbfs + noise.spread_db + ABOVE_NOISE_DB)
     }
 
+    /// Whether the newest audio is hardly of speech alone.
+    pub(crate) fn is_likely(&self) -> bool {
+        self.len == self.capacity && self.levels().spread_db <= HARDLY_SPEECH_DB
+    }
+
+    /// The newest audio was no speech: whoever says so knows better than its level.
+    pub(crate) fn learn_all(&mut self) {
+        if self.len == self.capacity {
+            self.known = Some(self.levels());
+        }
+    }
+
     fn push(&mut self, level_dbfs: f32) {
         let level = (level_dbfs - QUIETEST_DBFS)
             .round()
@@ -133,4 +147,112 @@ fn after<'a>(outer: usize, mut counts: impl Iterator<Item = (usize, &'a u8)>) ->
         passed > outer
     });
     level.map_or(0, |(level, _)| level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Duration = Duration::from_millis(16);
+
+    struct Line {
+        noise: Noise,
+        random: fastrand::Rng,
+    }
+
+    impl Line {
+        fn new() -> Self {
+            Self {
+                noise: Noise::new(FRAME),
+                random: fastrand::Rng::with_seed(7),
+            }
+        }
+
+        /// Frames of about `dbfs`, up to `spread_db` above or below it; how many were noise.
+        fn hears(&mut self, frames: usize, dbfs: f32, spread_db: f32) -> usize {
+            let mut level = || dbfs + (self.random.f32() * 2.0 - 1.0) * spread_db;
+            (0..frames)
+                .filter(|_| self.noise.is_all(level(), FRAME))
+                .count()
+        }
+
+        /// Syllables: vowels as loud as `dbfs`, what is between them down to `floor_dbfs`.
+        fn hears_speech(&mut self, syllables: usize, dbfs: f32, floor_dbfs: f32) -> usize {
+            let mut noise = 0;
+            for _ in 0..syllables {
+                noise += self.hears(7, dbfs - 4.0, 4.0);
+                noise += self.hears(2, dbfs - 14.0, 6.0);
+                self.hears(2, floor_dbfs.max(dbfs - 30.0), 1.0);
+            }
+            noise
+        }
+    }
+
+    #[test]
+    fn a_fan_is_noise_after_little_more_than_a_second() {
+        for dbfs in [-60.0, -26.0, -12.0] {
+            let mut line = Line::new();
+            assert_eq!(line.hears(77, dbfs, 2.0), 0);
+            assert_eq!(line.hears(200, dbfs, 2.0), 200, "{dbfs} dBFS");
+        }
+    }
+
+    #[test]
+    fn so_is_a_room_of_people() {
+        let mut line = Line::new();
+        line.hears(100, -24.0, 5.0);
+        let noise = line.hears(500, -24.0, 5.0);
+        assert!(noise >= 490, "{noise} of 500");
+    }
+
+    #[test]
+    fn speech_is_none_however_long_and_however_soft() {
+        for dbfs in [-10.0, -30.0, -45.0] {
+            let mut line = Line::new();
+            line.hears(200, -65.0, 2.0);
+            assert_eq!(line.hears_speech(300, dbfs, -65.0), 0, "{dbfs} dBFS");
+        }
+    }
+
+    #[test]
+    fn nor_is_speech_into_noise() {
+        for (speech, noise) in [(-14.0, -27.0), (-20.0, -40.0), (-12.0, -25.0)] {
+            let mut line = Line::new();
+            line.hears(200, noise, 3.0);
+            let taken = line.hears_speech(20, speech, noise);
+            // Vowels are heard; soft consonants may drown.
+            assert!(taken <= 40, "{speech} into {noise}: {taken} of 180");
+            assert!(line.hears(60, noise, 3.0) >= 55, "{speech} into {noise}");
+        }
+    }
+
+    #[test]
+    fn noise_may_begin_and_end_in_mid_call() {
+        let mut line = Line::new();
+        line.hears(300, -60.0, 2.0);
+        assert_eq!(line.hears(65, -26.0, 2.0), 0, "it could be anything");
+        line.hears(15, -26.0, 2.0);
+        assert!(line.hears(100, -26.0, 2.0) >= 95);
+        line.hears(20, -60.0, 2.0);
+        assert_eq!(
+            line.hears_speech(20, -35.0, -60.0),
+            0,
+            "a soft voice after it"
+        );
+    }
+
+    #[test]
+    fn what_is_said_to_be_noise_is() {
+        let mut line = Line::new();
+        line.hears(100, -25.0, 12.0);
+        assert_eq!(line.hears(100, -25.0, 12.0), 0, "a television, a dog");
+        line.noise.learn_all();
+        assert!(line.hears(100, -25.0, 12.0) >= 95);
+        line.hears(60, -60.0, 2.0);
+        assert_eq!(
+            line.hears_speech(20, -25.0, -60.0),
+            0,
+            "but no more when it is over"
+        );
+    }
 }

@@ -277,6 +277,13 @@ impl Call {
     }
 }
 
+impl Ahead {
+    /// The caller pauses.
+    pub(super) fn is_in_pause(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
 impl Talk {
     /// Nothing that was asked for in the present pause is needed.
     pub(super) fn stop_ahead(&mut self, out: &mut Vec<Output>) {
