@@ -162,6 +162,7 @@ impl Call {
             self.answer_ahead(text, out);
         }
         self.weigh_pause(out);
+        self.words_stand_still(job, asked, text, out);
         true
     }
 
@@ -274,13 +275,6 @@ impl Call {
             self.abandon_reply(out);
         }
         is_ahead
-    }
-}
-
-impl Ahead {
-    /// The caller pauses.
-    pub(super) fn is_in_pause(&self) -> bool {
-        self.since.is_some()
     }
 }
 

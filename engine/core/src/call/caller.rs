@@ -361,9 +361,9 @@ impl Call {
         true
     }
 
-    /// Ends a turn without a pause if its words have not grown for long: what is still to be heard is
-    /// noise, and taken for that from now on.
-    fn words_stand_still(
+    /// Ends a turn whose words have not grown for long, if any other sound in it may be noise: what is
+    /// still to be heard is taken for that from now on.
+    pub(super) fn words_stand_still(
         &mut self,
         job: JobId,
         asked: CallTime,
@@ -376,7 +376,7 @@ impl Call {
         };
         let still = talk.growth.push(asked, text);
         let enough = talk.endpointing.wanted_after(text).max(STANDS_STILL);
-        if still < enough || talk.ahead.is_in_pause() {
+        if still < enough || !(text.is_empty() || talk.hearing.may_be_noise()) {
             return;
         }
         if let Some(TurnChange::Ended {
