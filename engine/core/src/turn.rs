@@ -281,8 +281,10 @@ mod tests {
 
     #[test]
     fn speech_over_the_agent_must_last_longer() {
-        let (after_ms, _) = until_change(&mut turn(), 0.9, true);
-        assert_eq!(after_ms, 96);
+        let mut config = CallConfig::default();
+        config.vad.barge_in_ms = 130;
+        let (after_ms, _) = until_change(&mut Turn::new(&config), 0.9, true);
+        assert_eq!(after_ms, 144);
     }
 
     #[test]
