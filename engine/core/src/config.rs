@@ -78,7 +78,7 @@ pub struct VadConfig {
     pub silence_threshold: f32,
     /// Speech begins after this much of it, in ms, 0 to 1000. Default: 80.
     pub min_speech_ms: u32,
-    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 90.
+    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 80.
     pub barge_in_ms: u32,
     /// How much audio before the first speech frame belongs to the turn, in ms, 0 to 1000.
     /// Default: 300.
@@ -91,7 +91,7 @@ impl Default for VadConfig {
             speech_threshold: 0.5,
             silence_threshold: 0.35,
             min_speech_ms: 80,
-            barge_in_ms: 90,
+            barge_in_ms: 80,
             pre_roll_ms: 300,
         }
     }
