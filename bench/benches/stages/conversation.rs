@@ -16,6 +16,7 @@ use sidetone_core::{
     call::Call,
     config::CallConfig,
     dialect::{Dialect, Outbound, twilio::Twilio},
+    event::CallEvent,
     io::{Input, Output},
     job::{Job, JobEvent, JobUpdate, LlmEvent, SttEvent, Transcript, TtsEvent},
     time::CallTime,
@@ -193,7 +194,7 @@ impl Conversation {
         let turn_ended = self
             .out
             .iter()
-            .any(|output| matches!(output, Output::Start(Job::Stt(_))));
+            .any(|output| matches!(output, Output::Event(CallEvent::TurnEnded { .. })));
         match &mut self.answering {
             Some(answering) => *answering += cost,
             None if turn_ended => self.answering = Some(cost),

@@ -13,6 +13,7 @@ mod conversation;
 mod dialect;
 mod stage;
 mod stt;
+mod turn;
 mod vad;
 
 use stage::Stages;
@@ -24,6 +25,7 @@ fn main() {
     vad::time(&mut stages);
     let answered = call::time(&mut stages);
     stt::time(&mut stages);
+    turn::time(&mut stages);
     let medians = stages.finish();
     budgets::print(&medians, &answered);
 }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use sidetone_codecs::SampleCount;
-use sidetone_speech::vad::VadProvider;
+use sidetone_speech::vad::{VadMaker, VadProvider};
 
 use crate::{
     audio::buzz,
@@ -14,26 +14,31 @@ use crate::{
 
 pub(crate) fn time(stages: &mut Stages) {
     for provider in VadProvider::ALL {
-        let name = provider.to_string();
-        let (rate, frame_len) = {
-            let vad = provider.build();
-            (vad.rate(), vad.frame_len())
-        };
-        let frame = SampleCount(frame_len as u64).duration(rate);
-        // The cost hardly depends on what is heard.
-        let second = buzz(rate, Duration::from_secs(1));
-        let mut frames = second.chunks_exact(frame_len).cycle();
-        let stage = Stage {
-            group: "vad",
-            name: &name,
-            iteration: "one frame of the detector",
-            audio: Some(frame),
-            pace: Pace::Fast,
-        };
-        stages.time(
-            stage,
-            || provider.build(),
-            |vad| vad.push(black_box(frames.next().expect("the cycle never ends"))),
-        );
+        match provider.load() {
+            Ok(make) => frame(stages, &provider.to_string(), &make),
+            Err(missing) => {
+                let cause = std::error::Error::source(&missing).map(ToString::to_string);
+                let cause = cause.unwrap_or_default();
+                println!("vad/{provider}: skipped, {missing}: {cause}");
+            }
+        }
     }
+}
+
+fn frame(stages: &mut Stages, name: &str, make: &VadMaker) {
+    let vad = make();
+    let (rate, frame_len) = (vad.rate(), vad.frame_len());
+    // The cost hardly depends on what is heard.
+    let second = buzz(rate, Duration::from_secs(1));
+    let mut frames = second.chunks_exact(frame_len).cycle();
+    let stage = Stage {
+        group: "vad",
+        name,
+        iteration: "one frame of the detector",
+        audio: Some(SampleCount(frame_len as u64).duration(rate)),
+        pace: Pace::Fast,
+    };
+    stages.time(stage, make, |vad| {
+        vad.push(black_box(frames.next().expect("the cycle never ends")))
+    });
 }

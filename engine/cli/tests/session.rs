@@ -129,7 +129,7 @@ impl Rest {
 fn the_recorded_caller_is_understood_interrupts_and_says_goodbye() {
     let config = CallConfig::default();
     config.validate().unwrap();
-    let mut call = Call::new(Arc::new(config), VadProvider::default().build());
+    let mut call = Call::new(Arc::new(config), VadProvider::default().load().unwrap()());
     let mut dialect = Twilio::new();
     let mut rest = Rest {
         far_end: PlayoutBuffer::new(SampleRate::HZ_8000),

@@ -42,13 +42,15 @@ pub enum CallEvent {
         /// How long the caller spoke, in ms.
         speech_ms: u64,
     },
-    /// What the caller has said so far; it may still change.
+    /// What the caller has said so far.
     #[serde(rename = "transcript.partial")]
     TranscriptPartial {
         /// The caller's turn.
         turn: TurnId,
-        /// The words so far.
+        /// The words that two transcripts in a row agree on. Within a turn this only grows.
         text: String,
+        /// The words after those, as the newest transcript has them; they may still change.
+        unstable: String,
     },
     /// What the caller said. Empty: there were no words in what sounded like speech.
     #[serde(rename = "transcript.final")]
@@ -91,11 +93,26 @@ pub enum CallEvent {
         /// From the caller's first sound to the decision, in ms.
         onset_to_clear_ms: u64,
     },
+    /// The caller went on with a turn that had seemed to be over, and the agent had only just begun
+    /// to answer: what it said is no part of the conversation, and the caller's words are one message.
+    #[serde(rename = "agent.retracted")]
+    AgentRetracted {
+        /// The agent's turn.
+        turn: TurnId,
+    },
     /// The first audio of what an interruption without words had cut off went to the leg.
     #[serde(rename = "agent.resumed")]
     AgentResumed {
         /// The agent's turn.
         turn: TurnId,
+    },
+    /// What stopped the agent was no interruption: the agent goes on with what it was saying.
+    #[serde(rename = "barge_in.rejected")]
+    BargeInRejected {
+        /// The agent's turn.
+        turn: TurnId,
+        /// Why.
+        reason: RejectReason,
     },
     /// The caller pressed a key.
     #[serde(rename = "dtmf")]
@@ -124,15 +141,32 @@ pub enum CallEvent {
     },
 }
 
-/// The latency of one answer, in ms. The parts add up to `total_ms`, except that speech that
-/// overlaps (the language model still writing while the voice speaks) counts once.
+/// Why a sound over the agent was no interruption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// It was too short to wait for its words. If there were words after all, the agent is
+    /// interrupted again.
+    Short,
+    /// There were no words in it, or fewer than an interruption needs.
+    NoWords,
+    /// Its words only said that the caller is listening.
+    Backchannel,
+    /// It was the agent's own voice.
+    Echo,
+}
+
+/// The latency of one answer, in ms. The parts add up to `total_ms`: each is the time that its
+/// step took beyond the step before it. What was done ahead, while the caller's silence was not yet
+/// long enough, took no time of its own: those parts are 0, or as long as was still waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnMetrics {
     /// The caller's turn.
     pub turn: TurnId,
-    /// From the end of speech to the decision that the turn ended.
+    /// From the end of speech until the silence was long enough to end the turn.
     pub endpointing_ms: u64,
-    /// From that decision to the final transcript.
+    /// From then to the final transcript.
     pub stt_ms: u64,
     /// From the transcript to the language model's first token.
     pub llm_first_token_ms: u64,
@@ -191,6 +225,8 @@ pub enum LegFault {
     Unknown,
     /// A mark that was never sent.
     ForeignMark,
+    /// A mark that did not come back: what the caller heard is told by the clock alone.
+    LostMark,
 }
 
 /// What a call counts.
@@ -204,6 +240,8 @@ pub struct Counters {
     pub turns: u64,
     /// Interruptions of the agent.
     pub interruptions: u64,
+    /// Those of them that were none.
+    pub rejected_interruptions: u64,
     /// Failures of services.
     pub service_failures: u64,
     /// Faults of the leg, by kind; a gap counts its missing frames.
@@ -221,6 +259,8 @@ pub enum EndReason {
     LegLost,
     /// The agent said goodbye.
     AgentHungUp,
+    /// The caller said nothing for too long.
+    CallerSilent,
     /// The program around the engine ended it.
     Commanded,
     /// A service failed three times in a row.
@@ -245,6 +285,7 @@ impl fmt::Display for EndReason {
             Self::CallerHungUp => "caller_hung_up",
             Self::LegLost => "leg_lost",
             Self::AgentHungUp => "agent_hung_up",
+            Self::CallerSilent => "caller_silent",
             Self::Commanded => "commanded",
             Self::ServicesFailed => "services_failed",
             Self::NoStart => "no_start",
@@ -266,6 +307,7 @@ mod tests {
         for reason in [
             EndReason::CallerHungUp,
             EndReason::LegLost,
+            EndReason::CallerSilent,
             EndReason::InternalError,
         ] {
             let written = serde_json::to_value(reason).unwrap();

@@ -116,6 +116,15 @@ impl Hearing {
         Arc::from(self.utterance.as_slice())
     }
 
+    /// The newest part of the turn so far, `longest` at most.
+    pub(crate) fn latest(&self, longest: Duration) -> Arc<[i16]> {
+        let from = self
+            .utterance
+            .len()
+            .saturating_sub(len(self.rate.samples_in(longest)));
+        Arc::from(&self.utterance[from..])
+    }
+
     /// The turn ended: all of it, pre-roll and silence at the end included.
     pub(crate) fn end_utterance(&mut self) -> Arc<[i16]> {
         self.recording = Recording::PreRoll;

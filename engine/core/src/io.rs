@@ -44,12 +44,20 @@ pub enum Command {
     Say {
         /// What to say.
         text: String,
+        /// Whether the caller can interrupt it. A legal notice is heard to its end: what the
+        /// caller says meanwhile is answered afterwards.
+        #[serde(default = "yes")]
+        interruptible: bool,
     },
     /// End the call: say the words, wait until they were heard, hang up.
     HangUp {
         /// The last words; `None`: hang up at once.
         farewell: Option<String>,
     },
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a call wants done.

@@ -47,14 +47,30 @@ impl Job {
             Self::Turn(job) => job.id,
         }
     }
+
+    /// Whether it is done ahead, for a turn of the caller that may not have ended: its result may
+    /// never be needed. Whoever drives calls may refuse it under load by failing it as
+    /// [`Overloaded`](FailureKind::Overloaded); the call then waits for the end of the turn and
+    /// asks again. The turn detector's jobs are not meant.
+    #[must_use]
+    pub fn is_eager(&self) -> bool {
+        match self {
+            Self::Stt(job) => job.purpose == SttPurpose::Eager,
+            Self::Llm(job) => job.eager,
+            Self::Tts(job) => job.eager,
+            Self::Turn(_) => false,
+        }
+    }
 }
 
-/// Why a transcript is wanted. A final goes before any partial.
+/// Why a transcript is wanted. A final goes before an eager one, and that before a partial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SttPurpose {
     /// The turn is still going on; the text is shown and may change.
     Partial,
+    /// The turn may have ended: if it has, this is its final transcript.
+    Eager,
     /// The turn has ended; the reply waits for this text.
     Final,
 }
@@ -64,7 +80,7 @@ pub enum SttPurpose {
 pub struct SttJob {
     /// The id of its updates.
     pub id: JobId,
-    /// Partial or final.
+    /// Partial, eager or final.
     pub purpose: SttPurpose,
     /// Mono 16-bit PCM at `rate`, pre-roll included.
     #[serde(with = "crate::as_base64::pcm")]
@@ -85,6 +101,9 @@ pub struct LlmJob {
     pub messages: Arc<[Message]>,
     /// The language to answer in, as an ISO 639-1 code.
     pub language: String,
+    /// The caller may not have finished: see [`Job::is_eager`].
+    #[serde(default)]
+    pub eager: bool,
 }
 
 /// Speak one sentence.
@@ -96,6 +115,9 @@ pub struct TtsJob {
     pub text: String,
     /// The language of `text`, as an ISO 639-1 code.
     pub language: String,
+    /// The caller may not have finished: see [`Job::is_eager`].
+    #[serde(default)]
+    pub eager: bool,
 }
 
 /// Judge whether what the caller has said so far is a complete turn.
@@ -155,7 +177,7 @@ pub struct Transcript {
     pub no_speech_probability: Option<f32>,
 }
 
-/// From the language model: any number of `Delta`, then one that ends the job.
+/// From the language model: any number of `Delta` and `Expects`, then one that ends the job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum LlmEvent {
@@ -164,6 +186,12 @@ pub enum LlmEvent {
         /// Appended to what came before.
         text: String,
     },
+    /// What kind of answer the agent asks the caller for; the last one of an answer counts. It
+    /// decides how long the caller is waited for in pauses of the next turn.
+    Expects {
+        /// The kind.
+        expect: Expect,
+    },
     /// The answer is complete. Ends the job.
     Done {
         /// The agent wants the call to end once the caller has heard this answer.
@@ -171,6 +199,26 @@ pub enum LlmEvent {
     },
     /// No (further) answer. Ends the job.
     Failed(JobFailure),
+}
+
+/// What kind of answer a question asks for. Without one the caller may say anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Expect {
+    /// Yes or no.
+    YesNo,
+    /// A number said digit by digit or in groups, with long pauses inside.
+    Digits {
+        /// How many digits it has at least.
+        min: u8,
+        /// How many digits it has at most, not below `min`.
+        max: u8,
+    },
+    /// A date, with pauses between its parts.
+    Date,
+    /// Something spelt letter by letter, with long pauses inside.
+    Spelling,
 }
 
 /// From speech synthesis: any number of `Audio`, then one that ends the job.

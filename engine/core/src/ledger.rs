@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::{config::Phrase, sentence::has_words};
+use crate::sentence::has_words;
 
 /// Below this level a sample at the edge of a sentence is silence: about −46 dBFS.
 const VOICED: u16 = 160;
@@ -18,28 +18,11 @@ pub(crate) struct Ledger {
     segments: Vec<Segment>,
 }
 
-/// A piece of what the agent says.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Piece {
-    /// A sentence for the voice.
-    Sentence(String),
-    /// Words that need no voice, since their audio is there. After an interruption they begin anew.
-    Phrase(Phrase),
-}
-
-impl Piece {
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Sentence(text) | Self::Phrase(Phrase { text, .. }) => text,
-        }
-    }
-}
-
 /// Whether the words of a segment are part of the conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Words {
     /// They are what the agent says.
-    Said(Piece),
+    Said(String),
     /// They only bridge a wait.
     Filler,
 }
@@ -47,6 +30,12 @@ pub(crate) enum Words {
 #[derive(Debug)]
 struct Segment {
     words: Words,
+    span: Span,
+}
+
+/// Where the audio of some words lies.
+#[derive(Debug)]
+struct Span {
     /// All of it so far.
     audio: Range<u64>,
     /// From the first to the last sample that is not silence.
@@ -62,34 +51,55 @@ enum Progress {
     Complete,
 }
 
-/// What was heard of the text, and what was not.
+/// Where the agent was stopped.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Cut {
-    /// Up to the word where playout stopped.
+pub(crate) struct Stop {
+    /// All that was heard, up to the word where playout stopped.
     pub(crate) heard: String,
-    /// From that word on.
-    pub(crate) unheard: Vec<Piece>,
+    /// How much of `heard`, in bytes, belongs to the sentence that was cut.
+    pub(crate) heard_of_sentence: usize,
+    /// The rest of that sentence.
+    pub(crate) rest: String,
+    /// Whether another sentence has begun behind it.
+    pub(crate) more: bool,
 }
 
 impl Ledger {
     /// A new segment begins at `position` with nothing queued yet.
     pub(crate) fn open(&mut self, words: Words, position: u64) {
-        self.segments.push(Segment {
-            words,
+        let span = Span {
             audio: position..position,
             voiced: None,
             progress: Progress::Open,
-        });
+        };
+        self.segments.push(Segment { words, span });
     }
 
     /// Takes the newest segment back: nothing was queued for it.
-    pub(crate) fn withdraw(&mut self) -> Option<Words> {
-        let newest = self.segments.last()?;
+    pub(crate) fn withdraw(&mut self) {
+        let newest = self.segments.pop();
         debug_assert!(
-            newest.audio.is_empty(),
+            newest.is_none_or(|newest| newest.span.audio.is_empty()),
             "only a segment without audio is withdrawn"
         );
-        self.segments.pop().map(|segment| segment.words)
+    }
+
+    /// So many samples of filler come in between at `position`, where one segment has ended and
+    /// the next may have begun.
+    pub(crate) fn insert_filler(&mut self, position: u64, samples: u64) {
+        let behind = |segment: &Segment| segment.span.audio.start >= position;
+        let index = self.segments.iter().position(behind);
+        let index = index.unwrap_or(self.segments.len());
+        for segment in &mut self.segments[index..] {
+            segment.span.shift(|position| position + samples);
+        }
+        let span = Span {
+            audio: position..position + samples,
+            voiced: None,
+            progress: Progress::Complete,
+        };
+        let words = Words::Filler;
+        self.segments.insert(index, Segment { words, span });
     }
 
     /// Where the first words that are no filler begin, if any were queued.
@@ -98,82 +108,110 @@ impl Ledger {
             .segments
             .iter()
             .filter(|segment| matches!(segment.words, Words::Said(_)));
-        said.next().map(|segment| segment.audio.start)
+        said.next().map(|segment| segment.span.audio.start)
     }
 
     /// How many samples were queued for the newest segment.
     pub(crate) fn newest_len(&self) -> u64 {
         let newest = self.segments.last();
-        newest.map_or(0, |segment| segment.audio.end - segment.audio.start)
+        newest.map_or(0, |newest| newest.span.audio.end - newest.span.audio.start)
     }
 
     /// `samples` were queued for the newest segment.
     pub(crate) fn add(&mut self, samples: &[i16]) {
-        let Some(segment) = self.segments.last_mut() else {
+        let Some(Segment { span, .. }) = self.segments.last_mut() else {
             return;
         };
-        let start = segment.audio.end;
+        let start = span.audio.end;
         let loud = |sample: &i16| sample.unsigned_abs() > VOICED;
         if let Some(first) = samples.iter().position(loud) {
             let last = samples.iter().rposition(loud).expect("there is a first");
-            let from = segment
+            let from = span
                 .voiced
                 .as_ref()
                 .map_or(start + first as u64, |voiced| voiced.start);
-            segment.voiced = Some(from..start + last as u64 + 1);
+            span.voiced = Some(from..start + last as u64 + 1);
         }
-        segment.audio.end = start + samples.len() as u64;
+        span.audio.end = start + samples.len() as u64;
     }
 
     /// The newest segment has all its audio.
     pub(crate) fn complete(&mut self) {
         if let Some(segment) = self.segments.last_mut() {
-            segment.progress = Progress::Complete;
+            segment.span.progress = Progress::Complete;
         }
     }
 
-    /// Everything said up to `position` and after it; forgets all of it.
-    pub(crate) fn cut(&mut self, position: u64) -> Cut {
-        let mut cut = Cut::default();
-        for segment in self.segments.drain(..) {
-            let Words::Said(piece) = &segment.words else {
-                continue;
+    /// Where the first word begins that was not heard to its end when playout stopped at
+    /// `position`: in the middle of a sentence not after `position`. `None`: all was heard.
+    pub(crate) fn unheard_from(&self, position: u64) -> Option<u64> {
+        self.segments.iter().find_map(|Segment { words, span }| {
+            let Words::Said(text) = words else {
+                return None;
             };
-            let (heard, unheard) = segment.split(piece.text(), position);
-            join(&mut cut.heard, heard);
-            if unheard.is_empty() {
-                continue;
+            let (heard, unheard) = span.split(text, position);
+            let start = span.audio.start;
+            match (heard.is_empty(), unheard.is_empty()) {
+                (_, true) => None,
+                (true, false) => Some(start),
+                (false, false) => {
+                    let before = &text[..text.len() - unheard.len()];
+                    let reached = span.reached_after(before.chars().count(), text);
+                    Some(reached.min(position).max(start))
+                }
             }
-            cut.unheard.push(match piece {
-                Piece::Sentence(_) => Piece::Sentence(unheard.to_owned()),
-                Piece::Phrase(phrase) => Piece::Phrase(phrase.clone()),
-            });
-        }
-        cut
+        })
+    }
+
+    /// Playout stopped at `position` and will go on at `from`, which becomes position 0. Forgets
+    /// what was heard.
+    pub(crate) fn stop(&mut self, position: u64, from: u64) -> Stop {
+        let mut stop = Stop::default();
+        self.segments.retain_mut(|Segment { words, span }| {
+            let Words::Said(text) = words else {
+                return false;
+            };
+            let (heard, unheard) = span.split(text, position);
+            join(&mut stop.heard, heard);
+            if unheard.is_empty() && span.progress == Progress::Complete {
+                return false;
+            }
+            if stop.rest.is_empty() {
+                stop.heard_of_sentence = heard.len();
+                stop.rest = unheard.to_owned();
+            } else {
+                stop.more = true;
+            }
+            *text = unheard.to_owned();
+            span.shift(|position| position.saturating_sub(from));
+            true
+        });
+        stop
+    }
+
+    /// Everything said up to `position`; forgets all.
+    pub(crate) fn cut(&mut self, position: u64) -> String {
+        let heard = self.stop(position, 0).heard;
+        self.segments.clear();
+        heard
     }
 
     /// All that was said; forgets it.
     pub(crate) fn take_all(&mut self) -> String {
-        self.cut(u64::MAX).heard
+        self.cut(u64::MAX)
     }
 }
 
-impl Segment {
+impl Span {
     /// The words of `text` that were played entirely by `position`, and the others.
     fn split<'t>(&self, text: &'t str, position: u64) -> (&'t str, &'t str) {
-        let voiced = self.voiced.clone().unwrap_or_else(|| self.audio.clone());
+        let voiced = self.voiced_for(text);
         let position = position.min(self.audio.end);
-        let end = match self.progress {
-            Progress::Complete => voiced.end,
-            Progress::Open => voiced
-                .end
-                .max(voiced.start + text.len() as u64 * SAMPLES_PER_CHAR),
-        };
-        if position >= end && self.progress == Progress::Complete {
+        if position >= voiced.end && self.progress == Progress::Complete {
             return (text, "");
         }
         let played = position.saturating_sub(voiced.start);
-        let length = (end - voiced.start).max(1);
+        let length = (voiced.end - voiced.start).max(1);
         let total = text.chars().count() as u64;
         let (mut characters, mut heard_bytes) = (0, 0);
         for (index, character) in text.char_indices() {
@@ -192,6 +230,30 @@ impl Segment {
         }
         (heard, unheard.trim_start())
     }
+
+    /// Where `text` is after so many of its characters.
+    fn reached_after(&self, characters: usize, text: &str) -> u64 {
+        let voiced = self.voiced_for(text);
+        let total = text.chars().count().max(1) as u64;
+        voiced.start + (voiced.end - voiced.start) * characters as u64 / total
+    }
+
+    /// The audio that the words share; a guess while more of it may come.
+    fn voiced_for(&self, text: &str) -> Range<u64> {
+        let mut voiced = self.voiced.clone().unwrap_or_else(|| self.audio.clone());
+        if self.progress == Progress::Open {
+            let guess = voiced.start + text.len() as u64 * SAMPLES_PER_CHAR;
+            voiced.end = voiced.end.max(guess);
+        }
+        voiced
+    }
+
+    fn shift(&mut self, moved: impl Fn(u64) -> u64) {
+        let moved = |range: &Range<u64>| moved(range.start)..moved(range.end);
+        self.audio = moved(&self.audio);
+        let voiced = self.voiced.as_ref().map(moved);
+        self.voiced = voiced.filter(|voiced| !voiced.is_empty());
+    }
 }
 
 /// Appends `text` to `sentences` with a space in between where both have words.
@@ -207,11 +269,7 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Words {
-        Words::Said(Piece::Sentence(text.to_owned()))
-    }
-
-    fn sentence(text: &str) -> Piece {
-        Piece::Sentence(text.to_owned())
+        Words::Said(text.to_owned())
     }
 
     fn ledger_of(sentences: &[(&str, usize)]) -> Ledger {
@@ -226,47 +284,64 @@ mod tests {
         ledger
     }
 
+    /// What was heard at `position`, and the rest of the sentence that was cut.
+    fn stop(mut ledger: Ledger, position: u64) -> (String, String) {
+        let stop = ledger.stop(position, position);
+        (stop.heard, stop.rest)
+    }
+
     #[test]
     fn all_of_it() {
         let mut ledger = ledger_of(&[("One two.", 800), ("Three.", 600)]);
-        assert_eq!(
-            ledger.cut(1_400),
-            Cut {
-                heard: "One two. Three.".into(),
-                unheard: vec![]
-            }
-        );
-        assert_eq!(ledger.cut(u64::MAX), Cut::default(), "the ledger forgets");
+        assert_eq!(ledger.unheard_from(1_400), None);
+        assert_eq!(ledger.cut(1_400), "One two. Three.");
+        assert_eq!(ledger.cut(u64::MAX), "", "the ledger forgets");
     }
 
     #[test]
     fn nothing_of_it() {
-        let cut = ledger_of(&[("One two.", 800)]).cut(0);
-        assert_eq!(
-            cut,
-            Cut {
-                heard: String::new(),
-                unheard: vec![sentence("One two.")]
-            }
-        );
+        let ledger = ledger_of(&[("One two.", 800)]);
+        assert_eq!(ledger.unheard_from(0), Some(0));
+        assert_eq!(stop(ledger, 0), (String::new(), "One two.".into()));
     }
 
     #[test]
     fn a_word_counts_when_it_is_over() {
         // 13 characters in 1300 samples: "four" ends at 400, "two" at 800.
-        for (position, heard, unheard) in [
-            (399, "", "four two nine"),
-            (400, "four", "two nine"),
-            (799, "four", "two nine"),
-            (800, "four two", "nine"),
-            (1_299, "four two", "nine"),
+        for (position, heard, unheard, from) in [
+            (399, "", "four two nine", 0),
+            (400, "four", "two nine", 400),
+            (510, "four", "two nine", 500),
+            (799, "four", "two nine", 500),
+            (800, "four two", "nine", 800),
+            (1_299, "four two", "nine", 900),
         ] {
-            let cut = ledger_of(&[("four two nine", 1_300)]).cut(position);
-            assert_eq!(
-                (cut.heard.as_str(), cut.unheard[0].text()),
-                (heard, unheard)
-            );
+            let ledger = ledger_of(&[("four two nine", 1_300)]);
+            assert_eq!(ledger.unheard_from(position), Some(from));
+            assert_eq!(stop(ledger, position), (heard.into(), unheard.into()));
         }
+    }
+
+    #[test]
+    fn what_was_not_heard_goes_on_from_the_beginning() {
+        let mut ledger = ledger_of(&[("four two nine", 1_300), ("And so on.", 1_000)]);
+        let stop = ledger.stop(799, 500);
+        assert_eq!(stop.heard_of_sentence, "four".len());
+        assert!(stop.more);
+        // "two" ends at 300, "nine" at 800, where the next sentence begins.
+        assert_eq!(ledger.unheard_from(650), Some(400));
+        assert_eq!(ledger.stop(800, 800).heard, "two nine");
+        assert_eq!(ledger.cut(1_000), "And so on.");
+    }
+
+    #[test]
+    fn filler_comes_in_between() {
+        let mut ledger = ledger_of(&[("four two nine", 1_300), ("And so on.", 1_000)]);
+        ledger.stop(1_300, 1_300);
+        ledger.insert_filler(0, 500);
+        assert_eq!(ledger.first_words(), Some(500));
+        assert_eq!(ledger.unheard_from(200), Some(500));
+        assert_eq!(ledger.cut(1_499), "And so");
     }
 
     #[test]
@@ -278,7 +353,7 @@ mod tests {
             ledger.add(&[1_000; 800]);
             ledger.add(&[0; 1_000]);
             ledger.complete();
-            assert_eq!(ledger.cut(position).heard, heard);
+            assert_eq!(ledger.cut(position), heard);
         }
     }
 
@@ -287,9 +362,9 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.open(said("a sentence of which only the beginning came"), 0);
         ledger.add(&[1_000; 8_000]);
-        let cut = ledger.cut(8_000);
-        assert_eq!(cut.heard, "a sentence of");
-        assert_eq!(cut.unheard, [sentence("which only the beginning came")]);
+        let (heard, rest) = stop(ledger, 8_000);
+        assert_eq!(heard, "a sentence of");
+        assert_eq!(rest, "which only the beginning came");
     }
 
     #[test]
@@ -301,16 +376,16 @@ mod tests {
         ledger.open(said("Here it is."), 800);
         ledger.add(&[1_000; 800]);
         ledger.complete();
-        assert_eq!(ledger.cut(100).unheard, [sentence("Here it is.")]);
+        assert_eq!(ledger.unheard_from(100), Some(800));
+        assert_eq!(stop(ledger, 100), (String::new(), "Here it is.".into()));
     }
 
     #[test]
     fn words_of_every_script_are_cut_between_characters() {
         for position in (0..4_000).step_by(50) {
             let text = "¿Qué día? Não é amanhã. 明日 です。";
-            let cut = ledger_of(&[(text, 3_500)]).cut(position);
-            let mut all = cut.heard.clone();
-            join(&mut all, cut.unheard.first().map_or("", Piece::text));
+            let (mut all, rest) = stop(ledger_of(&[(text, 3_500)]), position);
+            join(&mut all, &rest);
             assert_eq!(all, text);
         }
     }

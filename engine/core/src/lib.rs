@@ -11,19 +11,24 @@
 //! simply other drivers of the same machine.
 
 mod as_base64;
+mod backchannel;
 pub mod call;
 pub mod config;
 pub mod conversation;
 pub mod dialect;
+mod endpointing;
 pub mod event;
 mod hearing;
+mod idle;
 pub mod ingress;
+mod interruption;
 pub mod io;
 pub mod job;
 mod keypad;
 mod latency;
 mod ledger;
 mod loudness;
+mod partials;
 mod playout;
 mod reply;
 mod sentence;

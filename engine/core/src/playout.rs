@@ -13,12 +13,17 @@ use crate::{
     config::PlayoutConfig,
     dialect::{Encoding, LegFormat, Outbound},
     io::Output,
-    ledger::{Cut, Ledger, Words},
+    ledger::{Ledger, Stop, Words},
     time::CallTime,
 };
 
 /// Below this level a sample in front of the first word is silence: about −50 dBFS.
 const SILENT: u16 = 100;
+/// So much of what was heard is kept: playout goes on at the beginning of a word.
+const KEPT: Duration = Duration::from_secs(2);
+/// Playout goes on where it is most quiet, so near the beginning of a word.
+const SNAP: Duration = Duration::from_millis(80);
+const SNAP_STEP: Duration = Duration::from_millis(10);
 /// How much silence in front of the first word is left out, and how much of it stays.
 const MAX_TRIM: Duration = Duration::from_millis(400);
 const KEEP: Duration = Duration::from_millis(10);
@@ -31,8 +36,13 @@ pub(crate) struct Playout {
     chunk: Duration,
     chunk_len: usize,
     mark_grace: Duration,
-    /// In the leg's format, not sent yet.
+    /// In the leg's format: what was not sent yet, and in front of it what was but may not have
+    /// been heard. An interruption may turn out to be none, and then that is sent again.
     queue: VecDeque<u8>,
+    /// The position of the first sample in the queue.
+    kept_from: u64,
+    /// Filler that was interjected reaches this far: it is sent though the rest is held.
+    filler_end: u64,
     supply: Supply,
     opening: Opening,
     resampler: Option<(SampleRate, Resampler)>,
@@ -98,6 +108,8 @@ impl Playout {
                 .expect("a chunk is at most 200 ms"),
             mark_grace,
             queue: VecDeque::new(),
+            kept_from: 0,
+            filler_end: 0,
             supply: Supply::Flushed,
             opening: Opening::Sounding,
             resampler: None,
@@ -172,25 +184,36 @@ impl Playout {
         self.complete();
     }
 
-    /// Queues audio that bridges a wait, in front of words that have begun but have no audio yet.
+    /// Queues audio that bridges a wait, 8 kHz, in front of everything that was not sent.
     pub(crate) fn interject(&mut self, pcm: &[i16]) {
-        let waiting = if self.supply == Supply::Open {
-            self.ledger.withdraw()
+        let from = SampleRate::HZ_8000;
+        self.pcm.clear();
+        if from == self.format.rate {
+            self.pcm.extend_from_slice(pcm);
         } else {
-            None
-        };
-        self.play(Words::Filler, pcm);
-        if let Some(words) = waiting {
-            self.begin(words);
+            // Of its own: the voice may be in the middle of a sentence.
+            let mut resampler = Resampler::new(from, self.format.rate)
+                .expect("8 kHz is resampled to every leg's rate");
+            resampler.process(pcm, &mut self.pcm);
+            resampler.finish(&mut self.pcm);
         }
+        self.encode();
+        let behind = self.queue.split_off(self.sent_len());
+        self.queue.extend(&self.encoded);
+        self.queue.extend(behind);
+        let samples = self.encoded.len() as u64;
+        self.ledger.insert_filler(self.sent, samples);
+        self.filler_end = self.filler_end.max(self.sent) + samples;
+        self.queued += samples;
     }
 
-    /// Sends as much as the lead allows.
-    pub(crate) fn pump(&mut self, now: CallTime, out: &mut Vec<Output>) {
+    /// Sends as much as the lead allows; of what is `held`, nothing.
+    pub(crate) fn pump(&mut self, now: CallTime, held: bool, out: &mut Vec<Output>) {
         loop {
             let lead = self.lead(now);
             let chunk = self.chunk_len - self.since_mark();
-            let ready = self.queue.len().min(chunk);
+            let sendable = self.sendable(held);
+            let ready = sendable.min(chunk);
             if ready > 0 {
                 let full = lead > Duration::ZERO && lead + self.chunk > self.lead;
                 // A short chunk only where waiting for the rest could be heard.
@@ -199,15 +222,17 @@ impl Playout {
                 if full || wait_for_more {
                     return;
                 }
-                let payload: Vec<u8> = self.queue.drain(..ready).collect();
+                let sent = self.sent_len();
+                let payload: Vec<u8> = self.queue.range(sent..sent + ready).copied().collect();
                 out.push(Output::Leg(Outbound::Media { payload }));
                 self.media_sent += 1;
                 self.sent += ready as u64;
                 let lasts = self.duration(ready as u64);
                 self.play_end = self.play_end.max(now) + lasts;
                 self.play_end_at_best = self.play_end_at_best.max(now) + lasts;
+                self.forget_heard(now);
             }
-            let all_sent = self.queue.is_empty() && self.supply == Supply::Flushed;
+            let all_sent = self.sendable(held) == 0 && (held || self.supply == Supply::Flushed);
             if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
                 let name = format!("st-{}-{}", self.epoch, self.sent);
                 out.push(Output::Leg(Outbound::Mark { name: name.clone() }));
@@ -240,29 +265,60 @@ impl Playout {
         MarkReturn::Heard
     }
 
-    /// Gives up marks that should have come back long ago.
-    pub(crate) fn give_up_marks(&mut self, now: CallTime) {
+    /// Gives up marks that should have come back long ago; says how many.
+    pub(crate) fn give_up_marks(&mut self, now: CallTime) -> u64 {
+        let mut lost = 0;
         while self.mark_deadline().is_some_and(|deadline| deadline <= now) {
             self.marks.pop_front();
+            lost += 1;
         }
+        lost
     }
 
-    /// Forgets everything the caller has not heard, and empties the leg's buffer if it may hold
-    /// any of it. Returns what was heard and what was not.
-    pub(crate) fn clear(&mut self, now: CallTime, out: &mut Vec<Output>) -> Cut {
+    /// Stops, and empties the leg's buffer if it may hold anything. What the caller has not heard
+    /// is kept, from the word on in which playout stopped; nothing of it counts as sent.
+    pub(crate) fn stop(&mut self, now: CallTime, out: &mut Vec<Output>) -> Stop {
+        self.clear_leg(now, out);
+        let heard = self.heard(now);
+        let from = match self.ledger.unheard_from(heard) {
+            Some(word) if word < heard => self.quietest_near(word, heard),
+            Some(word) => word,
+            None => self.queued,
+        };
+        let from = from.max(self.kept_from);
+        let stop = self.ledger.stop(heard, from);
+        let dropped = usize::try_from(from - self.kept_from).expect("it is in the queue");
+        self.queue.drain(..dropped);
+        self.silent_since(now);
+        let (queued, supply) = (self.queued - from, self.supply);
+        self.next_epoch();
+        (self.queued, self.supply) = (queued, supply);
+        stop
+    }
+
+    /// Forgets everything, and empties the leg's buffer if it may hold any of it. Returns what was
+    /// heard.
+    pub(crate) fn clear(&mut self, now: CallTime, out: &mut Vec<Output>) -> String {
+        let heard = self.cut(now);
+        self.clear_leg(now, out);
+        self.silent_since(now);
+        self.reset();
+        heard
+    }
+
+    fn clear_leg(&mut self, now: CallTime, out: &mut Vec<Output>) {
         if self.in_leg(now) {
             out.push(Output::Leg(Outbound::Clear));
         }
-        let cut = self.cut(now);
-        self.queue.clear();
-        self.next_epoch();
-        self.play_end = self.play_end.min(now);
-        self.play_end_at_best = self.play_end;
-        cut
     }
 
-    /// What the caller has heard and what they have not; forgets the words, not their audio.
-    pub(crate) fn cut(&mut self, now: CallTime) -> Cut {
+    fn silent_since(&mut self, now: CallTime) {
+        self.play_end = self.play_end.min(now);
+        self.play_end_at_best = self.play_end;
+    }
+
+    /// What the caller has heard; forgets the words, not their audio.
+    pub(crate) fn cut(&mut self, now: CallTime) -> String {
         let heard = self.heard(now);
         self.ledger.cut(heard)
     }
@@ -270,7 +326,7 @@ impl Playout {
     /// All of it was heard, or will be: takes what was said.
     pub(crate) fn finish(&mut self) -> String {
         let said = self.ledger.take_all();
-        self.next_epoch();
+        self.reset();
         said
     }
 
@@ -288,7 +344,7 @@ impl Playout {
 
     /// There is audio that was not sent yet.
     pub(crate) fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+        self.unsent() > 0
     }
 
     /// Whether the leg may still be playing.
@@ -298,7 +354,7 @@ impl Playout {
 
     /// Everything queued was sent, and played or given up.
     pub(crate) fn is_drained(&self, now: CallTime) -> bool {
-        self.queue.is_empty()
+        !self.has_queued()
             && self.supply == Supply::Flushed
             && self.marks.is_empty()
             && self.play_end <= now
@@ -316,7 +372,7 @@ impl Playout {
 
     /// How much audio waits to be sent.
     pub(crate) fn backlog(&self) -> Duration {
-        self.duration(self.queue.len() as u64)
+        self.duration(self.queued - self.sent)
     }
 
     /// Audio messages sent since the call began.
@@ -324,18 +380,19 @@ impl Playout {
         self.media_sent
     }
 
-    /// When there will be room for the next chunk.
-    pub(crate) fn send_deadline(&self) -> Option<CallTime> {
+    /// When there will be room for the next chunk of what is not `held`.
+    pub(crate) fn send_deadline(&self, held: bool) -> Option<CallTime> {
+        let sendable = self.sendable(held);
         let ahead = self.lead.saturating_sub(self.chunk);
         let chunk = self.chunk_len - self.since_mark();
-        let wait_for_more = self.queue.len() < chunk && self.supply == Supply::Open;
+        let wait_for_more = sendable < chunk && self.supply == Supply::Open;
         // The chunk that is waited for may be late: send what there is while it still connects.
         let ahead = if wait_for_more {
             ahead.min(self.chunk)
         } else {
             ahead
         };
-        (!self.queue.is_empty()).then(|| self.play_end.saturating_sub(ahead))
+        (sendable > 0).then(|| self.play_end.saturating_sub(ahead))
     }
 
     /// When the oldest mark is given up.
@@ -355,13 +412,53 @@ impl Playout {
     fn enqueue(&mut self) {
         self.trim();
         self.ledger.add(&self.pcm);
+        self.encode();
+        self.queue.extend(&self.encoded);
+        self.queued += self.pcm.len() as u64;
+    }
+
+    fn encode(&mut self) {
         self.encoded.clear();
         match self.format.encoding {
             Encoding::Mulaw => g711::mulaw::encode_append(&self.pcm, &mut self.encoded),
             Encoding::Alaw => g711::alaw::encode_append(&self.pcm, &mut self.encoded),
         }
-        self.queue.extend(&self.encoded);
-        self.queued += self.pcm.len() as u64;
+    }
+
+    /// Lets go of what is played and will not be played again.
+    fn forget_heard(&mut self, now: CallTime) {
+        let kept = self.format.rate.samples_in(KEPT).0;
+        let from = self.heard(now).saturating_sub(kept);
+        if let Ok(heard @ 1..) = usize::try_from(from.saturating_sub(self.kept_from)) {
+            self.queue.drain(..heard);
+            self.kept_from = from;
+        }
+    }
+
+    /// Where it is most quiet around `position`, not after `last`.
+    fn quietest_near(&self, position: u64, last: u64) -> u64 {
+        let len = |duration| self.format.rate.samples_in(duration).0;
+        let (snap, step) = (len(SNAP), len(SNAP_STEP));
+        let first = position.saturating_sub(snap).max(self.kept_from);
+        let last = (position + snap)
+            .min(last)
+            .min(self.queued.saturating_sub(step));
+        let loudness = |from: &u64| {
+            let start = usize::try_from(from - self.kept_from).expect("it is in the queue");
+            let end = start + usize::try_from(step).expect("10 ms");
+            let samples = self.queue.range(start..end).map(|code| self.decode(*code));
+            samples.map(|sample| i64::from(sample).pow(2)).sum::<i64>()
+        };
+        let steps = usize::try_from(step.max(1)).expect("10 ms");
+        let places = (first..=last).step_by(steps);
+        places.min_by_key(loudness).unwrap_or(position)
+    }
+
+    fn decode(&self, code: u8) -> i16 {
+        match self.format.encoding {
+            Encoding::Mulaw => g711::mulaw::decode(code),
+            Encoding::Alaw => g711::alaw::decode(code),
+        }
     }
 
     /// Takes the silence in front of the first word out of what is about to be queued.
@@ -400,13 +497,40 @@ impl Playout {
         self.supply = Supply::Flushed;
     }
 
+    /// Nothing is queued, and nothing is coming.
+    fn reset(&mut self) {
+        self.queue.clear();
+        self.next_epoch();
+        if let Some((_, resampler)) = &mut self.resampler {
+            resampler.reset();
+        }
+    }
+
+    /// The leg plays nothing more of what was sent; positions begin anew.
     fn next_epoch(&mut self) {
         self.epoch += 1;
         self.supply = Supply::Flushed;
         self.marks.clear();
         (self.queued, self.sent, self.marked) = (0, 0, 0);
-        if let Some((_, resampler)) = &mut self.resampler {
-            resampler.reset();
+        (self.kept_from, self.filler_end) = (0, 0);
+    }
+
+    /// How many samples wait to be sent.
+    fn unsent(&self) -> usize {
+        usize::try_from(self.queued - self.sent).expect("they fit the memory")
+    }
+
+    /// How many samples of the queue were sent.
+    fn sent_len(&self) -> usize {
+        usize::try_from(self.sent - self.kept_from).expect("they fit the memory")
+    }
+
+    /// How many samples may be sent, if all but filler is `held`.
+    fn sendable(&self, held: bool) -> usize {
+        if held {
+            usize::try_from(self.filler_end.saturating_sub(self.sent)).expect("a phrase")
+        } else {
+            self.unsent()
         }
     }
 
@@ -443,7 +567,6 @@ fn parse_mark(name: &str) -> Option<(u32, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Piece;
 
     const RATE: SampleRate = SampleRate::HZ_8000;
     const GRACE: Duration = Duration::from_secs(1);
@@ -453,7 +576,7 @@ mod tests {
     }
 
     fn said(text: &str) -> Words {
-        Words::Said(Piece::Sentence(text.to_owned()))
+        Words::Said(text.to_owned())
     }
 
     fn at(ms: u64) -> CallTime {
@@ -467,7 +590,7 @@ mod tests {
     /// Sends what may be sent; the lengths of the audio messages in ms, and the marks' names.
     fn pump(playout: &mut Playout, now_ms: u64) -> (Vec<usize>, Vec<String>) {
         let mut out = Vec::new();
-        playout.pump(at(now_ms), &mut out);
+        playout.pump(at(now_ms), false, &mut out);
         let (mut media, mut marks) = (Vec::new(), Vec::new());
         for output in out {
             match output {
@@ -485,7 +608,7 @@ mod tests {
         playout.play(said("long"), &audio(5_000));
         let (media, marks) = pump(&mut playout, 0);
         assert_eq!((media, marks.len()), (vec![200; 10], 10));
-        assert_eq!(playout.send_deadline(), Some(at(200)));
+        assert_eq!(playout.send_deadline(false), Some(at(200)));
         assert_eq!(pump(&mut playout, 199).0, [0; 0]);
         assert_eq!(pump(&mut playout, 200).0, [200]);
     }
@@ -514,7 +637,7 @@ mod tests {
             [0; 0],
             "900 ms are still to be played"
         );
-        assert_eq!(playout.send_deadline(), Some(at(800)));
+        assert_eq!(playout.send_deadline(false), Some(at(800)));
         assert_eq!(pump(&mut playout, 800).0, [50]);
     }
 
@@ -526,8 +649,7 @@ mod tests {
         // The leg began to play 300 ms late: its first mark comes at 500 ms.
         assert_eq!(playout.mark_returned(at(500), &marks[0]), MarkReturn::Heard);
         assert_eq!(playout.play_end(), at(2_100));
-        let cut = playout.clear(at(550), &mut Vec::new());
-        assert_eq!(cut.heard, "");
+        assert_eq!(playout.clear(at(550), &mut Vec::new()), "");
     }
 
     #[test]
@@ -535,8 +657,8 @@ mod tests {
         let mut playout = playout();
         playout.play(said("one two three four five six"), &audio(2_700));
         pump(&mut playout, 0);
-        let cut = playout.clear(at(1_500), &mut Vec::new());
-        assert_eq!(cut.heard, "", "not even the mark at 200 ms came back");
+        let heard = playout.clear(at(1_500), &mut Vec::new());
+        assert_eq!(heard, "", "not even the mark at 200 ms came back");
     }
 
     #[test]
@@ -548,11 +670,8 @@ mod tests {
         for ms in [1_200, 1_400, 1_500] {
             playout.give_up_marks(at(ms));
         }
-        let cut = playout.clear(at(1_500), &mut Vec::new());
-        assert_eq!(
-            cut.heard, "one",
-            "as far as the first mark that may still come"
-        );
+        let heard = playout.clear(at(1_500), &mut Vec::new());
+        assert_eq!(heard, "one", "as far as the first mark that may still come");
     }
 
     #[test]
@@ -561,9 +680,8 @@ mod tests {
         playout.play(said("one two three"), &audio(1_300));
         let (_, marks) = pump(&mut playout, 0);
         let mut out = Vec::new();
-        let cut = playout.clear(at(100), &mut out);
+        playout.clear(at(100), &mut out);
         assert_eq!(out, [Output::Leg(Outbound::Clear)]);
-        assert_eq!(cut.unheard, [Piece::Sentence("one two three".into())]);
         for mark in &marks {
             assert_eq!(playout.mark_returned(at(150), mark), MarkReturn::Stale);
         }
@@ -626,5 +744,101 @@ mod tests {
         playout.complete();
         assert_eq!(pump(&mut playout, 0).0, [200, 200, 200]);
         assert_eq!(playout.finish(), "the answer");
+    }
+
+    /// Steps that the ear can tell apart: 100 ms each.
+    fn staircase(steps: i16) -> Vec<i16> {
+        let level = |n: usize| g711::mulaw::decode(0x80 + u8::try_from(n / 800).unwrap());
+        (0..steps as usize * 800).map(level).collect()
+    }
+
+    /// What is sent when nothing is held, as the steps it consists of.
+    fn steps(playout: &mut Playout, now_ms: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        playout.pump(at(now_ms), false, &mut out);
+        let mut steps: Vec<u8> = out
+            .into_iter()
+            .flat_map(|output| match output {
+                Output::Leg(Outbound::Media { payload }) => payload,
+                _ => Vec::new(),
+            })
+            .collect();
+        steps.dedup();
+        steps
+    }
+
+    #[test]
+    fn what_was_stopped_goes_on_where_the_word_began() {
+        // Ten characters of 100 ms each; the third word begins at 600 ms.
+        let mut playout = playout();
+        playout.play(said("ab cd efgh"), &staircase(10));
+        let (_, marks) = pump(&mut playout, 0);
+        for (n, mark) in marks.iter().enumerate() {
+            let played = at((n as u64 + 1) * 200);
+            if played <= at(800) {
+                playout.mark_returned(played, mark);
+            }
+        }
+        let mut out = Vec::new();
+        let stop = playout.stop(at(850), &mut out);
+        assert_eq!(out, [Output::Leg(Outbound::Clear)]);
+        assert_eq!((stop.heard.as_str(), stop.rest.as_str()), ("ab cd", "efgh"));
+        assert!(!playout.has_sent(), "all of it is to be sent again");
+        let mut held = Vec::new();
+        playout.pump(at(1_000), true, &mut held);
+        assert_eq!(held, [], "not while it is held");
+        // Quieter steps have higher codes: playout goes on up to 80 ms after the guess.
+        assert_eq!(steps(&mut playout, 1_200), [0x86, 0x87, 0x88, 0x89]);
+        assert_eq!(playout.finish(), "efgh");
+    }
+
+    #[test]
+    fn a_voice_that_still_speaks_goes_on_behind_what_was_kept() {
+        let mut playout = playout();
+        playout.begin(said("one two three four"));
+        let audio = staircase(12);
+        playout.push(&audio[..4_800], RATE).unwrap();
+        pump(&mut playout, 0);
+        playout.stop(at(10), &mut Vec::new());
+        playout.push(&audio[4_800..], RATE).unwrap();
+        playout.complete();
+        let all: Vec<u8> = (0x80..0x8C).collect();
+        assert_eq!(steps(&mut playout, 500), all);
+        assert_eq!(playout.finish(), "one two three four");
+    }
+
+    #[test]
+    fn filler_is_sent_before_what_is_held() {
+        let mut playout = playout();
+        playout.play(said("one two"), &staircase(8));
+        pump(&mut playout, 0);
+        playout.stop(at(10), &mut Vec::new());
+        playout.interject(&[900; 1_600]);
+        let mut out = Vec::new();
+        playout.pump(at(100), true, &mut out);
+        let sent: usize = out
+            .iter()
+            .map(|output| match output {
+                Output::Leg(Outbound::Media { payload }) => payload.len(),
+                _ => 0,
+            })
+            .sum();
+        assert_eq!(sent, 1_600, "the filler");
+        assert_eq!(playout.send_deadline(true), None);
+        let all: Vec<u8> = (0x80..0x88).collect();
+        assert_eq!(steps(&mut playout, 400), all);
+    }
+
+    #[test]
+    fn a_long_speech_is_not_kept_for_ever() {
+        let mut playout = playout();
+        playout.play(said("a long speech"), &audio(60_000));
+        for ms in (0..50_000).step_by(100) {
+            pump(&mut playout, ms);
+            playout.give_up_marks(at(ms));
+        }
+        let kept_ms = (playout.queue.len() as u64 + playout.kept_from) / 8;
+        assert_eq!(kept_ms, 60_000);
+        assert!(playout.kept_from > 40_000 * 8, "{}", playout.kept_from);
     }
 }

@@ -5,15 +5,18 @@ use std::collections::VecDeque;
 use crate::{
     config::Phrase,
     event::{EndReason, TurnId},
-    job::JobId,
+    interruption::Sound,
+    job::{Expect, JobId},
     latency::Latency,
-    ledger::{Cut, Piece, join},
     sentence::Splitter,
     time::CallTime,
 };
 
 /// A reply longer than this many bytes is cut: nobody listens to five minutes of speech.
 const LONGEST: usize = 6_000;
+
+/// A caller who goes on after so many words of the agent was not answered.
+const RETRACTED: usize = 2;
 
 /// One turn of the agent: text comes in from the language model (or is there from the start),
 /// leaves in sentences to the voice, and is heard.
@@ -28,10 +31,37 @@ pub(crate) struct Reply {
     /// What was heard of it before an interruption that turned out to be none.
     pub(crate) heard: String,
     /// What the program wants said, until some of it was sent.
-    pub(crate) announcement: Option<String>,
+    pub(crate) announcement: Option<Announcement>,
+    /// Whether the caller can stop it.
+    pub(crate) interruptible: bool,
+    /// Where it was stopped last.
+    pub(crate) stopped: Option<Stopped>,
+    /// Whether it began too early.
+    pub(crate) timing: Timing,
+    /// What kind of answer it asks for.
+    pub(crate) expect: Option<Expect>,
+    /// What the voice was given ahead, while it is not certain that it will be said.
+    pub(crate) prepared: Vec<String>,
     splitter: Splitter,
     pieces: VecDeque<Piece>,
     length: usize,
+}
+
+/// A piece of what the agent says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Piece {
+    /// A sentence for the voice.
+    Sentence(String),
+    /// Words that need no voice, since their audio is there.
+    Phrase(Phrase),
+}
+
+impl Piece {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Sentence(text) | Self::Phrase(Phrase { text, .. }) => text,
+        }
+    }
 }
 
 /// Where the text comes from.
@@ -57,16 +87,45 @@ pub(crate) enum Voice {
 /// How far the reply is on its way to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
+    /// It answers this turn of the caller, which may not have ended; nothing of it was sent.
+    Ahead { answers: TurnId },
     /// Nothing of it was sent.
     Waiting,
     /// The caller hears it.
     Audible,
     /// The caller began to speak before hearing any of it.
     HeldUnheard,
-    /// The caller interrupted it.
-    Interrupted,
+    /// The caller stopped it, by this sound.
+    Interrupted(Sound),
     /// The interruption was none; nothing of the rest was sent yet.
     Resuming,
+}
+
+/// Whether a reply came when it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timing {
+    /// It answers nothing the caller said.
+    Unasked,
+    /// It answers the caller, who had finished as far as is known.
+    InTurn,
+    /// The caller went on: it came too early.
+    TooEarly,
+}
+
+/// Where a reply was stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// Whether a mere "yes" answers it there.
+    pub(crate) can_be_answered: bool,
+    /// What the caller has heard of it, and the rest of its sentence.
+    pub(crate) saying: String,
+}
+
+/// Something that the program wants said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announcement {
+    pub(crate) text: String,
+    pub(crate) interruptible: bool,
 }
 
 /// What follows when the reply was heard.
@@ -83,6 +142,7 @@ impl Reply {
     pub(crate) fn written_by(job: JobId, turn: TurnId, now: CallTime, latency: Latency) -> Self {
         Self {
             latency: Some(latency),
+            timing: Timing::InTurn,
             ..Self::new(
                 turn,
                 Text::Writing {
@@ -90,6 +150,19 @@ impl Reply {
                     progressed: now,
                 },
             )
+        }
+    }
+
+    /// A reply to a turn that may not have ended. It gets a turn of its own once it has.
+    pub(crate) fn written_ahead(
+        job: JobId,
+        answers: TurnId,
+        now: CallTime,
+        latency: Latency,
+    ) -> Self {
+        Self {
+            delivery: Delivery::Ahead { answers },
+            ..Self::written_by(job, TurnId::default(), now, latency)
         }
     }
 
@@ -102,11 +175,17 @@ impl Reply {
     }
 
     /// A reply that says what the program wants said.
-    pub(crate) fn announcing(turn: TurnId, text: String) -> Self {
+    pub(crate) fn announcing(turn: TurnId, announcement: Announcement) -> Self {
         Self {
-            announcement: Some(text.clone()),
-            ..Self::of_text(turn, &text)
+            interruptible: announcement.interruptible,
+            ..Self::of_text(turn, &announcement.text)
         }
+        .until_sent(announcement)
+    }
+
+    fn until_sent(mut self, announcement: Announcement) -> Self {
+        self.announcement = Some(announcement);
+        self
     }
 
     fn new(turn: TurnId, text: Text) -> Self {
@@ -119,6 +198,11 @@ impl Reply {
             latency: None,
             heard: String::new(),
             announcement: None,
+            interruptible: true,
+            stopped: None,
+            timing: Timing::Unasked,
+            expect: None,
+            prepared: Vec::new(),
             splitter: Splitter::default(),
             pieces: VecDeque::new(),
             length: 0,
@@ -147,12 +231,23 @@ impl Reply {
         self.text = Text::Written;
     }
 
-    /// The next piece, unless the reply is held or the voice is busy.
+    /// The next piece, unless the reply is held or the voice is busy. Of a reply made ahead only
+    /// the first is spoken.
     pub(crate) fn next_piece(&mut self) -> Option<Piece> {
-        if self.is_held() || self.voice != Voice::Idle {
+        let may_speak = if self.is_ahead() {
+            self.prepared.is_empty()
+        } else {
+            !self.is_held()
+        };
+        if !may_speak || self.voice != Voice::Idle {
             return None;
         }
         self.pieces.pop_front()
+    }
+
+    /// It answers a turn that may not have ended.
+    pub(crate) fn is_ahead(&self) -> bool {
+        matches!(self.delivery, Delivery::Ahead { .. })
     }
 
     /// Says `phrase` after everything else.
@@ -179,7 +274,28 @@ impl Reply {
 
     /// The caller has the floor; the reply waits to hear what becomes of it.
     pub(crate) fn is_held(&self) -> bool {
-        matches!(self.delivery, Delivery::HeldUnheard | Delivery::Interrupted)
+        matches!(
+            self.delivery,
+            Delivery::Ahead { .. } | Delivery::HeldUnheard | Delivery::Interrupted(_)
+        )
+    }
+
+    /// The caller went on right after the end of the turn that it answers.
+    pub(crate) fn caller_went_on(&mut self) {
+        if self.timing == Timing::InTurn && self.is_held() {
+            self.timing = Timing::TooEarly;
+        }
+    }
+
+    /// So little was heard of it, and so much too early, that it is better not remembered.
+    pub(crate) fn is_to_be_retracted(&self) -> bool {
+        let words = self.heard.split_whitespace().count();
+        self.timing == Timing::TooEarly && self.is_held() && (1..=RETRACTED).contains(&words)
+    }
+
+    /// It goes on whoever speaks: what the caller says meanwhile is answered afterwards.
+    pub(crate) fn is_uninterruptible(&self) -> bool {
+        !self.interruptible && !self.is_held()
     }
 
     /// The end of the call is decided: not to be interrupted any more. That the agent wants to hang
@@ -188,15 +304,20 @@ impl Reply {
         match self.ending {
             Ending::Listen => false,
             Ending::HangUp(EndReason::AgentHungUp) => self.delivery == Delivery::Audible,
+            // A caller who speaks after all stays.
+            Ending::HangUp(EndReason::CallerSilent) => false,
             Ending::HangUp(_) => true,
         }
     }
 
-    /// The caller takes the floor before anything of what comes next was sent.
-    pub(crate) fn hold(&mut self) {
+    /// The caller takes the floor by `sound`; what comes next has to wait.
+    pub(crate) fn hold(&mut self, sound: Sound) {
         self.delivery = match self.delivery {
+            ahead @ Delivery::Ahead { .. } => ahead,
             Delivery::Waiting | Delivery::HeldUnheard => Delivery::HeldUnheard,
-            Delivery::Audible | Delivery::Interrupted | Delivery::Resuming => Delivery::Interrupted,
+            Delivery::Audible | Delivery::Interrupted(_) | Delivery::Resuming => {
+                Delivery::Interrupted(sound)
+            }
         };
     }
 
@@ -204,8 +325,11 @@ impl Reply {
     pub(crate) fn release(&mut self) {
         self.delivery = match self.delivery {
             Delivery::HeldUnheard => Delivery::Waiting,
-            Delivery::Interrupted => Delivery::Resuming,
-            free @ (Delivery::Waiting | Delivery::Audible | Delivery::Resuming) => free,
+            Delivery::Interrupted(_) => Delivery::Resuming,
+            unchanged @ (Delivery::Ahead { .. }
+            | Delivery::Waiting
+            | Delivery::Audible
+            | Delivery::Resuming) => unchanged,
         };
     }
 
@@ -221,16 +345,6 @@ impl Reply {
     /// All its text is there, and it is none.
     pub(crate) fn says_nothing(&self) -> bool {
         self.text == Text::Written && self.splitter.given() == 0
-    }
-
-    /// The caller interrupted: what was not heard goes back in front of what was not spoken.
-    pub(crate) fn rewind(&mut self, cut: Cut) {
-        join(&mut self.heard, &cut.heard);
-        for piece in cut.unheard.into_iter().rev() {
-            self.pieces.push_front(piece);
-        }
-        self.voice = Voice::Idle;
-        self.hold();
     }
 
     /// Nothing that is not spoken yet will be.

@@ -18,6 +18,8 @@ pub enum Timer {
     Keypad,
     /// The caller has waited without hearing anything.
     Hold,
+    /// The caller has said nothing for too long.
+    Prompt,
     /// Speech recognition has not answered.
     Stt,
     /// The language model has not gone on.

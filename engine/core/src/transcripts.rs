@@ -60,6 +60,17 @@ impl Transcripts {
         Some((ready.turn, ready.result?, ready.latency))
     }
 
+    /// Whether the result of `turn` is there.
+    pub(crate) fn knows(&self, turn: TurnId) -> bool {
+        let mut finals = self.finals.iter();
+        finals.any(|f| f.turn == turn && f.result.is_some())
+    }
+
+    /// The turns whose words are on their way.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = TurnId> + '_ {
+        self.finals.iter().map(|f| f.turn)
+    }
+
     /// No words are on their way.
     pub(crate) fn is_empty(&self) -> bool {
         self.finals.is_empty()

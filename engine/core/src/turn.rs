@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::{EndpointingConfig, VadConfig},
+    config::{CallConfig, VadConfig},
     event::TurnId,
     hearing::Frame,
 };
@@ -26,7 +26,7 @@ pub(crate) struct Turn {
     silence_threshold: f32,
     min_speech: Duration,
     barge_in: Duration,
-    silence: Duration,
+    pause: Duration,
     max_turn: Duration,
     state: State,
 }
@@ -51,6 +51,8 @@ enum State {
         voiced_run: Duration,
         /// Since the last voice that was more than a blip.
         silent: Duration,
+        /// That silence was told to be a pause.
+        paused: bool,
     },
 }
 
@@ -61,6 +63,13 @@ pub(crate) enum TurnChange {
     Began {
         /// From the first frame of speech to the end of this one.
         since_onset: Duration,
+    },
+    /// The caller paused, and may have finished.
+    Paused,
+    /// The caller went on.
+    Resumed {
+        /// The silence in between.
+        pause: Duration,
     },
     /// The caller gave the floor back.
     Ended {
@@ -80,15 +89,16 @@ const QUIET: State = State::Quiet {
 };
 
 impl Turn {
-    pub(crate) fn new(vad: &VadConfig, endpointing: &EndpointingConfig) -> Self {
+    pub(crate) fn new(config: &CallConfig) -> Self {
         let ms = |ms: u32| Duration::from_millis(ms.into());
+        let vad: &VadConfig = &config.vad;
         Self {
             speech_threshold: vad.speech_threshold,
             silence_threshold: vad.silence_threshold,
             min_speech: ms(vad.min_speech_ms),
             barge_in: ms(vad.barge_in_ms),
-            silence: ms(endpointing.silence_ms),
-            max_turn: ms(endpointing.max_turn_ms),
+            pause: ms(config.eager.pause_ms),
+            max_turn: ms(config.endpointing.max_turn_ms),
             state: QUIET,
         }
     }
@@ -102,11 +112,13 @@ impl Turn {
     }
 
     /// Takes the next frame. `agent_audible`: speech must last longer to
-    /// begin a turn, since it interrupts. `next` names the turn that would begin.
+    /// begin a turn, since it interrupts. `wanted` is the silence that ends one; `next` names the
+    /// turn that would begin.
     pub(crate) fn frame(
         &mut self,
         frame: Frame,
         agent_audible: bool,
+        wanted: Duration,
         next: TurnId,
     ) -> Option<TurnChange> {
         let Frame {
@@ -134,12 +146,12 @@ impl Turn {
                     return None;
                 }
                 *since_onset += frame;
-                let wanted = if agent_audible {
+                let speech = if agent_audible {
                     self.barge_in
                 } else {
                     self.min_speech
                 };
-                if *voiced < wanted {
+                if *voiced < speech {
                     return None;
                 }
                 let since_onset = *since_onset;
@@ -148,6 +160,7 @@ impl Turn {
                     since_onset,
                     voiced_run: frame,
                     silent: Duration::ZERO,
+                    paused: false,
                 };
                 Some(TurnChange::Began { since_onset })
             }
@@ -155,6 +168,7 @@ impl Turn {
                 since_onset,
                 voiced_run,
                 silent,
+                paused,
                 ..
             } => {
                 *since_onset += frame;
@@ -162,16 +176,32 @@ impl Turn {
                 if probability >= self.silence_threshold && !is_quiet {
                     *voiced_run += frame;
                     if *voiced_run > BLIP {
+                        let pause = silent.saturating_sub(*voiced_run);
                         *silent = Duration::ZERO;
+                        if std::mem::take(paused) {
+                            return Some(TurnChange::Resumed { pause });
+                        }
                     }
                 } else {
                     *voiced_run = Duration::ZERO;
                 }
-                if *silent >= self.silence || *since_onset >= self.max_turn {
+                if *silent >= wanted || *since_onset >= self.max_turn {
                     return self.end();
+                }
+                if *silent >= self.pause && !*paused {
+                    *paused = true;
+                    return Some(TurnChange::Paused);
                 }
                 None
             }
+        }
+    }
+
+    /// Ends the turn if the silence at its end is as long as `wanted`.
+    pub(crate) fn end_after(&mut self, wanted: Duration) -> Option<TurnChange> {
+        match self.state {
+            State::Speaking { silent, .. } if silent >= wanted => self.end(),
+            _ => None,
         }
     }
 
@@ -199,6 +229,7 @@ mod tests {
 
     const FRAME: Duration = Duration::from_millis(16);
     const TURN: TurnId = TurnId(7);
+    const SILENCE: Duration = Duration::from_millis(300);
 
     fn frame(speech: f32) -> Frame {
         Frame {
@@ -209,13 +240,14 @@ mod tests {
     }
 
     fn turn() -> Turn {
-        Turn::new(&VadConfig::default(), &EndpointingConfig::default())
+        Turn::new(&CallConfig::default())
     }
 
     /// Feeds frames until something changes; says after how many ms.
     fn until_change(turn: &mut Turn, probability: f32, audible: bool) -> (u64, TurnChange) {
         for n in 1..10_000 {
-            if let Some(change) = turn.frame(frame(probability), audible, TURN) {
+            let change = turn.frame(frame(probability), audible, SILENCE, TURN);
+            if let Some(change) = change.filter(|change| !is_pause(change)) {
                 return (n * 16, change);
             }
         }
@@ -225,7 +257,12 @@ mod tests {
     fn feed(turn: &mut Turn, probabilities: &[f32]) -> Option<TurnChange> {
         probabilities
             .iter()
-            .find_map(|p| turn.frame(frame(*p), false, TURN))
+            .filter_map(|p| turn.frame(frame(*p), false, SILENCE, TURN))
+            .find(|change| !is_pause(change))
+    }
+
+    fn is_pause(change: &TurnChange) -> bool {
+        matches!(change, TurnChange::Paused | TurnChange::Resumed { .. })
     }
 
     #[test]
@@ -330,8 +367,39 @@ mod tests {
             is_quiet: true,
             ..frame(0.9)
         };
-        let frames = (1..).find(|_| turn.frame(quiet, false, TURN).is_some());
+        let mut change = || turn.frame(quiet, false, SILENCE, TURN);
+        let frames = (1..).find(|_| matches!(change(), Some(TurnChange::Ended { .. })));
         assert_eq!(frames, Some(19), "304 ms");
+    }
+
+    #[test]
+    fn a_pause_is_told_once_and_so_is_its_end() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        let mut feed = |probabilities: &[f32]| -> Vec<TurnChange> {
+            let frames = probabilities.iter();
+            frames
+                .filter_map(|p| turn.frame(frame(*p), false, SILENCE, TURN))
+                .collect()
+        };
+        assert_eq!(feed(&[0.0; 9]), [], "144 ms");
+        assert_eq!(feed(&[0.0; 5]), [TurnChange::Paused]);
+        let pause = FRAME * 14;
+        assert_eq!(feed(&[0.9; 5]), [TurnChange::Resumed { pause }]);
+        assert_eq!(feed(&[0.0; 9]), []);
+    }
+
+    #[test]
+    fn a_turn_ends_when_less_silence_turns_out_to_be_enough() {
+        let mut turn = turn();
+        until_change(&mut turn, 0.9, false);
+        let long = Duration::from_secs(2);
+        for _ in 0..30 {
+            turn.frame(frame(0.0), false, long, TURN);
+        }
+        assert_eq!(turn.end_after(FRAME * 31), None);
+        let ended = turn.end_after(FRAME * 30);
+        assert!(matches!(ended, Some(TurnChange::Ended { silent, .. }) if silent == FRAME * 30));
     }
 
     #[test]

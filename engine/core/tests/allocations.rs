@@ -56,7 +56,9 @@ fn media(n: u64, pair: &str) -> String {
 
 fn allocations_of(frames: std::ops::Range<u64>, loud: impl Fn(u64) -> bool) -> u64 {
     let mut twilio = Twilio::new();
-    let mut call = Call::new(Arc::new(CallConfig::default()), Box::new(LoudVad));
+    let mut config = CallConfig::default();
+    config.idle.prompt_after_ms = 0;
+    let mut call = Call::new(Arc::new(config), Box::new(LoudVad));
     let mut out = Vec::with_capacity(64);
     let first = frames.start;
     let messages: Vec<String> = (0..frames.end)

@@ -70,14 +70,15 @@ fn a_mark_follows_at_least_every_200_ms_of_audio() {
 
 #[test]
 fn a_turn_is_answered_and_its_time_accounted_for() {
-    let run = World {
+    let mut world = World {
         sounds: vec![says(1_000, 800, "where is my order")],
         stt: always(Behaviour::After(100)),
         llm: always(Behaviour::After(50)),
         tts: always(Behaviour::After(30)),
         ..World::default()
-    }
-    .run();
+    };
+    world.config.eager.enabled = false;
+    let run = world.run();
     let [metrics] = run.metrics()[..] else {
         panic!("one answer: {:?}", run.metrics())
     };
@@ -286,19 +287,39 @@ fn keys_are_words_too() {
 
 #[test]
 fn partial_transcripts_while_the_caller_speaks() {
+    let words = ["tell", "me", "a", "long", "story", "please"];
+    let sounds = words.iter().zip(0..);
     let mut world = World {
-        sounds: vec![says(1_000, 2_000, "a long story")],
+        sounds: sounds
+            .map(|(word, n)| says(1_000 + n * 400, 400, word))
+            .collect(),
         stt: always(Behaviour::After(50)),
         ..World::default()
     };
-    world.config.partials.interval_ms = 500;
+    world.config.partials.interval_ms = 300;
     let run = world.run();
     let partials = run.all(|event| match event {
-        CallEvent::TranscriptPartial { text, .. } => Some(text.clone()),
+        CallEvent::TranscriptPartial { text, unstable, .. } => {
+            Some((text.clone(), format!("{text} {unstable}").trim().to_owned()))
+        }
         _ => None,
     });
-    assert!(partials.len() >= 3, "{partials:?}");
-    assert!(partials.iter().all(|(at_ms, _)| *at_ms < 3_400));
+    assert!(partials.len() >= 4, "{partials:?}");
+    assert!(partials.iter().all(|(at_ms, _)| *at_ms < 3_600));
+    for pair in partials.windows(2) {
+        let ((_, (stable, all)), (_, (next, _))) = (&pair[0], &pair[1]);
+        assert!(
+            next.starts_with(stable.as_str()),
+            "it only grows: {partials:?}"
+        );
+        assert!(
+            all.starts_with(next.as_str()) || next == all,
+            "{partials:?}"
+        );
+    }
+    let (_, (stable, all)) = partials.last().unwrap();
+    assert!(all.starts_with("tell me a long"), "{partials:?}");
+    assert!(stable.split(' ').count() >= 3, "{partials:?}");
     assert_eq!(run.transcripts().len(), 1);
 }
 
@@ -310,6 +331,7 @@ fn the_program_may_speak_and_hang_up() {
                 500,
                 Command::Say {
                     text: "One more thing.".into(),
+                    interruptible: true,
                 },
             ),
             (
@@ -339,6 +361,7 @@ fn what_the_program_says_waits_for_the_caller_to_finish() {
             1_500,
             Command::Say {
                 text: "A notice.".into(),
+                interruptible: true,
             },
         )],
         ..World::default()

@@ -297,8 +297,9 @@ fn a_failed_service_is_apologised_for() {
     for service in [Service::Stt, Service::Llm, Service::Tts] {
         let mut world = World::with_phrases();
         world.sounds = vec![says(1_000, 600, "hello"), says(5_000, 600, "again")];
+        // Once ahead of the end of the turn, and once more after it.
         let fails: sim::Schedule = Box::new(|n| {
-            if n == 0 {
+            if n < 2 {
                 Behaviour::FailsAfter(100)
             } else {
                 Behaviour::After(0)
@@ -354,8 +355,9 @@ fn an_answer_in_between_forgives_the_failures() {
     world.sounds = (0..5)
         .map(|n| says(1_000 + n * 4_000, 600, "again"))
         .collect();
+    // Each turn is tried twice: ahead of its end, and after it.
     world.llm = Box::new(|n| match n {
-        2 => Behaviour::After(0),
+        4 => Behaviour::After(0),
         _ => Behaviour::FailsAfter(0),
     });
     world.until_ms = 25_000;
@@ -436,6 +438,7 @@ fn a_voice_that_breaks_off_is_not_credited_with_the_rest() {
 #[test]
 fn a_failure_while_the_caller_speaks_waits_for_the_caller() {
     let mut world = World::with_phrases();
+    world.config.eager.enabled = false;
     world.sounds = vec![says(1_000, 600, "one"), says(2_000, 3_000, "two")];
     world.stt = Box::new(|n| {
         if n == 0 {

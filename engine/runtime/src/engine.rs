@@ -4,15 +4,15 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use sidetone_core::{
     call::Call,
-    config::{CallConfig, ConfigError},
+    config::{CallConfig, ConfigError, TurnModel},
     dialect::Dialect,
     job::{JobFailure, Service},
     vad::Vad,
 };
-use sidetone_speech::{Llm, Stt, Tts, vad::EarshotVad};
+use sidetone_speech::{Llm, Stt, Tts, TurnDetector, vad::EarshotVad};
 use thiserror::Error;
 use tokio::{
-    sync::{broadcast, mpsc, watch},
+    sync::{Semaphore, broadcast, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -125,12 +125,26 @@ impl Engine {
     /// Names the services that cannot be used right now, and why. Calls may be accepted all the
     /// same.
     pub async fn warm_up(&self) -> Result<(), WarmUpError> {
-        let Services { stt, llm, tts } = &self.shared.services;
-        let (stt, llm, tts) = tokio::join!(stt.warm_up(), llm.warm_up(), tts.warm_up());
+        let Services {
+            stt,
+            llm,
+            tts,
+            turn_detector,
+            ..
+        } = &self.shared.services;
+        let turn_detector = async {
+            match turn_detector {
+                Some(turn_detector) => turn_detector.warm_up().await,
+                None => Ok(()),
+            }
+        };
+        let (stt, llm, tts, turn) =
+            tokio::join!(stt.warm_up(), llm.warm_up(), tts.warm_up(), turn_detector);
         let failures: Vec<_> = [
             (Service::Stt, stt),
             (Service::Llm, llm),
             (Service::Tts, tts),
+            (Service::Turn, turn),
         ]
         .into_iter()
         .filter_map(|(service, result)| result.err().map(|failure| (service, failure)))
@@ -173,13 +187,14 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Puts an [`Engine`] together. The three services are required.
+/// Puts an [`Engine`] together. The first three services are required.
 #[derive(Default)]
 #[must_use]
 pub struct EngineBuilder {
     stt: Option<Arc<dyn Stt>>,
     llm: Option<Arc<dyn Llm>>,
     tts: Option<Arc<dyn Tts>>,
+    turn_detector: Option<Arc<dyn TurnDetector>>,
     vad: Option<MakeVad>,
     config: CallConfig,
     limits: LegLimits,
@@ -202,6 +217,12 @@ impl EngineBuilder {
     /// Who speaks the answers.
     pub fn tts(mut self, tts: Arc<dyn Tts>) -> Self {
         self.tts = Some(tts);
+        self
+    }
+
+    /// Who judges whether a turn is complete. Required with `endpointing.model`. Default: nobody.
+    pub fn turn_detector(mut self, turn_detector: Arc<dyn TurnDetector>) -> Self {
+        self.turn_detector = Some(turn_detector);
         self
     }
 
@@ -236,10 +257,13 @@ impl EngineBuilder {
     /// Names the part that is missing or the setting that cannot be used.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.config.validate()?;
+        let max_eager = usize::try_from(self.config.eager.max_jobs).unwrap_or(usize::MAX);
         let services = Services {
             stt: self.stt.ok_or(BuildError::Missing { part: "stt" })?,
             llm: self.llm.ok_or(BuildError::Missing { part: "llm" })?,
             tts: self.tts.ok_or(BuildError::Missing { part: "tts" })?,
+            turn_detector: self.turn_detector,
+            eager: Arc::new(Semaphore::new(max_eager)),
         };
         let can = services.stt.capabilities();
         for (key, wanted, can) in [
@@ -257,6 +281,11 @@ impl EngineBuilder {
             if wanted && !can {
                 return Err(BuildError::Unsupported { key });
             }
+        }
+        if self.config.endpointing.model != TurnModel::None && services.turn_detector.is_none() {
+            return Err(BuildError::Missing {
+                part: "turn_detector",
+            });
         }
         let shared = Shared {
             config: Arc::new(self.config),

@@ -73,7 +73,25 @@ impl CallHandle {
     ///
     /// [`CallOver`].
     pub async fn say(&self, text: impl Into<String>) -> Result<(), CallOver> {
-        self.command(Command::Say { text: text.into() }).await
+        self.command(Command::Say {
+            text: text.into(),
+            interruptible: true,
+        })
+        .await
+    }
+
+    /// Has the agent say `text` as soon as the caller does not hold the floor, and to its end: what
+    /// the caller says meanwhile is answered afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`CallOver`].
+    pub async fn say_uninterrupted(&self, text: impl Into<String>) -> Result<(), CallOver> {
+        self.command(Command::Say {
+            text: text.into(),
+            interruptible: false,
+        })
+        .await
     }
 
     /// Ends the call: with a farewell once the caller has heard it, without one at once.

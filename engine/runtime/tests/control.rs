@@ -12,14 +12,14 @@ use futures_util::future::BoxFuture;
 use sidetone::{
     BuildError, CallOver, Engine,
     core::{
-        config::CallConfig,
+        config::{CallConfig, TurnModel},
         event::EndReason,
         job::{FailureKind, JobFailure, SttEvent, SttJob},
     },
     speech::{
         JobHandle, Sink, Stt,
         stt::SttCapabilities,
-        testing::{FakeLlm, FakeStt, FakeTts},
+        testing::{FakeLlm, FakeStt, FakeTts, FakeTurnDetector},
     },
 };
 
@@ -160,6 +160,13 @@ fn what_is_missing_or_wrong_is_named() {
         .llm(Arc::new(FakeLlm::new()));
     assert_eq!(missing(builder), "tts");
     let mut config = CallConfig::default();
+    config.endpointing.model = TurnModel::SmartTurn;
+    let asking =
+        || common::builder(FakeStt::new(), FakeLlm::new(), FakeTts::new()).config(config.clone());
+    assert_eq!(missing(asking()), "turn_detector");
+    let detector = Arc::new(FakeTurnDetector::new());
+    asking().turn_detector(detector).build().unwrap();
+    let mut config = CallConfig::default();
     config.endpointing.silence_ms = 7;
     let error = common::builder(FakeStt::new(), FakeLlm::new(), FakeTts::new())
         .config(config)
@@ -167,7 +174,7 @@ fn what_is_missing_or_wrong_is_named() {
         .unwrap_err();
     let said = error.to_string();
     assert!(
-        said.contains("endpointing.silence_ms") && said.contains("100 to 5000"),
+        said.contains("endpointing.silence_ms") && said.contains("endpointing.min_ms"),
         "{said}"
     );
     let mut config = CallConfig::default();

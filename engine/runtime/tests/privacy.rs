@@ -53,6 +53,8 @@ async fn the_log_holds_no_words_keys_or_parameters() {
     let stt = FakeStt::new().hears("tangerine").hears("marmalade");
     let llm = FakeLlm::new()
         .says("Clementine? Certainly.")
+        // Ahead of the end of the turn, which is not reported, and after it.
+        .fails(FailureKind::Refused)
         .fails(FailureKind::Refused)
         .says("Physalis.");
     let mut config = CallConfig::default();

@@ -7,16 +7,20 @@ use std::{
 
 use sidetone::{BuildError, Engine, EventLog, EventLogError};
 use sidetone_codecs::SampleRate;
+use sidetone_core::config::TurnModel;
 use sidetone_models::{Languages, Manifest, ModelError, demo};
 use sidetone_speech::{
-    Llm, ProviderError, Stt, Tts,
+    Llm, ProviderError, Stt, Tts, TurnDetector,
     llm::{OpenAiLlm, OpenAiLlmConfig, Script, ScriptError, ScriptLlm},
+    onnx::{self, OnnxError},
     phrases,
     stt::{
         OpenAiStt, OpenAiSttConfig,
         whisper::{Whisper, WhisperConfig, WhisperError},
     },
     tts::{AudioFormat, CommandTts, CommandTtsConfig, OpenAiTts, OpenAiTtsConfig, TextOn},
+    turn_detector::{SmartTurn, SmartTurnConfig},
+    vad::{VadError, VadMaker, VadProvider},
 };
 use thiserror::Error;
 
@@ -52,6 +56,12 @@ pub enum SetupError {
     /// The script cannot be used.
     #[error("`llm.script`")]
     Script(#[from] ScriptError),
+    /// The voice activity detector cannot be had.
+    #[error(transparent)]
+    Vad(#[from] VadError),
+    /// The turn model cannot be had.
+    #[error("`endpointing.model` = \"smart-turn\"")]
+    TurnModel(#[source] OnnxError),
     /// The events cannot be written.
     #[error("`events.ndjson`")]
     Events(#[from] EventLogError),
@@ -80,6 +90,12 @@ pub enum SetupError {
 /// Names the key and what is missing.
 pub fn check(config: &Config) -> Result<(), SetupError> {
     let config = &config.spelt_out();
+    config.vad.provider.check()?;
+    if asks_smart_turn(config) {
+        SmartTurnConfig::fetched()
+            .and_then(|_| onnx::open())
+            .map_err(SetupError::TurnModel)?;
+    }
     match config.stt.provider {
         SttChoice::Whisper => {
             whisper_config(&config.stt)?;
@@ -109,27 +125,46 @@ pub fn check(config: &Config) -> Result<(), SetupError> {
 /// Those of [`check`], and whatever goes wrong in loading.
 pub async fn engine(config: &Config) -> Result<Engine, SetupError> {
     let config = &config.spelt_out();
-    let vad = config.vad.provider;
     let mut engine = Engine::builder()
         .stt(stt(&config.stt, &config.agent.language).await?)
         .llm(llm(&config.llm)?)
         .tts(tts(&config.tts)?)
-        .vad(move || vad.build())
+        .vad(vad(config.vad.provider).await?)
         .config(config.call(phrases(&config.agent.language)));
+    if asks_smart_turn(config) {
+        engine = engine.turn_detector(smart_turn().await?);
+    }
     if let Some(path) = events_file(config) {
         engine = engine.event_log(EventLog::ndjson(path)?);
     }
     Ok(engine.build()?)
 }
 
+async fn vad(provider: VadProvider) -> Result<VadMaker, SetupError> {
+    Ok(off_the_loop(move || provider.load()).await?)
+}
+
+fn asks_smart_turn(config: &Config) -> bool {
+    config.endpointing.model == TurnModel::SmartTurn
+}
+
+async fn smart_turn() -> Result<Arc<dyn TurnDetector>, SetupError> {
+    let loaded = off_the_loop(|| SmartTurnConfig::fetched().and_then(SmartTurn::load)).await;
+    Ok(Arc::new(loaded.map_err(SetupError::TurnModel)?))
+}
+
+/// Runs what blocks while it reads a model.
+async fn off_the_loop<T: Send + 'static>(load: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(load)
+        .await
+        .expect("loading does not panic and is not aborted")
+}
+
 async fn stt(config: &SttConfig, language: &str) -> Result<Arc<dyn Stt>, SetupError> {
     match config.provider {
         SttChoice::Whisper => {
             let settings = whisper_config(config)?;
-            // Reading the model blocks.
-            let whisper = tokio::task::spawn_blocking(|| Whisper::load(settings))
-                .await
-                .expect("loading does not panic and is not aborted")?;
+            let whisper = off_the_loop(|| Whisper::load(settings)).await?;
             if whisper.understands(language) {
                 Ok(Arc::new(whisper))
             } else {

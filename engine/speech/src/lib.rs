@@ -1,5 +1,5 @@
-//! Speech recognition, language models, speech synthesis and voice activity detection, as
-//! adapters behind small traits.
+//! Speech recognition, language models, speech synthesis, voice activity detection and turn
+//! detection, as adapters behind small traits.
 //!
 //! A [`Job`](sidetone_core::job::Job) from a call comes in, a provider works on it off the audio
 //! path, and [`JobUpdate`](sidetone_core::job::JobUpdate)s go back through a bounded [`Sink`].
@@ -10,12 +10,16 @@ mod error;
 mod http;
 pub mod job;
 pub mod llm;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod phrases;
+mod pool;
 mod secret;
 pub mod stt;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tts;
+pub mod turn_detector;
 pub mod vad;
 
 pub use error::ProviderError;
@@ -26,3 +30,4 @@ pub use phrases::phrases;
 pub use secret::Secret;
 pub use stt::Stt;
 pub use tts::Tts;
+pub use turn_detector::TurnDetector;

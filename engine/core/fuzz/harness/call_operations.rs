@@ -12,7 +12,7 @@ use invariants::{Invariants, code_of};
 use sidetone_codecs::{SampleCount, SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
-    config::{CallConfig, Phrase},
+    config::{CallConfig, Phrase, TurnModel},
     dialect::{DialectError, Inbound, LegFormat, LegMessage, Media, Start, Track},
     event::EndReason,
     io::{Command, Input},
@@ -87,6 +87,11 @@ impl Driver {
         }
         config.partials.interval_ms = if setting & 4 != 0 { 400 } else { 0 };
         config.playout.lead_ms = if setting & 8 != 0 { 200 } else { 2_000 };
+        config.eager.enabled = setting & 16 == 0;
+        if setting & 32 != 0 {
+            config.endpointing.model = TurnModel::SmartTurn;
+        }
+        config.endpointing.text = setting & 64 == 0;
         config.validate().expect("every setting is valid");
         let lead = Duration::from_millis(config.playout.lead_ms.into());
         let call = Call::new(Arc::new(config), Box::new(LoudVad));
@@ -150,12 +155,14 @@ impl Driver {
             10 => self.command(match value % 3 {
                 0 => Command::Say {
                     text: "A word from the management, if I may.".into(),
+                    interruptible: value & 4 == 0,
                 },
                 1 if value > 200 => Command::HangUp {
                     farewell: Some("So long.".into()),
                 },
                 _ => Command::Say {
                     text: String::new(),
+                    interruptible: true,
                 },
             }),
             11 if value == 0 => self.leg(None, Inbound::Stop),
@@ -181,7 +188,9 @@ impl Driver {
         let event = match (job, code % 4) {
             (Job::Stt(_), 0) => JobEvent::Stt(SttEvent::Failed(failure)),
             (Job::Stt(_), 1) => transcript(""),
-            (Job::Stt(_), _) => transcript("some words"),
+            // It breaks off, or is whole.
+            (Job::Stt(_), _) if value & 4 != 0 => transcript(&format!("word{} and", id.0)),
+            (Job::Stt(_), _) => transcript(&format!("some word{}", id.0)),
             (Job::Llm(_), 0) => JobEvent::Llm(LlmEvent::Failed(failure)),
             (Job::Llm(_), 1) => JobEvent::Llm(LlmEvent::Done {
                 hang_up: value > 220,
@@ -300,7 +309,7 @@ impl Driver {
         for job in open {
             let id = job.id();
             match job {
-                Job::Stt(_) => self.tell(id, transcript("some words")),
+                Job::Stt(_) => self.tell(id, transcript(&format!("some word{}", id.0))),
                 Job::Llm(_) => {
                     let text = "Yes, of course.".into();
                     self.tell(id, JobEvent::Llm(LlmEvent::Delta { text }));

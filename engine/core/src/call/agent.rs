@@ -9,106 +9,97 @@ use crate::{
     config::Phrase,
     conversation::{Message, Role},
     event::{CallError, CallEvent, EndReason},
+    idle,
+    interruption::Sound,
     io::Output,
-    job::{FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
-    ledger::{Cut, Piece, Words, join},
+    job::{Expect, FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
+    ledger::{Words, join},
+    reply::{Announcement, Piece},
     sentence::has_words,
 };
 
 /// The voice waits with the next sentence while this much audio is still to be sent.
 const VOICE_AHEAD: Duration = Duration::from_secs(4);
+/// A caller who was told to hold so often waits for nothing.
+const MAX_FILLERS: u32 = 3;
 /// A sentence with more audio than this is no sentence.
 const LONGEST_AUDIO: Duration = Duration::from_secs(120);
 
 impl Call {
-    /// The caller takes the floor: what the agent says stops, in this very step.
-    pub(super) fn yield_floor(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
-        let now = self.now;
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        if talk.reply.as_ref().is_some_and(Reply::is_farewell) {
-            return;
-        }
-        let words_sent = talk.playout.has_sent_words();
-        let cut = if talk.playout.has_sent() {
-            Some(talk.playout.clear(now, out))
-        } else {
-            None
-        };
-        let Some(reply) = &mut talk.reply else { return };
-        // What is prepared and was not sent yet waits for what the caller says.
-        let Some(cut) = cut else { return reply.hold() };
-        out.extend(reply.voice_job().map(Output::Cancel));
-        let delivery = reply.delivery;
-        reply.rewind(cut);
-        if !words_sent {
-            return;
-        }
-        if reply.is_spoken() {
-            // The last word was out: the caller answers, and interrupts nothing.
-            reply.delivery = delivery;
-            return self.finish(out);
-        }
-        self.counters.interruptions += 1;
-        out.push(Output::Event(CallEvent::AgentInterrupted {
-            turn: reply.turn,
-            heard: reply.heard.clone(),
-            onset_to_clear_ms: u64::try_from(since_onset.as_millis()).unwrap_or(u64::MAX),
-        }));
-    }
-
     /// The caller spoke words: the reply they interrupted stays as far as it was heard.
     pub(super) fn abandon_held_reply(&mut self, out: &mut Vec<Output>) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if !talk.reply.as_ref().is_some_and(Reply::is_held) {
+        let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_held()) else {
             return;
+        };
+        if reply.is_to_be_retracted() {
+            let turn = reply.turn;
+            reply.heard.clear();
+            out.push(Output::Event(CallEvent::AgentRetracted { turn }));
         }
         self.abandon_reply(out);
     }
 
-    fn abandon_reply(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn abandon_reply(&mut self, out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase
             && talk.reply.is_some()
         {
-            let cut = talk.playout.clear(self.now, out);
-            self.cut_reply(&cut, out);
+            let heard = talk.playout.clear(self.now, out);
+            self.cut_reply(&heard, out);
         }
     }
 
     /// The reply ends where it was cut, whatever was to follow.
-    pub(super) fn cut_reply(&mut self, cut: &Cut, out: &mut Vec<Output>) {
+    pub(super) fn cut_reply(&mut self, heard: &str, out: &mut Vec<Output>) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
+        talk.overlaps.clear();
         let Some(reply) = &mut talk.reply else { return };
         out.extend(reply.jobs().map(Output::Cancel));
-        join(&mut reply.heard, &cut.heard);
-        if let Some(text) = reply.announcement.take() {
-            self.announcements.push_front(text);
+        join(&mut reply.heard, heard);
+        if let Some(announcement) = reply.announcement.take() {
+            self.announcements.push_front(announcement);
         }
         self.close_reply(out);
     }
 
-    /// The agent says `text` as soon as nobody's turn is under way.
-    pub(super) fn say(&mut self, text: String) {
-        if has_words(&text) {
-            self.announcements.push_back(text);
+    /// The agent says it as soon as nobody's turn is under way.
+    pub(super) fn say(&mut self, announcement: Announcement) {
+        if has_words(&announcement.text) {
+            self.announcements.push_back(announcement);
         }
     }
 
-    /// The agent says `text` now, whatever goes on, and hangs up.
-    pub(super) fn say_goodbye(&mut self, text: &str, out: &mut Vec<Output>) {
+    /// The caller has said nothing for too long: asks whether they are there, a few times, and
+    /// then hangs up.
+    pub(super) fn prompt(&mut self, out: &mut Vec<Output>) {
+        let config = self.config.clone();
+        let language = &config.agent.language;
+        if self.prompts >= config.idle.max_prompts {
+            let goodbye = idle::goodbye(&config.idle, language);
+            return self.say_goodbye(goodbye, EndReason::CallerSilent, out);
+        }
+        self.prompts += 1;
+        let turn = self.next_turn();
+        self.set_reply(Reply::of_text(turn, idle::prompt(&config.idle, language)));
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.quiet_since = self.now;
+        }
+    }
+
+    /// The agent says `text` now, whatever goes on, and hangs up for `reason`.
+    pub(super) fn say_goodbye(&mut self, text: &str, reason: EndReason, out: &mut Vec<Output>) {
         if let Phase::Connecting { .. } = self.phase {
-            return self.end(EndReason::Commanded, out);
+            return self.end(reason, out);
         }
         self.abandon_reply(out);
         self.stop_listening(out);
         let turn = self.next_turn();
         let mut reply = Reply::of_text(turn, text);
-        reply.say_goodbye(EndReason::Commanded);
+        reply.say_goodbye(reason);
         self.set_reply(reply);
         if let Phase::Talking(talk) = &mut self.phase {
             talk.quiet_since = self.now;
@@ -143,17 +134,19 @@ impl Call {
                 id: job,
                 messages,
                 language,
+                eager: false,
             };
             Self::start_job(Job::Llm(job), out);
-        } else if let Some(text) = self.announcements.pop_front() {
+        } else if let Some(announcement) = self.announcements.pop_front() {
             // Nobody waited for it before.
             talk.quiet_since = now;
             let turn = self.next_turn();
-            self.set_reply(Reply::announcing(turn, text));
+            self.set_reply(Reply::announcing(turn, announcement));
         }
     }
 
-    pub(super) fn set_reply(&mut self, reply: Reply) {
+    pub(super) fn set_reply(&mut self, mut reply: Reply) {
+        reply.interruptible &= self.config.barge_in.enabled;
         if let Phase::Talking(talk) = &mut self.phase {
             talk.reply = Some(reply);
         }
@@ -180,6 +173,13 @@ impl Call {
             && let Some(latency) = &mut reply.latency
         {
             latency.sentence(now);
+        }
+    }
+
+    /// The language model says what kind of answer it asks for.
+    pub(super) fn llm_expects(&mut self, job: JobId, expect: Expect) {
+        if let Some(reply) = self.reply_written_by(job) {
+            reply.expect = Some(expect);
         }
     }
 
@@ -229,18 +229,20 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.is_gated() {
-            return;
-        }
+        let is_ahead = talk.reply.as_ref().is_some_and(Reply::is_ahead);
         if let Some(reply) = &mut talk.reply {
             while talk.playout.backlog() < VOICE_AHEAD
                 && let Some(piece) = reply.next_piece()
             {
                 let (turn, text) = (reply.turn, piece.text().to_owned());
-                out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                let words = Words::Said(text.clone());
+                if is_ahead {
+                    reply.prepared.push(text);
+                } else {
+                    out.push(Output::Event(CallEvent::AgentSentence { turn, text }));
+                }
                 if let Piece::Phrase(Phrase { audio, .. }) = &piece {
-                    let audio = audio.clone();
-                    talk.playout.play(Words::Said(piece), &audio);
+                    talk.playout.play(words, audio);
                     continue;
                 }
                 self.jobs += 1;
@@ -254,9 +256,10 @@ impl Call {
                     id,
                     text: piece.text().to_owned(),
                     language: self.config.agent.language.clone(),
+                    eager: is_ahead,
                 };
                 Self::start_job(Job::Tts(job), out);
-                talk.playout.begin(Words::Said(piece));
+                talk.playout.begin(words);
             }
         }
         self.send(out);
@@ -266,7 +269,8 @@ impl Call {
     /// Gives the leg as much audio as it may have.
     fn send(&mut self, out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.playout.pump(self.now, out);
+            let held = talk.is_gated();
+            talk.playout.pump(self.now, held, out);
             self.counters.media_out = talk.playout.media_sent();
         }
     }
@@ -285,8 +289,12 @@ impl Call {
         out.push(Output::Event(match reply.delivery {
             Delivery::Waiting => CallEvent::AgentSpeaking { turn },
             Delivery::Resuming => CallEvent::AgentResumed { turn },
-            Delivery::Audible | Delivery::HeldUnheard | Delivery::Interrupted => return,
+            Delivery::Ahead { .. }
+            | Delivery::Audible
+            | Delivery::HeldUnheard
+            | Delivery::Interrupted(_) => return,
         }));
+        talk.fillers = 0;
         reply.delivery = Delivery::Audible;
         reply.announcement = None;
         if let Some(latency) = reply.latency.take() {
@@ -375,23 +383,42 @@ impl Call {
             return;
         };
         talk.quiet_since = now;
-        if let Some(reply) = &mut talk.reply {
-            if reply.is_held() && talk.playout.has_queued() {
-                // The filler goes before what is prepared and may not be sent: that is made anew.
-                out.extend(reply.voice_job().map(Output::Cancel));
-                reply.rewind(talk.playout.clear(now, out));
-            } else if let Voice::Speaking { .. } = reply.voice {
-                // A voice that stops in the middle of a sentence is not waited for.
-                return self.tts_stalled(self.config.patience.hold, out);
-            }
+        if talk.fillers >= MAX_FILLERS {
+            return self.give_up_waiting(out);
         }
-        // The sentence that was asked for keeps its place behind the filler.
+        talk.fillers += 1;
+        if let Some(reply) = &talk.reply
+            && let Voice::Speaking { .. } = reply.voice
+            && !talk.playout.has_queued()
+        {
+            // A voice that stops in the middle of a sentence is not waited for.
+            let patience = Duration::from_millis(self.config.idle.hold_after_ms.into());
+            return self.tts_stalled(patience, out);
+        }
+        // It goes before what is prepared and may not be sent, or was asked for.
         talk.playout.interject(&self.config.phrases.hold.audio);
         self.send(out);
     }
 
+    /// Something goes on and on without anything that could be said.
+    fn give_up_waiting(&mut self, out: &mut Vec<Output>) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.fillers = 0;
+        match &talk.reply {
+            None => self.stt_timed_out(out),
+            Some(reply) if matches!(reply.text, Text::Writing { .. }) => self.llm_timed_out(out),
+            Some(_) => self.tts_timed_out(out),
+        }
+    }
+
     /// The language model or the voice failed in the reply that is under way.
     fn service_failed(&mut self, service: Service, failure: JobFailure, out: &mut Vec<Output>) {
+        // What was only tried ahead is tried again once the turn has ended.
+        if self.drop_ahead(out) {
+            return;
+        }
         self.report_failure(service, failure, out);
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -449,9 +476,9 @@ impl Call {
             self.stop_listening(out);
         } else {
             reply.append(&config.phrases.apology);
-            if !is_agents_turn {
+            if !is_agents_turn && reply.delivery != Delivery::Audible {
                 // It is said only if the caller's sound turns out to be no words.
-                reply.hold();
+                reply.hold(Sound::of_words());
             }
         }
     }
@@ -480,7 +507,7 @@ impl Call {
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<Output>) {
         if let Some(Ending::HangUp(reason)) = self.close_reply(out) {
             self.end(reason, out);
         }
@@ -500,6 +527,7 @@ impl Call {
             }));
         }
         if !reply.heard.is_empty() {
+            talk.expect = reply.expect;
             self.conversation.push(Message {
                 role: Role::Agent,
                 text: reply.heard,

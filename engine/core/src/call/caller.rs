@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Call, Partial, Phase, Talk};
+use super::{
+    Call, Delivery, Partial, Phase, Talk,
+    ahead::{Words, add_words},
+};
 use crate::{
-    conversation::{Message, Role},
     event::{CallEvent, TurnId},
+    interruption::Sound,
     io::Output,
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
@@ -13,13 +16,16 @@ use crate::{
     },
     keypad::Entry,
     latency::Latency,
-    ledger::join,
+    partials::StableText,
+    time::CallTime,
     transcripts::Outcome,
     turn::TurnChange,
 };
 
 /// A turn in which no audio arrives for this long has ended: the leg is stuck.
 pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
+/// A caller who speaks again so soon after the end of a turn had not finished it.
+const GOES_ON: Duration = Duration::from_millis(1_200);
 /// The caller's audio is followed in pieces of this length at most.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -45,24 +51,36 @@ impl Call {
         let next = TurnId(self.turns + 1);
         // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
+        let (reply, vad) = (&mut talk.reply, &self.config.vad);
+        let wanted = talk.endpointing.wanted();
         talk.hearing.push(pcm, |frame| {
-            if let Some(change) = turn.frame(frame, audible, next) {
+            if let Some(reply) = reply
+                && let Delivery::Interrupted(sound) = &mut reply.delivery
+            {
+                sound.frame(frame, vad);
+            }
+            if let Some(change) = turn.frame(frame, audible, wanted, next) {
                 let slot = usize::from(changes[0].is_some());
                 changes[slot] = Some(change);
             }
         });
+        let mut ended = None;
         for change in changes.into_iter().flatten() {
             match change {
                 TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
+                TurnChange::Paused => self.caller_paused(out),
+                TurnChange::Resumed { pause } => self.caller_resumed(pause, out),
                 TurnChange::Ended {
                     turn,
                     speech,
                     silent,
                 } => {
                     self.turn_ended(turn, speech, silent, out);
+                    ended = Some(turn);
                 }
             }
         }
+        self.pass_over_sound(ended, out);
     }
 
     /// No audio comes any more in the middle of a turn.
@@ -82,21 +100,29 @@ impl Call {
 
     fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
         let turn = self.next_turn();
-        self.yield_floor(since_onset, out);
+        self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
+        let onset = self.now.saturating_sub(since_onset);
+        let question = self.question();
+        let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         talk.hearing.begin_utterance();
-        let interval = self.config.partials.interval_ms;
-        if interval > 0 {
-            talk.partial = Partial::Due {
-                at: self.now + ms(interval),
-            };
+        if let Some(speech_end) = talk.speech_end.take()
+            && onset.since(speech_end) < GOES_ON
+        {
+            talk.endpointing.was_wrong(onset.since(speech_end));
+            if let Some(reply) = &mut talk.reply {
+                reply.caller_went_on();
+            }
         }
+        talk.endpointing.turn_began(question);
+        talk.stable = StableText::default();
+        talk.partial = next_partial;
         out.push(Output::Event(CallEvent::TurnStarted { turn }));
     }
 
-    fn turn_ended(
+    pub(super) fn turn_ended(
         &mut self,
         turn: TurnId,
         speech: Duration,
@@ -114,21 +140,44 @@ impl Call {
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
         let speech_end = now.saturating_sub(silent);
         talk.quiet_since = speech_end;
+        talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
-            return;
+            return talk.stop_ahead(out);
         }
-        talk.transcripts
-            .ask(job, turn, now, Latency::new(turn, speech_end, now));
-        Self::start_job(
-            Job::Stt(SttJob {
-                id: job,
-                purpose: SttPurpose::Final,
-                audio,
-                rate: talk.hearing.rate(),
-                language: self.config.agent.caller_language(),
-            }),
-            out,
-        );
+        talk.speech_end = Some(speech_end);
+        let enough = speech_end + talk.endpointing.wanted_without_text();
+        let latency = |asked_at: Option<CallTime>| {
+            // Where the words were waited for, the silence had been long enough before.
+            let waited = asked_at.is_none_or(|at| at >= now);
+            let decided = if waited { enough.min(now) } else { now };
+            Latency::new(turn, speech_end, decided)
+        };
+        match talk.take_ahead(out) {
+            Words::Heard {
+                job,
+                asked,
+                at,
+                text,
+            } => {
+                talk.transcripts.ask(job, turn, asked, latency(Some(at)));
+                talk.transcripts.answer(at, job, Outcome::Words(text));
+            }
+            Words::Asked { job, asked } => {
+                talk.transcripts.ask(job, turn, asked, latency(None));
+            }
+            Words::None => {
+                talk.transcripts
+                    .ask(job, turn, now, Latency::new(turn, speech_end, now));
+                let job = SttJob {
+                    id: job,
+                    purpose: SttPurpose::Final,
+                    audio,
+                    rate: talk.hearing.rate(),
+                    language: self.config.agent.caller_language(),
+                };
+                Self::start_job(Job::Stt(job), out);
+            }
+        }
     }
 
     /// The partial transcript is due, or the last one never came.
@@ -169,7 +218,8 @@ impl Call {
         let (turn, began) = talk.keypad.press(self.now, digit, next);
         if began {
             self.turns = turn.0;
-            self.yield_floor(Duration::ZERO, out);
+            self.drop_ahead(out);
+            self.yield_floor(turn, Duration::ZERO, Sound::of_words(), out);
             out.push(Output::Event(CallEvent::TurnStarted { turn }));
         }
         self.keys_finished(out);
@@ -178,6 +228,9 @@ impl Call {
     /// Takes the keys as the caller's words, if the caller has finished.
     pub(super) fn keys_finished(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
+        if self.hears_the_agent_out() {
+            return;
+        }
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -185,11 +238,15 @@ impl Call {
             return;
         };
         talk.quiet_since = latest;
+        talk.fillers = 0;
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms: 0 }));
         out.push(Output::Event(CallEvent::TranscriptFinal {
             turn,
             text: keys.clone(),
         }));
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.overlaps.take(turn);
+        }
         self.heard(&keys, Latency::new(turn, latest, now), out);
     }
 
@@ -205,6 +262,7 @@ impl Call {
             }
             JobEvent::Llm(event) => match event {
                 LlmEvent::Delta { text } => self.llm_delta(update.id, &text, out),
+                LlmEvent::Expects { expect } => self.llm_expects(update.id, expect),
                 LlmEvent::Done { hang_up } => self.llm_done(update.id, hang_up, out),
                 LlmEvent::Failed(failure) => self.llm_failed(update.id, failure, out),
             },
@@ -215,7 +273,7 @@ impl Call {
                 TtsEvent::Done => self.tts_done(update.id, out),
                 TtsEvent::Failed(failure) => self.tts_failed(update.id, failure, out),
             },
-            JobEvent::Turn(_) => {}
+            JobEvent::Turn(event) => self.model_judged(update.id, &event, out),
         }
     }
 
@@ -225,28 +283,16 @@ impl Call {
         outcome: Result<String, JobFailure>,
         out: &mut Vec<Output>,
     ) {
+        // What fails ahead of its time costs nothing: the final will tell.
+        if self.partial(job, outcome.as_deref().ok(), out)
+            || self.words_ahead(job, outcome.as_deref().ok(), out)
+        {
+            return;
+        }
         let now = self.now;
-        let interval = self.config.partials.interval_ms;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        match talk.partial {
-            Partial::Asked {
-                job: asked, turn, ..
-            } if asked == job => {
-                talk.partial = Partial::Due {
-                    at: now + ms(interval),
-                };
-                // A failed partial costs nothing: the final will tell.
-                if let Ok(text) = outcome
-                    && !text.is_empty()
-                {
-                    out.push(Output::Event(CallEvent::TranscriptPartial { turn, text }));
-                }
-                return;
-            }
-            _ => {}
-        }
         match outcome {
             Ok(text) => {
                 talk.transcripts.answer(now, job, Outcome::Words(text));
@@ -256,6 +302,49 @@ impl Call {
                     self.report_failure(Service::Stt, failure, out);
                 }
             }
+        }
+    }
+
+    /// A partial transcript came, or failed; `false` if `job` is none.
+    fn partial(
+        &mut self,
+        job: crate::job::JobId,
+        text: Option<&str>,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let next_partial = self.next_partial();
+        let Phase::Talking(talk) = &mut self.phase else {
+            return false;
+        };
+        let (turn, asked) = match talk.partial {
+            Partial::Asked {
+                job: id,
+                turn,
+                asked,
+            } if id == job => (turn, asked),
+            _ => return false,
+        };
+        talk.partial = next_partial;
+        if let Some(text) = text {
+            if let Some(grown) = talk.stable.push(text) {
+                out.push(Output::Event(CallEvent::TranscriptPartial {
+                    turn,
+                    text: grown.stable,
+                    unstable: grown.unstable,
+                }));
+            }
+            self.partial_in_pause(asked, text, out);
+        }
+        true
+    }
+
+    /// When the next partial transcript is due.
+    pub(super) fn next_partial(&self) -> Partial {
+        match self.config.partials.interval_ms {
+            0 => Partial::Off,
+            interval => Partial::Due {
+                at: self.now + ms(interval),
+            },
         }
     }
 
@@ -276,7 +365,7 @@ impl Call {
 
     /// Moves the transcripts whose turn it is into the conversation.
     pub(super) fn take_words(&mut self, out: &mut Vec<Output>) {
-        loop {
+        while !self.hears_the_agent_out() {
             let Phase::Talking(talk) = &mut self.phase else {
                 return;
             };
@@ -290,11 +379,17 @@ impl Call {
                         text: text.clone(),
                     };
                     out.push(Output::Event(event));
-                    if !text.is_empty() {
+                    talk.endpointing.turn_ended(&text);
+                    if self.are_for_the_agent(turn, &text, out) {
                         self.heard(&text, latency, out);
                     }
                 }
                 Outcome::Lost => {
+                    let overlap = talk.overlaps.take(turn);
+                    if overlap.is_some_and(|overlap| overlap.was_short) {
+                        // The agent went on long ago.
+                        continue;
+                    }
                     self.abandon_held_reply(out);
                     self.apologise(out);
                 }
@@ -302,19 +397,19 @@ impl Call {
         }
     }
 
-    /// The caller's words become part of the conversation, and a reply is owed.
+    /// The caller's words become part of the conversation, and a reply is owed, unless it was
+    /// made ahead.
     fn heard(&mut self, words: &str, latency: Latency, out: &mut Vec<Output>) {
-        self.abandon_held_reply(out);
-        self.counters.turns += 1;
-        // Words that go on where the caller was not answered yet belong to the same message.
-        match self.conversation.last_mut() {
-            Some(last) if last.role == Role::Caller => join(&mut last.text, words),
-            _ => self.conversation.push(Message {
-                role: Role::Caller,
-                text: words.to_owned(),
-            }),
+        let is_answered = self.confirm_ahead(latency, out);
+        if !is_answered {
+            self.abandon_held_reply(out);
         }
-        if let Phase::Talking(talk) = &mut self.phase {
+        self.prompts = 0;
+        self.counters.turns += 1;
+        add_words(&mut self.conversation, words);
+        if let Phase::Talking(talk) = &mut self.phase
+            && !is_answered
+        {
             talk.owed = Some(latency);
         }
     }

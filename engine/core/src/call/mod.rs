@@ -2,29 +2,37 @@
 //!
 //! - [`mod@self`] takes inputs, owns the timers and ends the call;
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
-//! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio.
+//! - `ahead` has the answer made in pauses that may be the end of the caller's turn;
+//! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio;
+//! - `barge_in` decides what becomes of a sound over the agent.
 //!
 //! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
 
 mod agent;
+mod ahead;
+mod barge_in;
 mod caller;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use self::ahead::Ahead;
 use crate::{
     config::CallConfig,
     conversation::{Message, Role},
     dialect::{LegMessage, Start},
+    endpointing::Endpointing,
     event::{CallError, CallEvent, Counters, EndReason, LegFault, TurnId},
     hearing::Hearing,
     ingress::{Accepted, Ingress},
+    interruption::Overlaps,
     io::{Command, Input, Output},
-    job::{Job, JobId},
+    job::{Expect, Job, JobId},
     keypad::Keypad,
     latency::Latency,
+    partials::StableText,
     playout::{MarkReturn, Playout},
-    reply::{Delivery, Ending, Reply, Text, Voice},
+    reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
     time::CallTime,
     timer::{Earliest, Timer},
@@ -52,7 +60,9 @@ pub struct Call {
     jobs: u64,
     conversation: Vec<Message>,
     /// What the program wants said and nobody began to say yet.
-    announcements: VecDeque<String>,
+    announcements: VecDeque<Announcement>,
+    /// How often the caller was asked whether they are there, since they last said something.
+    prompts: u32,
     pcm: Vec<i16>,
 }
 
@@ -73,16 +83,27 @@ enum Phase {
 struct Talk {
     hearing: Hearing,
     turn: Turn,
+    endpointing: Endpointing,
+    /// What was asked for in the caller's present pause.
+    ahead: Ahead,
     keypad: Keypad,
     transcripts: Transcripts,
     partial: Partial,
+    stable: StableText,
     latest_audio: CallTime,
     playout: Playout,
     reply: Option<Reply>,
+    overlaps: Overlaps,
     /// Words of the caller that no reply was begun for, and when they were said.
     owed: Option<Latency>,
+    /// What kind of answer the agent's last words asked for.
+    expect: Option<Expect>,
+    /// When the caller's latest turn ended.
+    speech_end: Option<CallTime>,
     /// Since when the caller has heard nothing, not even themselves.
     quiet_since: CallTime,
+    /// How often they were told to hold, in this wait.
+    fillers: u32,
     /// Services that failed since one last worked to the end.
     failures_in_a_row: u32,
 }
@@ -128,6 +149,7 @@ impl Call {
             jobs: 0,
             conversation,
             announcements: VecDeque::new(),
+            prompts: 0,
             pcm: Vec::new(),
         }
     }
@@ -156,8 +178,14 @@ impl Call {
             Input::Command(command) => self.command(command, out),
             Input::End(reason) => self.end(reason, out),
         }
-        self.expire(out);
-        self.settle(out);
+        // What is settled may be late for a timer already, once; the bound is for the reader.
+        for _ in 0..4 {
+            self.expire(out);
+            self.settle(out);
+            if self.next_wake().is_none_or(|(at, _)| at > self.now) {
+                break;
+            }
+        }
         self.next_wake().map(|(at, _)| at)
     }
 
@@ -173,7 +201,13 @@ impl Call {
             }
             Phase::Talking(talk) => {
                 earliest.consider(Timer::Idle, Some(self.latest_from_leg + patience.idle));
-                talk.timers(self.now, patience, &mut earliest);
+                talk.timers(self.now, &self.config, &mut earliest);
+                let idle = &self.config.idle;
+                if idle.prompt_after_ms > 0 && self.announcements.is_empty() && talk.is_idle() {
+                    let silent = talk.quiet_since.max(talk.playout.play_end());
+                    let prompt = silent + Duration::from_millis(idle.prompt_after_ms.into());
+                    earliest.consider(Timer::Prompt, Some(prompt));
+                }
             }
         }
         earliest.get()
@@ -225,19 +259,31 @@ impl Call {
         let deciding = config.vad.min_speech_ms.max(config.vad.barge_in_ms);
         let pre_roll = ms(config.vad.pre_roll_ms + deciding) + DECISION_ROUNDING;
         let max_turn = ms(config.endpointing.max_turn_ms);
+        // Where the caller's language is not known, punctuation has to do.
+        let words_of = match config.agent.detect_language {
+            false => config.agent.language.as_str(),
+            true => "",
+        };
         let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
         self.phase = Phase::Talking(Box::new(Talk {
             hearing,
-            turn: Turn::new(&config.vad, &config.endpointing),
+            turn: Turn::new(config),
+            endpointing: Endpointing::new(&config.endpointing, words_of),
+            ahead: Ahead::default(),
             keypad: Keypad::default(),
             transcripts: Transcripts::default(),
             partial: Partial::Off,
+            stable: StableText::default(),
             latest_audio: self.now,
             playout: Playout::new(start.format, &config.playout, config.patience.mark_grace),
             reply: None,
+            overlaps: Overlaps::default(),
             owed: None,
+            expect: None,
+            speech_end: None,
             quiet_since: self.now,
+            fillers: 0,
             failures_in_a_row: 0,
         }));
         out.push(Output::Event(CallEvent::CallStarted {
@@ -247,7 +293,9 @@ impl Call {
         let config = self.config.clone();
         if has_words(&config.agent.greeting) {
             let turn = self.next_turn();
-            self.set_reply(Reply::of_text(turn, &config.agent.greeting));
+            let mut reply = Reply::of_text(turn, &config.agent.greeting);
+            reply.interruptible = config.agent.greeting_interruptible;
+            self.set_reply(reply);
         }
     }
 
@@ -257,27 +305,34 @@ impl Call {
             return;
         };
         if talk.playout.mark_returned(now, name) == MarkReturn::Foreign {
-            let fault = LegFault::ForeignMark;
-            let count = self.counters.leg_faults.entry(fault).or_default();
-            *count += 1;
-            if *count == 1 {
-                let detail = "the leg returned a mark that was never sent".to_owned();
-                let error = CallError::Leg { fault, detail };
-                out.push(Output::Event(CallEvent::Error { error }));
-            }
+            let detail = "the leg returned a mark that was never sent";
+            self.leg_fault(LegFault::ForeignMark, 1, detail, out);
         }
+    }
+
+    fn marks_lost(&mut self, out: &mut Vec<Output>) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            let lost = talk.playout.give_up_marks(self.now);
+            let detail = "a mark did not come back in time: what was heard is told by the clock";
+            self.leg_fault(LegFault::LostMark, lost, detail, out);
+        }
+    }
+
+    /// Counts a fault of the leg, and reports the first of its kind.
+    fn leg_fault(&mut self, fault: LegFault, times: u64, detail: &str, out: &mut Vec<Output>) {
+        let count = self.counters.leg_faults.entry(fault).or_default();
+        if *count == 0 {
+            let detail = detail.to_owned();
+            let error = CallError::Leg { fault, detail };
+            out.push(Output::Event(CallEvent::Error { error }));
+        }
+        *count += times;
     }
 
     fn malformed(&mut self, detail: String, out: &mut Vec<Output>) {
         self.latest_from_leg = self.now;
         self.malformed_in_a_row += 1;
-        let fault = LegFault::Malformed;
-        let count = self.counters.leg_faults.entry(fault).or_default();
-        *count += 1;
-        if *count == 1 {
-            let error = CallError::Leg { fault, detail };
-            out.push(Output::Event(CallEvent::Error { error }));
-        }
+        self.leg_fault(LegFault::Malformed, 1, &detail, out);
         if self.malformed_in_a_row >= MAX_MALFORMED {
             self.end(EndReason::LegAbusive, out);
         }
@@ -285,11 +340,17 @@ impl Call {
 
     fn command(&mut self, command: Command, out: &mut Vec<Output>) {
         match command {
-            Command::Say { text } => self.say(text),
+            Command::Say {
+                text,
+                interruptible,
+            } => self.say(Announcement {
+                text,
+                interruptible,
+            }),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
-            } => self.say_goodbye(&text, out),
+            } => self.say_goodbye(&text, EndReason::Commanded, out),
         }
     }
 
@@ -314,17 +375,17 @@ impl Call {
                 Timer::Llm => self.llm_timed_out(out),
                 Timer::Tts => self.tts_timed_out(out),
                 Timer::Playout => self.speak(out),
-                Timer::Mark => {
-                    if let Phase::Talking(talk) = &mut self.phase {
-                        talk.playout.give_up_marks(self.now);
-                    }
-                }
+                Timer::Mark => self.marks_lost(out),
+                Timer::Prompt => self.prompt(out),
             }
         }
     }
 
     /// Does what the state calls for, whatever led to it.
     fn settle(&mut self, out: &mut Vec<Output>) {
+        // What was said during a turn of the agent that cannot be interrupted comes after it.
+        self.finish_reply(out);
+        self.keys_finished(out);
         self.take_words(out);
         self.release_reply();
         self.finish_reply(out);
@@ -335,14 +396,15 @@ impl Call {
     /// The call is over: stops everything, and says why.
     fn end(&mut self, reason: EndReason, out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase {
-            let cut = talk.playout.cut(self.now);
-            self.cut_reply(&cut, out);
+            let heard = talk.playout.cut(self.now);
+            self.cut_reply(&heard, out);
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Connecting { .. } => {}
             Phase::Talking(mut talk) => {
                 talk.stop_partial(out);
+                talk.stop_ahead(out);
                 out.extend(talk.transcripts.abandon().map(Output::Cancel));
             }
         }
@@ -367,12 +429,8 @@ impl Call {
 }
 
 impl Talk {
-    fn timers(
-        &self,
-        now: CallTime,
-        patience: &crate::config::PatienceConfig,
-        earliest: &mut Earliest,
-    ) {
+    fn timers(&self, now: CallTime, config: &CallConfig, earliest: &mut Earliest) {
+        let patience = &config.patience;
         let service = |since: CallTime| since + patience.service;
         let speaking = self.turn.current().is_some();
         let stalled = speaking.then(|| self.latest_audio + caller::AUDIO_STALLED);
@@ -386,11 +444,15 @@ impl Talk {
                 Partial::Asked { asked, .. } => Some(service(asked)),
             },
         );
-        earliest.consider(Timer::Keypad, self.keypad.deadline());
-        let waited = self
-            .waits(now)
-            .then(|| self.quiet_since.max(self.playout.play_end()) + patience.hold);
-        earliest.consider(Timer::Hold, waited);
+        if !self.reply.as_ref().is_some_and(Reply::is_uninterruptible) {
+            earliest.consider(Timer::Keypad, self.keypad.deadline());
+        }
+        if self.waits(now) {
+            let distance = Duration::from_millis(config.idle.hold_after_ms.into());
+            let distance = distance * self.fillers.max(1);
+            let waited = self.quiet_since.max(self.playout.play_end()) + distance;
+            earliest.consider(Timer::Hold, Some(waited));
+        }
         let oldest = self.transcripts.oldest_unanswered();
         earliest.consider(Timer::Stt, oldest.map(|(_, asked)| service(asked)));
         if let Some(reply) = &self.reply {
@@ -411,9 +473,8 @@ impl Talk {
                 },
             );
         }
-        if !self.is_gated() {
-            earliest.consider(Timer::Playout, self.playout.send_deadline());
-        }
+        let send = self.playout.send_deadline(self.is_gated());
+        earliest.consider(Timer::Playout, send);
         earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         earliest.consider(Timer::Mark, self.playout.mark_deadline());
     }
@@ -436,6 +497,11 @@ impl Talk {
     /// The caller hears the agent, or is about to in this step.
     fn is_audible(&self, now: CallTime) -> bool {
         self.playout.in_leg(now) || (self.playout.has_queued() && !self.is_gated())
+    }
+
+    /// It is nobody's turn: the agent has finished, and the caller says nothing.
+    fn is_idle(&self) -> bool {
+        self.reply.is_none() && self.owed.is_none() && self.is_agents_turn()
     }
 
     /// The caller has said something, or the agent has begun to, and nothing is to be heard.

@@ -61,7 +61,10 @@ impl ByHand {
     }
 
     pub(crate) fn say(&mut self, text: &str) {
-        self.step(Input::Command(Command::Say { text: text.into() }));
+        self.step(Input::Command(Command::Say {
+            text: text.into(),
+            interruptible: true,
+        }));
     }
 
     /// The caller says nothing for so long.

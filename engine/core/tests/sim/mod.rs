@@ -28,8 +28,8 @@ use sidetone_core::{
     dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
     io::{Command, Input, Output},
     job::{
-        FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, SttEvent, SttJob, SttPurpose,
-        Transcript, TtsEvent,
+        Expect, FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, SttEvent, SttJob,
+        SttPurpose, Transcript, TtsEvent, TurnEvent,
     },
     sim::PlayoutBuffer,
     time::CallTime,
@@ -117,7 +117,16 @@ pub(crate) struct World {
     pub(crate) stt: Schedule,
     pub(crate) llm: Schedule,
     pub(crate) tts: Schedule,
+    /// The turn detector, where the configuration has one.
+    pub(crate) detector: Schedule,
+    /// Whether the caller's sounds up to the `n`-th, as far as the detector hears them, are a
+    /// whole turn.
+    pub(crate) completes: Box<dyn Fn(usize) -> f32>,
     pub(crate) answer: Answer,
+    /// What the language model says it expects, where it does.
+    pub(crate) expects: Option<Expect>,
+    /// Eager jobs are refused, as under load.
+    pub(crate) refuses_eager: bool,
     pub(crate) tts_rate: SampleRate,
     /// How long a voice takes for a character.
     pub(crate) ms_per_char: u64,
@@ -126,8 +135,11 @@ pub(crate) struct World {
 
 impl Default for World {
     fn default() -> Self {
+        let mut config = CallConfig::default();
+        // Most worlds are looked at for longer than their caller speaks.
+        config.idle.prompt_after_ms = 0;
         Self {
-            config: CallConfig::default(),
+            config,
             sounds: Vec::new(),
             keys: Vec::new(),
             commands: Vec::new(),
@@ -138,7 +150,11 @@ impl Default for World {
             stt: always(Behaviour::After(0)),
             llm: always(Behaviour::After(0)),
             tts: always(Behaviour::After(0)),
+            detector: always(Behaviour::After(0)),
+            completes: Box::new(|_| 1.0),
             answer: Box::new(|_| ("All right.".into(), false)),
+            expects: None,
+            refuses_eager: false,
             tts_rate: SampleRate::HZ_8000,
             ms_per_char: 60,
             until_ms: 20_000,
@@ -245,6 +261,7 @@ impl Simulation {
             stt_jobs: Vec::new(),
             tts_jobs: Vec::new(),
             cancelled: Vec::new(),
+            eager: Vec::new(),
             ended: None,
             underruns: 0,
             most_buffered_ms: 0,
@@ -456,12 +473,21 @@ impl Simulation {
             Job::Stt(_) => ("stt", &self.world.stt),
             Job::Llm(_) => ("llm", &self.world.llm),
             Job::Tts(_) => ("tts", &self.world.tts),
-            Job::Turn(_) => unreachable!("no turn detector is set"),
+            Job::Turn(_) => ("turn", &self.world.detector),
         };
         let count = self.counts.entry(service).or_default();
         let behaviour = schedule(*count);
         *count += 1;
         let id = job.id();
+        if job.is_eager() {
+            self.run.eager.push(id);
+        }
+        let refused = job.is_eager() && self.world.refuses_eager;
+        let behaviour = if refused {
+            Behaviour::FailsAfter(0)
+        } else {
+            behaviour
+        };
         let answer = match job {
             Job::Stt(job) => {
                 let answer = self.recognise(&job);
@@ -476,7 +502,12 @@ impl Simulation {
                         text: word.to_owned(),
                     })
                 });
+                let expects = self
+                    .world
+                    .expects
+                    .map(|expect| LlmEvent::Expects { expect });
                 words
+                    .chain(expects.map(JobEvent::Llm))
                     .chain([JobEvent::Llm(LlmEvent::Done { hang_up })])
                     .collect()
             }
@@ -495,7 +526,11 @@ impl Simulation {
                 });
                 pieces.chain([JobEvent::Tts(TtsEvent::Done)]).collect()
             }
-            Job::Turn(_) => unreachable!("no turn detector is set"),
+            Job::Turn(job) => {
+                let latest = self.sounds_in(&job.audio).last();
+                let probability = latest.map_or(0.0, |n| (self.world.completes)(n));
+                vec![JobEvent::Turn(TurnEvent::Complete { probability })]
+            }
         };
         let failure = || JobFailure::new(FailureKind::Unavailable, "simulated");
         let mut apart_ms = 0;
@@ -515,6 +550,7 @@ impl Simulation {
                 vec![match service {
                     "stt" => JobEvent::Stt(SttEvent::Failed(failure())),
                     "llm" => JobEvent::Llm(LlmEvent::Failed(failure())),
+                    "turn" => JobEvent::Turn(TurnEvent::Failed(failure())),
                     _ => JobEvent::Tts(TtsEvent::Failed(failure())),
                 }],
             ),
@@ -525,6 +561,12 @@ impl Simulation {
             self.at(at, Happening::Job(JobUpdate { id, event }));
             at_ms += apart_ms;
         }
+    }
+
+    /// The sounds of which 100 ms are in the audio.
+    fn sounds_in(&self, audio: &[i16]) -> impl Iterator<Item = usize> {
+        let heard = |n: usize| audio.iter().filter(|sample| **sample == level(n)).count() as u64;
+        (0..self.world.sounds.len()).filter(move |n| heard(*n) >= SAMPLES_PER_MS * 100)
     }
 
     /// The words of the sounds whose level is in the audio for most of their duration.
@@ -541,7 +583,9 @@ impl Simulation {
                     .filter(|sample| **sample == level(n))
                     .count() as u64;
                 let most = match job.purpose {
-                    SttPurpose::Final => sound.duration_ms * SAMPLES_PER_MS * 9 / 10,
+                    SttPurpose::Final | SttPurpose::Eager => {
+                        sound.duration_ms * SAMPLES_PER_MS * 9 / 10
+                    }
                     SttPurpose::Partial => SAMPLES_PER_MS * 100,
                 };
                 if samples >= most { sound.words } else { None }

@@ -23,6 +23,8 @@ pub(crate) struct Run {
     pub(crate) stt_jobs: Vec<(u64, SttJob)>,
     pub(crate) tts_jobs: Vec<(u64, TtsJob)>,
     pub(crate) cancelled: Vec<JobId>,
+    /// The jobs that were done ahead.
+    pub(crate) eager: Vec<JobId>,
     pub(crate) ended: Option<(u64, EndReason)>,
     pub(crate) underruns: u64,
     /// The most audio that was ever in the phone's buffer, in ms.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use sidetone_core::config::{
-    AgentConfig, CallConfig, EndpointingConfig, PartialsConfig, Phrases, PlayoutConfig, VadConfig,
+    AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, IdleConfig,
+    PartialsConfig, Phrases, PlayoutConfig, VadConfig,
 };
 use sidetone_models::demo;
 use sidetone_speech::{
@@ -24,8 +25,14 @@ pub struct Config {
     pub agent: AgentConfig,
     /// When somebody speaks.
     pub vad: VadSection,
+    /// When the caller interrupts the agent.
+    pub barge_in: BargeInConfig,
     /// When a turn has ended.
     pub endpointing: EndpointingConfig,
+    /// What is done ahead of the end of a turn.
+    pub eager: EagerConfig,
+    /// When nobody speaks.
+    pub idle: IdleConfig,
     /// How audio reaches the caller.
     pub playout: PlayoutConfig,
     /// Speech recognition.
@@ -309,7 +316,10 @@ impl Config {
                 barge_in_ms: vad.barge_in_ms,
                 pre_roll_ms: vad.pre_roll_ms,
             },
+            barge_in: self.barge_in.clone(),
             endpointing: self.endpointing.clone(),
+            eager: self.eager.clone(),
+            idle: self.idle.clone(),
             partials: PartialsConfig {
                 interval_ms: self.stt.partial_interval_ms,
             },

@@ -174,7 +174,8 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
     assert_eq!(
         mistake("[agents]\ngreeting = \"\""),
         "sidetone.toml:1: unknown key `agents`, did you mean `agent`?; the sections are \
-         server, twilio, agent, vad, endpointing, playout, stt, llm, tts, events"
+         server, twilio, agent, vad, barge_in, endpointing, eager, idle, playout, stt, llm, tts, \
+         events"
     );
     let error = load("", &[("SIDETONE_SERVER__LISSEN", "x")]).unwrap_err();
     assert!(
@@ -193,12 +194,16 @@ fn a_wrong_choice_is_told_what_there_is() {
         "sidetone.toml:2: `stt.provider` = \"wisper\": must be \"whisper\" or \"openai\""
     );
     assert_eq!(
+        mistake("[endpointing]\nmodel = \"smart\""),
+        "sidetone.toml:2: `endpointing.model` = \"smart\": must be \"none\" or \"smart-turn\""
+    );
+    assert_eq!(
         mistake("[tts]\nprovider = \"say\""),
         "sidetone.toml:2: `tts.provider` = \"say\": must be \"espeak\", \"command\" or \"openai\""
     );
     assert_eq!(
-        mistake("[vad]\nprovider = \"silero\""),
-        "sidetone.toml:2: `vad.provider` = \"silero\": must be \"earshot\" or \"webrtc\""
+        mistake("[vad]\nprovider = \"loudness\""),
+        "sidetone.toml:2: `vad.provider` = \"loudness\": must be \"earshot\", \"webrtc\" or \"silero\""
     );
 }
 
@@ -254,7 +259,11 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ),
         (
             "[endpointing]\nsilence_ms = 5",
-            "`endpointing.silence_ms` = 5: must be 100 to 5000",
+            "`endpointing.silence_ms` = 5: must be endpointing.min_ms to endpointing.max_ms",
+        ),
+        (
+            "[eager]\npause_ms = 5",
+            "`eager.pause_ms` = 5: must be 60 to 1000",
         ),
         (
             "[vad]\nspeech_threshold = 2",

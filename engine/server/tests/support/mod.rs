@@ -13,7 +13,7 @@ use sidetone_server::{Config, RunningServer, Server, signature::sign};
 use sidetone_speech::{
     Secret,
     testing::{FakeLlm, FakeStt, FakeTts},
-    vad::VadProvider,
+    vad::EarshotVad,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -52,7 +52,7 @@ pub(crate) fn engine(stt: FakeStt, llm: FakeLlm, tts: FakeTts) -> Engine {
         .stt(Arc::new(stt))
         .llm(Arc::new(llm))
         .tts(Arc::new(tts))
-        .vad(|| VadProvider::Earshot.build())
+        .vad(|| Box::new(EarshotVad::new()))
         .build()
         .unwrap()
 }

@@ -7,7 +7,8 @@ use std::{future::Future, time::Duration};
 
 use futures_util::future::join_all;
 use sidetone_core::job::{
-    JobEvent, JobId, JobUpdate, LlmEvent, LlmJob, SttEvent, SttJob, TtsEvent, TtsJob,
+    JobEvent, JobId, JobUpdate, LlmEvent, LlmJob, SttEvent, SttJob, TtsEvent, TtsJob, TurnEvent,
+    TurnJob,
 };
 use tokio::sync::mpsc;
 
@@ -16,6 +17,7 @@ use crate::{
     llm::Llm,
     stt::Stt,
     tts::Tts,
+    turn_detector::TurnDetector,
 };
 
 /// A minute: far more than anything here takes, so that a hang becomes a failure.
@@ -42,6 +44,13 @@ pub async fn tts(provider: &dyn Tts, job: impl Fn(JobId) -> TtsJob) {
     works(&start, warm_up).await;
 }
 
+/// Checks a turn detector that works. `job` makes a job with an id.
+pub async fn turn_detector(provider: &dyn TurnDetector, job: impl Fn(JobId) -> TurnJob) {
+    let warm_up = || async { provider.warm_up().await.expect("it works") };
+    let start = |id, updates| provider.start(job(id), Sink::new(id, updates));
+    works(&start, warm_up).await;
+}
+
 /// Checks that a job that is bound to fail does so once, and ends. `start` starts it.
 pub async fn fails(start: impl Fn(JobId, mpsc::Sender<JobUpdate>) -> JobHandle) {
     let events = run(&start, JobId(1)).await;
@@ -49,7 +58,8 @@ pub async fn fails(start: impl Fn(JobId, mpsc::Sender<JobUpdate>) -> JobHandle) 
     let failure = match last {
         JobEvent::Stt(SttEvent::Failed(failure))
         | JobEvent::Llm(LlmEvent::Failed(failure))
-        | JobEvent::Tts(TtsEvent::Failed(failure)) => failure,
+        | JobEvent::Tts(TtsEvent::Failed(failure))
+        | JobEvent::Turn(TurnEvent::Failed(failure)) => failure,
         other => panic!("a failure was due, not {other:?}"),
     };
     assert!(!failure.detail.is_empty(), "a failure says what went wrong");
@@ -136,7 +146,7 @@ async fn run(start: &Start<'_>, id: JobId) -> Vec<JobEvent> {
 fn ends(event: &JobEvent) -> bool {
     match event {
         JobEvent::Stt(_) | JobEvent::Turn(_) => true,
-        JobEvent::Llm(event) => !matches!(event, LlmEvent::Delta { .. }),
+        JobEvent::Llm(event) => !matches!(event, LlmEvent::Delta { .. } | LlmEvent::Expects { .. }),
         JobEvent::Tts(event) => !matches!(event, TtsEvent::Audio { .. }),
     }
 }
@@ -147,7 +157,13 @@ fn succeeds(events: &[JobEvent]) {
         match event {
             JobEvent::Stt(SttEvent::Failed(failure))
             | JobEvent::Llm(LlmEvent::Failed(failure))
-            | JobEvent::Tts(TtsEvent::Failed(failure)) => panic!("no failure was due: {failure:?}"),
+            | JobEvent::Tts(TtsEvent::Failed(failure))
+            | JobEvent::Turn(TurnEvent::Failed(failure)) => {
+                panic!("no failure was due: {failure:?}")
+            }
+            JobEvent::Turn(TurnEvent::Complete { probability }) => {
+                assert!((0.0..=1.0).contains(probability), "{probability}");
+            }
             JobEvent::Llm(LlmEvent::Delta { text }) => {
                 assert!(!text.is_empty(), "a delta has text");
             }

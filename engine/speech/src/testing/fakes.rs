@@ -1,10 +1,11 @@
-//! Scripted fakes of the three traits.
+//! Scripted fakes of the services.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use sidetone_codecs::SampleRate;
 use sidetone_core::job::{
     FailureKind, JobFailure, LlmEvent, LlmJob, SttEvent, SttJob, Transcript, TtsEvent, TtsJob,
+    TurnEvent, TurnJob,
 };
 
 use super::Probe;
@@ -13,6 +14,7 @@ use crate::{
     llm::Llm,
     stt::{Stt, SttCapabilities},
     tts::Tts,
+    turn_detector::TurnDetector,
 };
 
 /// What a fake does with one job, after a delay.
@@ -572,5 +574,92 @@ mod tests {
     fn a_tone_lasts_as_long_as_its_text() {
         let tts = FakeTts::new().rate(SampleRate::HZ_24000);
         assert_eq!(tts.sound_of("ten chars.").len(), 24_000 * 6 / 10);
+    }
+}
+
+/// Turn detection that judges as its script says, whatever the audio holds. Without a script every
+/// turn is complete.
+#[derive(Clone, Debug)]
+pub struct FakeTurnDetector {
+    plan: Plan<f32>,
+    probe: Probe<TurnJob>,
+}
+
+impl Default for FakeTurnDetector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FakeTurnDetector {
+    /// Takes every turn for complete.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            plan: Plan(Vec::new()),
+            probe: Probe::default(),
+        }
+    }
+
+    /// The next job's probability that the turn is complete.
+    #[must_use]
+    pub fn judges(mut self, probability: f32) -> Self {
+        self.plan.push(Act::Answer(probability));
+        self
+    }
+
+    /// The next job fails.
+    #[must_use]
+    pub fn fails(mut self, kind: FailureKind) -> Self {
+        self.plan.push(Act::Fail(failure("turn detector", kind)));
+        self
+    }
+
+    /// The next job never ends by itself.
+    #[must_use]
+    pub fn hangs(mut self) -> Self {
+        self.plan.push(Act::Hang);
+        self
+    }
+
+    /// The step just added takes this long.
+    ///
+    /// # Panics
+    ///
+    /// If no step was added yet.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.plan.delay_last(delay);
+        self
+    }
+
+    /// What this fake sees.
+    #[must_use]
+    pub fn probe(&self) -> Probe<TurnJob> {
+        self.probe.clone()
+    }
+}
+
+impl TurnDetector for FakeTurnDetector {
+    fn start(&self, job: TurnJob, sink: Sink<TurnEvent>) -> JobHandle {
+        let (index, running) = self.probe.start(job);
+        let step = self.plan.step(index);
+        JobHandle::spawn(async move {
+            let act = match step {
+                None => Act::Answer(1.0),
+                Some(step) => {
+                    tokio::time::sleep(step.after).await;
+                    step.act
+                }
+            };
+            let event = match act {
+                Act::Answer(probability) => TurnEvent::Complete { probability },
+                Act::Fail(failure) => TurnEvent::Failed(failure),
+                Act::Hang => return std::future::pending().await,
+            };
+            if sink.send(event).await.is_ok() {
+                running.finish();
+            }
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Stand-ins for speech services: scripted fakes of the three traits, and an HTTP server that
+//! Stand-ins for speech services: scripted fakes of the services, and an HTTP server that
 //! speaks the OpenAI-compatible protocols. Behind the feature `testing`.
 //!
 //! The fakes answer from a script, one step a job, and repeat their last step when the script is
@@ -19,6 +19,6 @@ mod fakes;
 mod probe;
 mod stand_in;
 
-pub use fakes::{FakeLlm, FakeStt, FakeTts};
+pub use fakes::{FakeLlm, FakeStt, FakeTts, FakeTurnDetector};
 pub use probe::Probe;
 pub use stand_in::{Misbehaviour, OpenAiStandIn, Route, Seen};

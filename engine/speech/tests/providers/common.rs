@@ -7,7 +7,7 @@ use sidetone_core::{
     conversation::{Message, Role},
     job::{
         JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, LlmJob, SttEvent, SttJob, SttPurpose,
-        TtsEvent, TtsJob,
+        TtsEvent, TtsJob, TurnJob,
     },
 };
 use sidetone_speech::{JobHandle, Llm, Sink, Stt, Timeouts, Tts};
@@ -45,6 +45,11 @@ pub(crate) fn stt_job(id: JobId) -> SttJob {
     }
 }
 
+pub(crate) fn turn_job(id: JobId) -> TurnJob {
+    let SttJob { audio, rate, .. } = stt_job(id);
+    TurnJob { id, audio, rate }
+}
+
 pub(crate) fn llm_job(id: JobId) -> LlmJob {
     asking(id, &["where is my order"])
 }
@@ -58,6 +63,7 @@ pub(crate) fn asking(id: JobId, caller: &[&str]) -> LlmJob {
         id,
         messages: Arc::from_iter(messages),
         language: "en".into(),
+        eager: false,
     }
 }
 
@@ -70,6 +76,7 @@ pub(crate) fn saying(id: JobId, text: &str) -> TtsJob {
         id,
         text: text.into(),
         language: "en".into(),
+        eager: false,
     }
 }
 

@@ -1,12 +1,15 @@
 //! The suite of each trait over every implementation of it.
 
-use crate::common::{GUARD, llm_job, long, short, stt_job, tts_job};
+use crate::common::{GUARD, llm_job, long, short, stt_job, tts_job, turn_job};
 use sidetone_core::job::{FailureKind, JobId, JobUpdate};
 use sidetone_speech::{
-    JobHandle, Llm, Sink, Stt, Tts,
+    JobHandle, Llm, Sink, Stt, Tts, TurnDetector,
     llm::{OpenAiLlm, OpenAiLlmConfig, Script, ScriptLlm},
     stt::{OpenAiStt, OpenAiSttConfig},
-    testing::{FakeLlm, FakeStt, FakeTts, Misbehaviour, OpenAiStandIn, Route, conformance},
+    testing::{
+        FakeLlm, FakeStt, FakeTts, FakeTurnDetector, Misbehaviour, OpenAiStandIn, Route,
+        conformance,
+    },
     tts::{CommandTts, CommandTtsConfig, OpenAiTts, OpenAiTtsConfig},
 };
 use tokio::sync::mpsc::Sender;
@@ -21,6 +24,10 @@ fn ask(llm: &dyn Llm) -> impl Fn(JobId, Sender<JobUpdate>) -> JobHandle {
 
 fn speak(tts: &dyn Tts) -> impl Fn(JobId, Sender<JobUpdate>) -> JobHandle {
     |id, updates| tts.start(tts_job(id), Sink::new(id, updates))
+}
+
+fn judge(detector: &dyn TurnDetector) -> impl Fn(JobId, Sender<JobUpdate>) -> JobHandle {
+    |id, updates| detector.start(turn_job(id), Sink::new(id, updates))
 }
 
 #[tokio::test]
@@ -43,6 +50,14 @@ async fn fakes() {
     let stuck = FakeTts::new().hangs();
     let probe = stuck.probe();
     conformance::stops(speak(&stuck), || probe.started(1)).await;
+
+    let unsure = FakeTurnDetector::new().judges(0.4);
+    conformance::turn_detector(&unsure, turn_job).await;
+    let failing = FakeTurnDetector::new().fails(FailureKind::Overloaded);
+    conformance::fails(judge(&failing)).await;
+    let stuck = FakeTurnDetector::new().hangs();
+    let probe = stuck.probe();
+    conformance::stops(judge(&stuck), || probe.started(1)).await;
 }
 
 #[tokio::test]

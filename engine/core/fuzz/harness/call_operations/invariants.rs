@@ -9,7 +9,7 @@ use sidetone_codecs::{SampleRate, g711::mulaw};
 use sidetone_core::{
     conversation::{Message, Role},
     dialect::Outbound,
-    event::{CallEvent, TurnId, TurnMetrics},
+    event::{CallEvent, RejectReason, TurnId, TurnMetrics},
     io::Output,
     job::{Job, JobId},
     sim::PlayoutBuffer,
@@ -24,8 +24,19 @@ pub(crate) struct Invariants {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Cancelled, or answered to the end.
     pub(crate) over: BTreeSet<JobId>,
-    /// Whose audio is not to be sent any more.
+    /// Whose audio is not to be sent any more, unless its turn is resumed.
     cleared: BTreeSet<JobId>,
+    /// Whose turn each of the voice's jobs belongs to.
+    spoken_in: BTreeMap<JobId, TurnId>,
+    newest_sentence: Option<TurnId>,
+    /// What the voice was given for a turn of the caller that may go on.
+    ahead: Option<JobId>,
+    /// What was made for a turn of the caller that went on.
+    dropped: BTreeSet<JobId>,
+    /// What the caller said, in order.
+    words: Vec<String>,
+    /// Some of it was not for the agent.
+    words_were_rejected: bool,
     marks: BTreeSet<String>,
     turns: BTreeSet<TurnId>,
     callers: BTreeMap<TurnId, Callers>,
@@ -72,6 +83,12 @@ impl Invariants {
             jobs: BTreeMap::new(),
             over: BTreeSet::new(),
             cleared: BTreeSet::new(),
+            spoken_in: BTreeMap::new(),
+            newest_sentence: None,
+            ahead: None,
+            dropped: BTreeSet::new(),
+            words: Vec::new(),
+            words_were_rejected: false,
             marks: BTreeSet::new(),
             turns: BTreeSet::new(),
             callers: BTreeMap::new(),
@@ -86,6 +103,12 @@ impl Invariants {
     pub(crate) fn step(&mut self, now: CallTime, out: Vec<Output>) -> Vec<String> {
         let mut marks = Vec::new();
         let count = out.len();
+        for output in &out {
+            if let Output::Event(CallEvent::AgentResumed { turn }) = output {
+                let of_turn = |id: &JobId| self.spoken_in.get(id) == Some(turn);
+                self.cleared.retain(|id| !of_turn(id));
+            }
+        }
         for (n, output) in out.into_iter().enumerate() {
             assert!(!self.ended, "the hang-up is the last output");
             match output {
@@ -94,6 +117,10 @@ impl Invariants {
                 Output::Cancel(id) => {
                     assert!(self.jobs.contains_key(&id), "only what runs is cancelled");
                     assert!(self.over.insert(id), "and only once, while it runs");
+                    if self.ahead == Some(id) {
+                        self.ahead = None;
+                        self.dropped.insert(id);
+                    }
                 }
                 Output::Event(CallEvent::CallEnded { .. }) => {
                     assert_eq!(n, count - 2, "the last event, right before the hang-up");
@@ -114,6 +141,16 @@ impl Invariants {
     fn started(&mut self, job: Job) {
         if let Job::Tts(job) = &job {
             assert!(!job.text.trim().is_empty(), "the voice is given words");
+            if job.eager {
+                self.dropped.extend(self.ahead.replace(job.id));
+            } else {
+                let turn = self.newest_sentence.expect("a job for a sentence");
+                self.spoken_in.insert(job.id, turn);
+            }
+        }
+        if job.is_eager() {
+            let speaks = self.callers.values().any(|c| *c == Callers::Speaks);
+            assert!(speaks, "{} is ahead of the end of a turn", job.id());
         }
         let id = job.id();
         let earlier = self.jobs.insert(id, job);
@@ -149,13 +186,17 @@ impl Invariants {
         }
     }
 
-    /// Nothing of what was cleared is sent afterwards.
+    /// Nothing of what was cleared is sent afterwards, nor what was made ahead for a turn before
+    /// that has ended.
     fn may_be_heard(&self, code: u8) {
         let mut newest_first = self.jobs.values().rev();
         let spoke =
             newest_first.find(|job| matches!(job, Job::Tts(_)) && code_of(job.id()) == code);
         if let Some(job) = spoke {
-            assert!(!self.cleared.contains(&job.id()), "{} is over", job.id());
+            let id = job.id();
+            assert!(!self.cleared.contains(&id), "{id} is over");
+            assert!(!self.dropped.contains(&id), "{id} was dropped");
+            assert_ne!(self.ahead, Some(id), "the turn may go on");
         }
     }
 
@@ -173,13 +214,31 @@ impl Invariants {
             CallEvent::TranscriptPartial { turn, .. } => {
                 assert_eq!(self.callers[&turn], Callers::Speaks, "{turn:?} goes on");
             }
-            CallEvent::TranscriptFinal { turn, .. } => {
+            CallEvent::BargeInRejected { reason, .. } => {
+                self.words_were_rejected |= reason != RejectReason::Short;
+            }
+            CallEvent::TranscriptFinal { turn, text } => {
+                self.words
+                    .extend(text.split_whitespace().map(str::to_owned));
                 let was = self.callers.insert(turn, Callers::Understood);
                 assert_eq!(was, Some(Callers::Ended), "{turn:?} is understood once");
             }
             CallEvent::AgentSentence { turn, text } => {
                 if !self.agents.contains_key(&turn) {
                     self.is_new(turn);
+                }
+                self.newest_sentence = Some(turn);
+                if let Some(id) = self.ahead.take() {
+                    let spoken = self.callers.values().all(|c| *c != Callers::Speaks);
+                    assert!(spoken, "{id} is told when the turn has ended");
+                    match &self.jobs[&id] {
+                        Job::Tts(job) if job.text == text => {
+                            self.spoken_in.insert(id, turn);
+                        }
+                        _ => {
+                            self.dropped.insert(id);
+                        }
+                    }
                 }
                 self.agents.entry(turn).or_default().sentences.push(text);
             }
@@ -198,6 +257,10 @@ impl Invariants {
             CallEvent::AgentInterrupted { turn, heard, .. } => {
                 self.agent(turn, &[AgentsState::Speaks], AgentsState::Interrupted);
                 self.heard(turn, heard);
+            }
+            CallEvent::AgentRetracted { turn } => {
+                self.agent(turn, &[AgentsState::Interrupted], AgentsState::Finished);
+                self.agents.entry(turn).or_default().heard.clear();
             }
             CallEvent::AgentFinished { turn, heard } => {
                 let from = [AgentsState::Speaks, AgentsState::Interrupted];
@@ -237,6 +300,19 @@ impl Invariants {
         let told = self.agents.values().map(|agent| agent.heard.as_str());
         let told: Vec<&str> = told.filter(|heard| !heard.is_empty()).collect();
         assert_eq!(remembered, told);
+        let callers = conversation.iter().filter(|m| m.role == Role::Caller);
+        let mut understood = callers.flat_map(|m| m.text.split_whitespace());
+        if self.words_were_rejected {
+            let mut words = self.words.iter();
+            assert!(understood.all(|word| words.any(|w| w == word)), "in order");
+        } else {
+            let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+            assert_eq!(
+                understood.collect::<Vec<_>>(),
+                words,
+                "nothing lost or doubled"
+            );
+        }
         for agent in self.agents.values() {
             assert_ne!(agent.state, AgentsState::Speaks, "every turn is closed");
         }

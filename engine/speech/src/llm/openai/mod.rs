@@ -48,6 +48,9 @@ pub struct OpenAiLlmConfig {
     /// Offers the model a tool with which it ends the call. A service that refuses tools is asked
     /// without. Default: true.
     pub hang_up_tool: bool,
+    /// Offers the model a tool with which it asks for yes or no, a number, a date or a spelling,
+    /// so that callers may pause in their answer. Default: true.
+    pub expect_tool: bool,
     /// Default: 2 s to connect, 3.5 s to the first byte, 4 s between bytes.
     pub timeouts: Timeouts,
 }
@@ -61,6 +64,7 @@ impl Default for OpenAiLlmConfig {
             temperature: None,
             max_tokens: None,
             hang_up_tool: true,
+            expect_tool: true,
             timeouts: Timeouts::default(),
         }
     }
@@ -109,7 +113,7 @@ impl OpenAiLlm {
         let api = Api::new(Service::Llm, &config.base_url, key, config.timeouts)?;
         Ok(Self(Arc::new(Inner {
             api,
-            without_tools: AtomicBool::new(!config.hang_up_tool),
+            without_tools: AtomicBool::new(!config.hang_up_tool && !config.expect_tool),
             newer_limit: AtomicBool::new(false),
             config,
         })))
@@ -150,6 +154,9 @@ impl Inner {
             .map_err(|problem| self.api.malformed(PATH, &problem))?;
         if let Some(text) = end.text {
             sink.send(LlmEvent::Delta { text }).await?;
+        }
+        if let Some(expect) = end.expect {
+            sink.send(LlmEvent::Expects { expect }).await?;
         }
         Ok(end.hang_up)
     }

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use sidetone_core::job::Expect;
 
-use super::request::END_CALL;
+use super::request::{ASK_FOR, END_CALL};
 
 /// So much text is the longest answer; a model that goes on is cut off.
 const MAX_TEXT: usize = 8 << 10;
@@ -49,6 +50,8 @@ pub(super) struct End {
     pub(super) text: Option<String>,
     /// The model ended the call.
     pub(super) hang_up: bool,
+    /// What kind of answer the model asks for, where it says.
+    pub(super) expect: Option<Expect>,
 }
 
 #[derive(Deserialize)]
@@ -82,14 +85,23 @@ struct Function {
     arguments: Option<Value>,
 }
 
-/// The tools the model uses; only one is on offer.
+/// The tools the model uses.
 #[derive(Debug, Default)]
 struct Calls {
-    end_call: bool,
-    /// Whether the arguments that stream in belong to `end_call`.
-    open: bool,
-    arguments: String,
+    end_call: Option<String>,
+    ask_for: Option<String>,
+    /// Whose arguments stream in.
+    open: Option<Tool>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tool {
+    EndCall,
+    AskFor,
+}
+
+/// The most digits a number has that is asked for, where the model does not say.
+const MAX_DIGITS: u64 = 20;
 
 impl Reading {
     /// Takes the data of the next event.
@@ -126,9 +138,9 @@ impl Reading {
     /// Concludes. An answer without a word is a failure, unless the model ends the call.
     pub(super) fn finish(mut self) -> Result<End, String> {
         let mut text = self.voice.rest();
-        let hang_up = self.calls.end_call;
-        if hang_up && self.told == 0 && text.trim().is_empty() {
-            text = self.calls.farewell();
+        let hang_up = self.calls.end_call.is_some();
+        if self.told == 0 && text.trim().is_empty() {
+            text = self.calls.words();
         }
         self.fit(&mut text);
         if self.told == 0 && !hang_up {
@@ -143,7 +155,12 @@ impl Reading {
             ));
         }
         let text = (!text.is_empty()).then_some(text);
-        Ok(End { text, hang_up })
+        let expect = self.calls.expect();
+        Ok(End {
+            text,
+            hang_up,
+            expect,
+        })
     }
 
     /// Counts `text`, cut to what still fits; whether all of it did.
@@ -175,28 +192,66 @@ impl Calls {
         for function in calls.filter_map(|call| call.function) {
             // The name comes once; the arguments follow in pieces without it.
             if let Some(name) = function.name.filter(|name| !name.is_empty()) {
-                self.open = name == END_CALL && !self.end_call;
-                self.end_call |= self.open;
+                // Of several calls of the same tool the first counts.
+                self.open = match name.as_str() {
+                    END_CALL if self.end_call.is_none() => Some(Tool::EndCall),
+                    ASK_FOR if self.ask_for.is_none() => Some(Tool::AskFor),
+                    _ => None,
+                };
             }
-            if !self.open || self.arguments.len() > MAX_TEXT {
+            let arguments = match self.open {
+                Some(Tool::EndCall) => self.end_call.get_or_insert_default(),
+                Some(Tool::AskFor) => self.ask_for.get_or_insert_default(),
+                None => continue,
+            };
+            if arguments.len() > MAX_TEXT {
                 continue;
             }
             match function.arguments {
-                Some(Value::String(piece)) => self.arguments.push_str(&piece),
-                Some(object @ Value::Object(_)) => self.arguments = object.to_string(),
+                Some(Value::String(piece)) => arguments.push_str(&piece),
+                Some(object @ Value::Object(_)) => *arguments = object.to_string(),
                 _ => {}
             }
         }
     }
 
-    fn farewell(&self) -> String {
-        let arguments: Value = serde_json::from_str(&self.arguments).unwrap_or_default();
-        arguments["farewell"]
-            .as_str()
+    /// What is to be said, where the model put it into the tool's arguments only.
+    fn words(&self) -> String {
+        let farewell = field(self.end_call.as_ref(), "farewell");
+        let question = field(self.ask_for.as_ref(), "question");
+        let words = [farewell, question].into_iter().find(|v| v.is_string());
+        words
+            .as_ref()
+            .and_then(Value::as_str)
             .unwrap_or_default()
             .trim()
             .to_owned()
     }
+
+    fn expect(&self) -> Option<Expect> {
+        let arguments = self.ask_for.as_ref();
+        match field(arguments, "kind").as_str()? {
+            "yes_no" => Some(Expect::YesNo),
+            "digits" => {
+                let limit = |key| field(arguments, key).as_u64().filter(|n| *n > 0);
+                let max = limit("max_digits").unwrap_or(MAX_DIGITS);
+                let min = limit("min_digits").unwrap_or(1).min(max);
+                let digits = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
+                Some(Expect::Digits {
+                    min: digits(min),
+                    max: digits(max),
+                })
+            }
+            "date" => Some(Expect::Date),
+            "spelling" => Some(Expect::Spelling),
+            _ => None,
+        }
+    }
+}
+
+fn field(arguments: Option<&String>, key: &str) -> Value {
+    let arguments: Option<Value> = arguments.and_then(|json| serde_json::from_str(json).ok());
+    arguments.map_or(Value::Null, |arguments| arguments[key].clone())
 }
 
 /// Separates what is to be said from leading white space and from reasoning.
@@ -356,6 +411,29 @@ mod tests {
         // Broken arguments still end the call, and other tools do not.
         assert_eq!(read(&[&name, &first]), Ok((String::new(), true)));
         assert!(read(&[&call("look_up", "{}")]).is_err());
+    }
+
+    #[test]
+    fn the_tool_says_what_kind_of_answer_is_asked_for() {
+        let ask = |arguments: &str| {
+            let function = serde_json::json!({ "name": "ask_for", "arguments": arguments });
+            let call = serde_json::json!({ "index": 0, "function": function });
+            let event = serde_json::json!({ "choices": [{ "delta": { "tool_calls": [call] } }] });
+            let mut reading = Reading::default();
+            reading.push(&event.to_string()).unwrap();
+            let end = reading.finish().unwrap();
+            (end.text.unwrap_or_default(), end.expect)
+        };
+        let number = r#"{"question":"Which order?","kind":"digits","min_digits":4}"#;
+        let expect = Expect::Digits { min: 4, max: 20 };
+        assert_eq!(ask(number), ("Which order?".into(), Some(expect)));
+        let absurd = r#"{"question":"Go.","kind":"digits","min_digits":9,"max_digits":3000}"#;
+        let expect = Expect::Digits { min: 9, max: 255 };
+        assert_eq!(ask(absurd).1, Some(expect));
+        let sure = r#"{"question":"Sure?","kind":"yes_no"}"#;
+        assert_eq!(ask(sure), ("Sure?".into(), Some(Expect::YesNo)));
+        let other = r#"{"question":"Why?","kind":"essay"}"#;
+        assert_eq!(ask(other), ("Why?".into(), None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::OpenAiLlmConfig;
 /// What services differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Offer the tool that ends the call.
+    /// Offer the tools that are configured.
     pub(super) tools: bool,
     /// Name the limit `max_completion_tokens` instead of `max_tokens`.
     pub(super) newer_limit: bool,
@@ -16,6 +16,8 @@ pub(super) struct Shape {
 
 /// The tool with which the model ends the call.
 pub(super) const END_CALL: &str = "end_call";
+/// The tool with which the model says what kind of answer it asks for.
+pub(super) const ASK_FOR: &str = "ask_for";
 
 /// Said for the caller where a model needs somebody to answer.
 const CONNECTED: &str = "(The call is connected.)";
@@ -39,27 +41,53 @@ pub(super) fn body(config: &OpenAiLlmConfig, job: &LlmJob, shape: Shape) -> Valu
         };
         body[key] = json!(limit);
     }
-    if shape.tools {
-        body["tools"] = json!([{
-            "type": "function",
-            "function": {
-                "name": END_CALL,
-                "description": "Ends the phone call. Use it once the caller has said goodbye or \
-                    wants to end the call.",
-                "parameters": {
-                    "type": "object",
-                    "properties": {
-                        "farewell": {
-                            "type": "string",
-                            "description": "The last words to say to the caller.",
-                        },
-                    },
-                    "required": ["farewell"],
+    let mut tools = Vec::new();
+    if config.hang_up_tool {
+        tools.push(tool(
+            END_CALL,
+            "Ends the phone call. Use it once the caller has said goodbye or wants to end the call.",
+            json!({
+                "farewell": {
+                    "type": "string",
+                    "description": "The last words to say to the caller.",
                 },
-            },
-        }]);
+            }),
+            &["farewell"],
+        ));
+    }
+    if config.expect_tool {
+        tools.push(tool(
+            ASK_FOR,
+            "Asks the caller a question whose answer is yes or no, a number, a date, or spelt \
+             letter by letter, so that the caller is not cut off in the middle of it. Not for \
+             other questions.",
+            json!({
+                "question": {
+                    "type": "string",
+                    "description": "The words to say to the caller.",
+                },
+                "kind": { "type": "string", "enum": ["yes_no", "digits", "date", "spelling"] },
+                "min_digits": { "type": "integer", "minimum": 1, "maximum": 99 },
+                "max_digits": { "type": "integer", "minimum": 1, "maximum": 99 },
+            }),
+            &["question", "kind"],
+        ));
+    }
+    if shape.tools && !tools.is_empty() {
+        body["tools"] = json!(tools);
     }
     body
+}
+
+fn tool(name: &str, description: &str, properties: Value, required: &[&str]) -> Value {
+    json!({
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": description,
+            "parameters": { "type": "object", "properties": properties, "required": required },
+        },
+    })
 }
 
 /// Strict chat templates want instructions first, then caller and agent in turn, the caller
@@ -120,6 +148,7 @@ mod tests {
             id: JobId(1),
             messages: Arc::from_iter(messages),
             language: "en".into(),
+            eager: false,
         }
     }
 
@@ -190,5 +219,13 @@ mod tests {
         assert_eq!(body["max_completion_tokens"], 90);
         assert_eq!(body["max_tokens"], Value::Null);
         assert_eq!(body["tools"][0]["function"]["name"], END_CALL);
+        assert_eq!(body["tools"][1]["function"]["name"], ASK_FOR);
+        let config = OpenAiLlmConfig {
+            hang_up_tool: false,
+            ..config
+        };
+        let body = super::body(&config, &job(&[]), shape);
+        assert_eq!(body["tools"][0]["function"]["name"], ASK_FOR);
+        assert_eq!(body["tools"][1], Value::Null);
     }
 }

@@ -54,6 +54,8 @@ use crate::job::{JobHandle, Sink, SinkClosed};
 /// goto = "number"
 ///
 /// [states.number]
+/// expect = "order"                                 # callers may pause in its digits; or
+///                                                  # "yes_no", "date", "spelling"
 /// otherwise = "Please say the number digit by digit."
 /// rules = [
 ///     { when = ["{order}"], say = "Order {order} is on its way.", goto = "open" },
@@ -171,6 +173,9 @@ async fn tell(reply: Reply, sink: &Sink<LlmEvent>) -> Result<(), SinkClosed> {
     for text in sentences(&reply.text) {
         let text = text.to_owned();
         sink.send(LlmEvent::Delta { text }).await?;
+    }
+    if let Some(expect) = reply.expect {
+        sink.send(LlmEvent::Expects { expect }).await?;
     }
     let hang_up = reply.hang_up;
     sink.send(LlmEvent::Done { hang_up }).await

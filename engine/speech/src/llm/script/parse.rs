@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use sidetone_core::job::Expect;
 use toml::Spanned;
 
 use super::{
@@ -20,6 +21,8 @@ use super::{
 pub(super) struct State {
     pub(super) rules: Vec<Rule>,
     pub(super) otherwise: Option<Variants>,
+    /// What kind of answer the agent waits for here.
+    pub(super) expect: Option<Expect>,
 }
 
 /// What to do when the caller says something.
@@ -108,6 +111,7 @@ struct RawSlot {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawState {
+    expect: Option<Spanned<String>>,
     otherwise: Option<Spanned<Lines>>,
     #[serde(default)]
     rules: Vec<Spanned<RawRule>>,
@@ -199,7 +203,16 @@ impl Check<'_> {
             let otherwise = otherwise
                 .map(|lines| self.variants(&format!("{key}.otherwise"), lines, &[]))
                 .transpose()?;
-            states.insert(name.clone(), State { rules, otherwise });
+            let expect = state.get_ref().expect.as_ref();
+            let expect = expect
+                .map(|expect| self.expect(&format!("{key}.expect"), expect, &slots))
+                .transpose()?;
+            let state = State {
+                rules,
+                otherwise,
+                expect,
+            };
+            states.insert(name.clone(), state);
         }
         let always = self.rules("always", &raw.always, &known)?;
         let give_up = raw.give_up.as_ref().map(|answer| {
@@ -372,6 +385,26 @@ impl Check<'_> {
             return Err(self.error(&state.span(), key, problem));
         }
         Ok(Some(name.clone()))
+    }
+
+    fn expect(&self, key: &str, expect: &Spanned<String>, slots: &Slots) -> Checked<Expect> {
+        match (expect.as_ref().as_str(), slots.named.get(expect.as_ref())) {
+            ("yes_no", _) => Ok(Expect::YesNo),
+            ("date", _) => Ok(Expect::Date),
+            ("spelling", _) => Ok(Expect::Spelling),
+            (_, Some(Slot::Digits { min, max })) => {
+                let digits = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+                Ok(Expect::Digits {
+                    min: digits(*min),
+                    max: digits(*max),
+                })
+            }
+            _ => {
+                let problem = "must be \"yes_no\", \"date\", \"spelling\", or the name of a slot of the \
+                               kind \"digits\"";
+                Err(self.error(&expect.span(), key, problem))
+            }
+        }
     }
 
     fn text(&self, key: &str, text: &Spanned<String>) -> Checked<String> {

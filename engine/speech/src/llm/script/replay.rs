@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use sidetone_core::job::Expect;
+
 use super::{
     Script,
     parse::{Answer, Rule, State, Variants},
     words::words,
 };
 
-/// What the agent says, and whether it hangs up then.
+/// What the agent says, whether it hangs up then, and what kind of answer it waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) text: String,
     pub(super) hang_up: bool,
+    pub(super) expect: Option<Expect>,
 }
 
 /// Where a conversation stands.
@@ -42,6 +45,7 @@ impl Script {
         let mut reply = Reply {
             text: self.opening.clone(),
             hang_up: false,
+            expect: self.states[&self.start].expect,
         };
         for said in caller {
             reply = standing.hear(said);
@@ -75,6 +79,7 @@ impl<'a> Standing<'a> {
                     _ => Reply {
                         text: self.variant(state.otherwise.as_ref().unwrap_or(&script.otherwise)),
                         hang_up: false,
+                        expect: state.expect,
                     },
                 }
             }
@@ -116,6 +121,7 @@ impl<'a> Standing<'a> {
         Reply {
             text,
             hang_up: answer.hang_up,
+            expect: self.script.states[self.state].expect,
         }
     }
 

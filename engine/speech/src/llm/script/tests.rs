@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use sidetone_core::job::Expect;
 
 use super::*;
 
@@ -75,6 +76,25 @@ fn the_embedded_script_holds_the_demo() {
 }
 
 #[test]
+fn a_state_says_what_kind_of_answer_it_waits_for() {
+    let script = Script::embedded();
+    let expect = |caller: &[&str]| script.reply(caller.iter().copied()).expect;
+    assert_eq!(expect(&[]), None);
+    let order = Some(Expect::Digits { min: 3, max: 8 });
+    assert_eq!(expect(&["where is my order"]), order);
+    assert_eq!(expect(&["where is my order", "pardon"]), order);
+    assert_eq!(expect(&["where is my order", "four two"]), order);
+    assert_eq!(expect(&["where is my order", "four two seven one"]), None);
+    assert_eq!(expect(&["cancel order 4271"]), Some(Expect::YesNo));
+    fails(
+        "otherwise = \"Done.\"",
+        "otherwise = \"Done.\"\nexpect = \"number\"",
+        "line 26 of the script, `states.done.expect`: must be \"yes_no\", \"date\", \
+         \"spelling\", or the name of a slot of the kind \"digits\"",
+    );
+}
+
+#[test]
 fn the_embedded_script_understands_its_subjects() {
     let script = Script::embedded();
     for (caller, says_so) in [
@@ -140,6 +160,7 @@ fn variants_rotate_and_misses_in_a_row_are_counted() {
         Reply {
             text: "Bye.".into(),
             hang_up: true,
+            expect: None,
         }
     );
     assert_eq!(says(&script, &["hm", "hm", "again", "hm"]), "Sorry?");

@@ -7,15 +7,15 @@ use std::{
 };
 
 use sidetone_codecs::{Resampler, SampleRate};
-use sidetone_core::job::{SttJob, Transcript};
+use sidetone_core::job::{SttEvent, SttJob, Transcript};
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperState, WhisperTokenData};
 
 use super::{
     config::{AudioContext, WhisperConfig, is_language_code},
     ffi,
     gate::{self, Evidence},
-    pool::{self, DecodeError, Stop},
 };
+use crate::pool::{Stop, WorkError, Worker};
 
 const RATE: SampleRate = SampleRate::HZ_16000;
 
@@ -138,7 +138,7 @@ impl Decoder {
     }
 
     /// Brings the job's audio to what Whisper hears, in `self.samples`.
-    fn listen(&mut self, job: &SttJob) -> Result<(), DecodeError> {
+    fn listen(&mut self, job: &SttJob) -> Result<(), WorkError> {
         self.pcm.clear();
         let pcm = if job.rate == RATE {
             &job.audio[..]
@@ -147,7 +147,7 @@ impl Decoder {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => entry.insert(
                     Resampler::new(job.rate, RATE)
-                        .map_err(|error| DecodeError::Refused(error.to_string()))?,
+                        .map_err(|error| WorkError::Refused(error.to_string()))?,
                 ),
             };
             resampler.process(&job.audio, &mut self.pcm);
@@ -186,7 +186,7 @@ impl Decoder {
         samples: &[f32],
         language: Option<(&'static str, i32)>,
         stop: &Stop<'_>,
-    ) -> Result<Transcript, DecodeError> {
+    ) -> Result<Transcript, WorkError> {
         let language = match language {
             Some(language) => language,
             None => self.detect(samples)?,
@@ -195,7 +195,7 @@ impl Decoder {
         let mut no_speech_probability: Option<f32> = None;
         for window in windows(samples, self.model.longest) {
             if stop() {
-                return Err(DecodeError::Stopped);
+                return Err(WorkError::Stopped);
             }
             let window = &samples[window];
             let loudest_dbfs = gate::loudest_dbfs(window);
@@ -221,7 +221,7 @@ impl Decoder {
     }
 
     /// The language of the first seconds.
-    fn detect(&mut self, samples: &[f32]) -> Result<(&'static str, i32), DecodeError> {
+    fn detect(&mut self, samples: &[f32]) -> Result<(&'static str, i32), WorkError> {
         let samples = &samples[..samples.len().min(DETECTION)];
         // whisper.cpp's detection uses the spectrogram and the encoder length that the last
         // decode left behind. A decode of 100 ms sets both and then finds nothing to do.
@@ -234,7 +234,7 @@ impl Decoder {
             .zip(probabilities)
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
             .and_then(|(id, _)| Some((whisper_rs::get_lang_str(id)?, id)))
-            .ok_or_else(|| DecodeError::Broken("whisper detected no language".into()))
+            .ok_or_else(|| WorkError::Broken("whisper detected no language".into()))
     }
 
     /// Decodes what fits into the encoder at once: the words, and the probability that there are
@@ -245,13 +245,13 @@ impl Decoder {
         loudest_dbfs: f32,
         language: (&'static str, i32),
         stop: &Stop<'_>,
-    ) -> Result<(String, Option<f32>), DecodeError> {
+    ) -> Result<(String, Option<f32>), WorkError> {
         let mut params = self.params(language);
         params.set_audio_ctx(self.audio_context(samples.len()));
         params.set_max_tokens(most_tokens(samples.len()));
         let result = ffi::full(&mut self.state, params, samples, &|| stop());
         if stop() {
-            return Err(DecodeError::Stopped);
+            return Err(WorkError::Stopped);
         }
         result.map_err(broken)?;
 
@@ -282,7 +282,7 @@ impl Decoder {
     /// The probability of the no-speech token right after the start token, on what the encoder
     /// heard last. (whisper.cpp's own figure is taken after the whole prompt, where models were
     /// never taught to give it.)
-    fn no_speech_probability(&mut self) -> Result<f32, DecodeError> {
+    fn no_speech_probability(&mut self) -> Result<f32, WorkError> {
         let start = self.model.context.token_sot();
         let no_speech = self.model.context.token_nosp();
         self.state.decode(&[start], 0, 1).map_err(broken)?;
@@ -298,19 +298,22 @@ impl Decoder {
     }
 }
 
-impl pool::Decoder for Decoder {
-    fn warm_up(&mut self) -> Result<(), DecodeError> {
+impl Worker for Decoder {
+    type Job = SttJob;
+    type Event = SttEvent;
+
+    fn warm_up(&mut self) -> Result<(), WorkError> {
         let silence = vec![0.0; 16_000];
         self.decode_window(&silence, gate::loudest_dbfs(&silence), ("en", 0), &|| false)?;
         self.knows_silence = self.no_speech_probability()? > KNOWS_SILENCE;
         Ok(())
     }
 
-    fn decode(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<Transcript, DecodeError> {
+    fn work(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<SttEvent, WorkError> {
         let wanted = job.language.as_ref().or(self.model.language.as_ref());
         let language = match wanted {
             Some(code) => Some(self.model.language(code).ok_or_else(|| {
-                DecodeError::Refused(format!(
+                WorkError::Refused(format!(
                     "language {code:?}: {} understands {}",
                     self.model.name,
                     self.model.understood()
@@ -321,11 +324,11 @@ impl pool::Decoder for Decoder {
         };
         self.listen(job)?;
         if gate::is_silent(gate::loudest_dbfs(&self.samples)) {
-            return Ok(Transcript {
+            return Ok(SttEvent::Transcript(Transcript {
                 text: String::new(),
                 language: language.map(|(code, _)| code.to_owned()),
                 no_speech_probability: Some(1.0),
-            });
+            }));
         }
         if self.samples.len() < SHORTEST {
             self.samples.resize(SHORTEST, 0.0);
@@ -335,7 +338,7 @@ impl pool::Decoder for Decoder {
         let samples = std::mem::take(&mut self.samples);
         let result = self.decode_all(&samples, language, stop);
         self.samples = samples;
-        result
+        result.map(SttEvent::Transcript)
     }
 }
 
@@ -408,8 +411,8 @@ fn windows(samples: &[f32], longest: usize) -> Vec<Range<usize>> {
     windows
 }
 
-fn broken(error: whisper_rs::WhisperError) -> DecodeError {
-    DecodeError::Broken(format!("whisper.cpp failed: {error}"))
+fn broken(error: whisper_rs::WhisperError) -> WorkError {
+    WorkError::Broken(format!("whisper.cpp failed: {error}"))
 }
 
 #[cfg(test)]

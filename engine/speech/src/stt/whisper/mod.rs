@@ -1,8 +1,9 @@
 //! Whisper on this machine, by whisper.cpp.
 //!
 //! One loaded model serves all calls. A fixed pool of threads decodes, one utterance each, from a
-//! bounded queue in which finals go before partials. A full queue turns a job away at once: a
-//! caller is better served by an apology than by an answer from half a minute ago.
+//! bounded queue in which finals go before eager transcripts, and those before partials. A full
+//! queue turns a job away at once: a caller is better served by an apology than by an answer from
+//! half a minute ago.
 //!
 //! whisper.cpp's own log output is switched off for the process: it goes to standard error, and
 //! reports every cancelled job as an error.
@@ -13,8 +14,6 @@ mod error;
 mod ffi;
 mod gate;
 mod model_file;
-mod pool;
-mod queue;
 
 use std::{
     fs::File,
@@ -23,20 +22,20 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sidetone_core::job::{JobFailure, SttEvent, SttJob};
+use sidetone_core::job::{JobFailure, SttEvent, SttJob, SttPurpose};
 use sidetone_models::ModelSource;
 use whisper_rs::{WhisperContext, WhisperContextParameters};
 
+use self::decoder::{Decoder, Model};
 pub use self::{
     config::{AudioContext, WhisperConfig},
     error::{ModelFileError, WhisperError},
 };
-use self::{
-    decoder::{Decoder, Model},
-    pool::Pool,
-};
 use super::{Stt, SttCapabilities};
-use crate::job::{JobHandle, Sink};
+use crate::{
+    job::{JobHandle, Sink},
+    pool::{Pool, Urgency},
+};
 
 /// Speech recognition with a local Whisper model.
 ///
@@ -44,7 +43,7 @@ use crate::job::{JobHandle, Sink};
 /// the threads, which takes up to one encoder pass.
 #[derive(Debug)]
 pub struct Whisper {
-    pool: Pool,
+    pool: Pool<SttJob, SttEvent>,
     model: Arc<Model>,
 }
 
@@ -72,8 +71,10 @@ impl Whisper {
             });
         }
         let shared = model.clone();
-        let pool = Pool::start(threads, queue, move || Decoder::new(shared.clone()))
-            .map_err(WhisperError::Thread)?;
+        let pool = Pool::start("whisper", threads, queue, move || {
+            Decoder::new(shared.clone())
+        })
+        .map_err(WhisperError::Thread)?;
         tracing::info!(
             model = model.name(),
             multilingual = model.is_multilingual(),
@@ -100,7 +101,12 @@ impl Stt for Whisper {
     }
 
     fn start(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
-        self.pool.submit(job, sink)
+        let urgency = match job.purpose {
+            SttPurpose::Final => Urgency::Urgent,
+            SttPurpose::Eager => Urgency::Ahead,
+            SttPurpose::Partial => Urgency::Deferrable,
+        };
+        self.pool.submit(job, urgency, sink)
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<(), JobFailure>> {

@@ -169,6 +169,7 @@ impl Tts for CommandTts {
                 id: JobId(0),
                 text: "hello".into(),
                 language: "en".into(),
+                eager: false,
             };
             let speak = async {
                 let sink = Sink::new(job.id, updates);

@@ -1,6 +1,8 @@
 //! A fixed set of worker threads that answer jobs in the queue's order.
 //!
-//! The pool knows nothing of Whisper: its [`Decoder`]s do.
+//! The pool knows nothing of models: its [`Worker`]s do.
+
+mod queue;
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -11,55 +13,70 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use sidetone_core::job::{FailureKind, JobFailure, SttEvent, SttJob, Transcript};
+use sidetone_core::job::{FailureKind, JobEvent, JobFailure};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::queue::Queue;
+use self::queue::Queue;
+pub(crate) use self::queue::Urgency;
 use crate::job::{JobHandle, Sink};
 
-/// What one worker works with. It never leaves its worker's thread.
-pub(super) trait Decoder {
-    /// Runs once through everything, so that the first job is as quick as the next.
-    fn warm_up(&mut self) -> Result<(), DecodeError>;
+/// What one thread works with. It never leaves it.
+pub(crate) trait Worker {
+    /// What it is asked.
+    type Job: Send + Sync + 'static;
+    /// What it answers.
+    type Event: Answer;
 
-    /// Transcribes `job`; gives up with [`DecodeError::Stopped`] soon after `stop` says so.
-    fn decode(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<Transcript, DecodeError>;
+    /// Runs once through everything, so that the first job is as quick as the next.
+    fn warm_up(&mut self) -> Result<(), WorkError>;
+
+    /// Answers `job`; gives up with [`WorkError::Stopped`] soon after `stop` says so.
+    fn work(&mut self, job: &Self::Job, stop: &Stop<'_>) -> Result<Self::Event, WorkError>;
 }
 
-/// Tells whether anybody still waits for the work at hand.
-pub(super) type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
+/// The event that ends a job, for better or worse.
+pub(crate) trait Answer: Into<JobEvent> + From<JobFailure> + Send + 'static {}
 
-/// Why there is no transcript.
+impl<E: Into<JobEvent> + From<JobFailure> + Send + 'static> Answer for E {}
+
+/// Tells whether anybody still waits for the work at hand.
+pub(crate) type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
+
+/// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum DecodeError {
+pub(crate) enum WorkError {
     /// Nobody waits for it.
     Stopped,
-    /// The job asks for what cannot be had. The decoder is as good as before.
+    /// The job asks for what cannot be had. The worker is as good as before.
     Refused(String),
-    /// The decoder failed and is not to be used again.
+    /// The worker failed and is not to be used again.
     Broken(String),
 }
 
 /// The workers and what waits for them. Dropping it stops the work at hand, answers what waits
 /// with [`FailureKind::Unavailable`] and joins the threads.
 #[derive(Debug)]
-pub(super) struct Pool {
-    shared: Arc<Shared>,
+pub(crate) struct Pool<J, E: Answer> {
+    service: &'static str,
+    shared: Arc<Shared<J, E>>,
     workers: Vec<JoinHandle<()>>,
     readiness: watch::Receiver<Readiness>,
 }
 
-impl Pool {
-    /// Starts `workers` threads, each with a decoder of its own that `build` makes there.
-    pub(super) fn start<D: Decoder + 'static>(
+impl<J: Send + Sync + 'static, E: Answer> Pool<J, E> {
+    /// Starts `workers` threads, each with a worker of its own that `build` makes there. `service`
+    /// names them in failures and as threads.
+    pub(crate) fn start<W: Worker<Job = J, Event = E> + 'static>(
+        service: &'static str,
         workers: usize,
         queue: usize,
-        build: impl Fn() -> Result<D, String> + Send + Sync + 'static,
+        build: impl Fn() -> Result<W, String> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let (report, readiness) = watch::channel(Readiness::default());
         let build = Arc::new(build);
         let mut pool = Self {
+            service,
             shared: Arc::new(Shared {
                 waiting: Mutex::new(Waiting {
                     queue: Queue::new(queue),
@@ -74,17 +91,16 @@ impl Pool {
         for n in 0..workers {
             let (shared, build, report) = (pool.shared.clone(), build.clone(), report.clone());
             let worker = thread::Builder::new()
-                .name(format!("whisper-{n}"))
-                .spawn(move || work(&shared, &*build, &report))?;
+                .name(format!("{service}-{n}"))
+                .spawn(move || work(service, &shared, &*build, &report))?;
             pool.workers.push(worker);
         }
         Ok(pool)
     }
 
     /// Lets `job` wait for a worker. Never blocks; must be called within a tokio runtime.
-    pub(super) fn submit(&self, job: SttJob, sink: Sink<SttEvent>) -> JobHandle {
+    pub(crate) fn submit(&self, job: J, urgency: Urgency, sink: Sink<E>) -> JobHandle {
         let cancelled = CancellationToken::new();
-        let purpose = job.purpose;
         let task = Task {
             job,
             sink,
@@ -95,15 +111,18 @@ impl Pool {
             .shared
             .lock()
             .queue
-            .push(purpose, task, Task::is_cancelled);
+            .push(urgency, task, Task::is_cancelled);
         match turned_away {
             None => self.shared.arrived.notify_one(),
             Some(task) => {
-                // If it was an older partial that gave way, the new job waits in its place; the
+                // If it was an older, less urgent one that gave way, the new job waits in its place; the
                 // workers are all busy then, and whichever is free next finds it.
                 task.fail(
                     FailureKind::Overloaded,
-                    "whisper: every worker is busy and the queue is full",
+                    format!(
+                        "{}: every worker is busy and the queue is full",
+                        self.service
+                    ),
                 );
             }
         }
@@ -111,7 +130,7 @@ impl Pool {
     }
 
     /// Waits until every worker has run warm.
-    pub(super) async fn ready(&self) -> Result<(), JobFailure> {
+    pub(crate) async fn ready(&self) -> Result<(), JobFailure> {
         let workers = self.workers.len();
         let mut readiness = self.readiness.clone();
         let seen = readiness
@@ -125,32 +144,34 @@ impl Pool {
             None => Ok(()),
             Some(detail) => Err(JobFailure::new(
                 FailureKind::Unavailable,
-                format!("whisper: {detail}"),
+                format!("{}: {detail}", self.service),
             )),
         }
     }
 }
 
-impl Drop for Pool {
+impl<J, E: Answer> Drop for Pool<J, E> {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Relaxed);
         let mut waiting = self.shared.lock();
         waiting.closed = true;
-        let left_over: Vec<Task> = std::iter::from_fn(|| waiting.queue.pop()).collect();
+        let left_over: Vec<Task<J, E>> = std::iter::from_fn(|| waiting.queue.pop()).collect();
         drop(waiting);
         self.shared.arrived.notify_all();
         for task in left_over {
-            task.fail(FailureKind::Unavailable, SHUT_DOWN);
+            task.fail(FailureKind::Unavailable, shut_down(self.service));
         }
         for worker in self.workers.drain(..) {
-            // A worker catches its decoder's panics; if one died all the same, its panic has been
+            // A thread catches its worker's panics; if one died all the same, its panic has been
             // printed, and there is nobody left to tell.
             let _ = worker.join();
         }
     }
 }
 
-const SHUT_DOWN: &str = "whisper: shut down while the job was under way";
+fn shut_down(service: &str) -> String {
+    format!("{service}: shut down while the job was under way")
+}
 
 /// How far the workers are with warming up.
 #[derive(Debug, Default)]
@@ -160,26 +181,26 @@ struct Readiness {
 }
 
 #[derive(Debug)]
-struct Shared {
-    waiting: Mutex<Waiting>,
+struct Shared<J, E> {
+    waiting: Mutex<Waiting<J, E>>,
     arrived: Condvar,
     closing: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    queue: Queue<Task>,
+struct Waiting<J, E> {
+    queue: Queue<Task<J, E>>,
     closed: bool,
 }
 
-impl Shared {
+impl<J, E> Shared<J, E> {
     /// The queue stays whole whatever happens while it is locked.
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<J, E>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next job; waits for one. `None`: the pool is being dropped.
-    fn next(&self) -> Option<Task> {
+    fn next(&self) -> Option<Task<J, E>> {
         let mut waiting = self.lock();
         loop {
             if waiting.closed {
@@ -201,25 +222,27 @@ impl Shared {
 
 /// A job and the way back to who asked.
 #[derive(Debug)]
-struct Task {
-    job: SttJob,
-    sink: Sink<SttEvent>,
+struct Task<J, E> {
+    job: J,
+    sink: Sink<E>,
     cancelled: CancellationToken,
     runtime: Handle,
 }
 
-impl Task {
+impl<J, E> Task<J, E> {
     fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }
+}
 
+impl<J, E: Answer> Task<J, E> {
     fn fail(self, kind: FailureKind, detail: impl Into<String>) {
-        self.answer(SttEvent::Failed(JobFailure::new(kind, detail)));
+        self.answer(E::from(JobFailure::new(kind, detail)));
     }
 
     /// Sends the answer from a task of its own: a call that does not read its updates holds back
     /// neither a worker nor whoever filled the queue.
-    fn answer(self, event: SttEvent) {
+    fn answer(self, event: E) {
         let Self {
             sink, cancelled, ..
         } = self;
@@ -234,48 +257,49 @@ impl Task {
     }
 }
 
-fn work<D: Decoder>(
-    shared: &Shared,
-    build: &impl Fn() -> Result<D, String>,
+fn work<W: Worker>(
+    service: &str,
+    shared: &Shared<W::Job, W::Event>,
+    build: &impl Fn() -> Result<W, String>,
     report: &watch::Sender<Readiness>,
 ) {
-    let mut decoder = prepare(build);
+    let mut worker = prepare(build);
     report.send_modify(|readiness| {
         readiness.reported += 1;
-        if let Err(failure) = &decoder {
+        if let Err(failure) = &worker {
             readiness.failure = Some(failure.clone());
         }
     });
     loop {
-        if decoder.is_err() {
-            decoder = prepare(build);
+        if worker.is_err() {
+            worker = prepare(build);
         }
         let Some(task) = shared.next() else {
             return;
         };
         let stop = || task.is_cancelled() || shared.closing.load(Ordering::Relaxed);
-        let result = match &mut decoder {
-            Ok(ready) => caught(|| Ok(ready.decode(&task.job, &stop)))
-                .unwrap_or_else(|panic| Err(DecodeError::Broken(panic))),
-            Err(failure) => Err(DecodeError::Broken(failure.clone())),
+        let result = match &mut worker {
+            Ok(ready) => caught(|| Ok(ready.work(&task.job, &stop)))
+                .unwrap_or_else(|panic| Err(WorkError::Broken(panic))),
+            Err(failure) => Err(WorkError::Broken(failure.clone())),
         };
         match result {
-            Ok(transcript) => task.answer(SttEvent::Transcript(transcript)),
+            Ok(event) => task.answer(event),
             // Whoever cancelled wants no answer; otherwise the pool is being dropped.
-            Err(DecodeError::Stopped) => task.fail(FailureKind::Unavailable, SHUT_DOWN),
-            Err(DecodeError::Refused(detail)) => {
-                task.fail(FailureKind::Refused, format!("whisper: {detail}"));
+            Err(WorkError::Stopped) => task.fail(FailureKind::Unavailable, shut_down(service)),
+            Err(WorkError::Refused(detail)) => {
+                task.fail(FailureKind::Refused, format!("{service}: {detail}"));
             }
-            Err(DecodeError::Broken(detail)) => {
-                tracing::error!(detail, "whisper worker starts over");
-                task.fail(FailureKind::Unavailable, format!("whisper: {detail}"));
-                decoder = Err(detail);
+            Err(WorkError::Broken(detail)) => {
+                tracing::error!(service, detail, "a worker starts over");
+                task.fail(FailureKind::Unavailable, format!("{service}: {detail}"));
+                worker = Err(detail);
             }
         }
     }
 }
 
-impl DecodeError {
+impl WorkError {
     fn describe(self) -> String {
         match self {
             Self::Stopped => "stopped".into(),
@@ -284,11 +308,11 @@ impl DecodeError {
     }
 }
 
-/// A decoder that has run warm.
-fn prepare<D: Decoder>(build: &impl Fn() -> Result<D, String>) -> Result<D, String> {
-    let mut decoder = caught(build)?;
-    caught(|| decoder.warm_up().map_err(DecodeError::describe))?;
-    Ok(decoder)
+/// A worker that has run warm.
+fn prepare<W: Worker>(build: &impl Fn() -> Result<W, String>) -> Result<W, String> {
+    let mut worker = caught(build)?;
+    caught(|| worker.warm_up().map_err(WorkError::describe))?;
+    Ok(worker)
 }
 
 /// Runs `work`; a panic becomes an error. What it touched is dropped by the caller, not reused.
@@ -299,7 +323,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
             .map(|message| (*message).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        Err(format!("a decode panicked: {message}"))
+        Err(format!("it panicked: {message}"))
     })
 }
 
@@ -308,7 +332,7 @@ mod tests {
     use std::sync::{atomic::AtomicUsize, mpsc as std_mpsc};
 
     use sidetone_codecs::SampleRate;
-    use sidetone_core::job::{JobEvent, JobId, JobUpdate, SttPurpose};
+    use sidetone_core::job::{JobId, JobUpdate, SttEvent, SttJob, SttPurpose, Transcript};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -324,7 +348,7 @@ mod tests {
         warmed: AtomicUsize,
         alive: AtomicUsize,
         failing_builds: AtomicUsize,
-        decoded: Mutex<Vec<u64>>,
+        seen: Mutex<Vec<u64>>,
         release: AtomicBool,
     }
 
@@ -350,35 +374,38 @@ mod tests {
         }
     }
 
-    impl Decoder for Fake {
-        fn warm_up(&mut self) -> Result<(), DecodeError> {
+    impl Worker for Fake {
+        type Job = SttJob;
+        type Event = SttEvent;
+
+        fn warm_up(&mut self) -> Result<(), WorkError> {
             self.world.warmed.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
 
-        fn decode(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<Transcript, DecodeError> {
-            self.world.decoded.lock().unwrap().push(job.id.0);
+        fn work(&mut self, job: &SttJob, stop: &Stop<'_>) -> Result<SttEvent, WorkError> {
+            self.world.seen.lock().unwrap().push(job.id.0);
             match job.language.as_deref() {
                 Some("panics") => panic!("out of tune"),
-                Some("breaks") => return Err(DecodeError::Broken("cracked".into())),
-                Some("refuses") => return Err(DecodeError::Refused("not that".into())),
+                Some("breaks") => return Err(WorkError::Broken("cracked".into())),
+                Some("refuses") => return Err(WorkError::Refused("not that".into())),
                 Some("waits") => {
                     while !self.world.release.load(Ordering::SeqCst) {
                         if stop() {
-                            return Err(DecodeError::Stopped);
+                            return Err(WorkError::Stopped);
                         }
                         thread::yield_now();
                     }
                 }
                 _ => {}
             }
-            Ok(Transcript::default())
+            Ok(SttEvent::Transcript(Transcript::default()))
         }
     }
 
     /// A pool of fakes and everything that came back.
     struct Bench {
-        pool: Option<Pool>,
+        pool: Option<Pool<SttJob, SttEvent>>,
         world: Arc<World>,
         updates: mpsc::Receiver<JobUpdate>,
         to_updates: mpsc::Sender<JobUpdate>,
@@ -394,28 +421,30 @@ mod tests {
             let builder = world.clone();
             let (to_updates, updates) = mpsc::channel(64);
             Self {
-                pool: Some(Pool::start(workers, queue, move || Fake::build(&builder)).unwrap()),
+                pool: Some(
+                    Pool::start("fake", workers, queue, move || Fake::build(&builder)).unwrap(),
+                ),
                 world,
                 updates,
                 to_updates,
             }
         }
 
-        fn submit(&self, id: u64, purpose: SttPurpose, manner: &str) -> JobHandle {
-            self.submit_to(self.to_updates.clone(), id, purpose, manner)
+        fn submit(&self, id: u64, urgency: Urgency, manner: &str) -> JobHandle {
+            self.submit_to(self.to_updates.clone(), id, urgency, manner)
         }
 
         fn submit_to(
             &self,
             updates: mpsc::Sender<JobUpdate>,
             id: u64,
-            purpose: SttPurpose,
+            urgency: Urgency,
             manner: &str,
         ) -> JobHandle {
             let id = JobId(id);
             let job = SttJob {
                 id,
-                purpose,
+                purpose: SttPurpose::Final,
                 audio: Arc::new([]),
                 rate: SampleRate::HZ_8000,
                 language: Some(manner.into()),
@@ -423,21 +452,21 @@ mod tests {
             self.pool
                 .as_ref()
                 .unwrap()
-                .submit(job, Sink::new(id, updates))
+                .submit(job, urgency, Sink::new(id, updates))
         }
 
-        fn final_(&self, id: u64, manner: &str) -> JobHandle {
-            self.submit(id, SttPurpose::Final, manner)
+        fn urgent(&self, id: u64, manner: &str) -> JobHandle {
+            self.submit(id, Urgency::Urgent, manner)
         }
 
-        fn partial(&self, id: u64) -> JobHandle {
-            self.submit(id, SttPurpose::Partial, "answers")
+        fn deferrable(&self, id: u64) -> JobHandle {
+            self.submit(id, Urgency::Deferrable, "answers")
         }
 
         /// Keeps the only worker busy until `release`.
         fn occupy(&self, id: u64) -> JobHandle {
-            let handle = self.final_(id, "waits");
-            self.until(|world| world.decoded.lock().unwrap().contains(&id));
+            let handle = self.urgent(id, "waits");
+            self.until(|world| world.seen.lock().unwrap().contains(&id));
             handle
         }
 
@@ -451,8 +480,8 @@ mod tests {
             self.world.release.store(true, Ordering::SeqCst);
         }
 
-        fn decoded(&self) -> Vec<u64> {
-            self.world.decoded.lock().unwrap().clone()
+        fn seen(&self) -> Vec<u64> {
+            self.world.seen.lock().unwrap().clone()
         }
 
         /// The next answer: whose, and the failure if it is one.
@@ -467,71 +496,71 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn finals_overtake_partials() {
+    async fn the_urgent_overtake() {
         let mut bench = Bench::new(1, 8);
         let _handles = [
             bench.occupy(1),
-            bench.partial(2),
-            bench.partial(3),
-            bench.final_(4, "answers"),
-            bench.final_(5, "answers"),
+            bench.deferrable(2),
+            bench.deferrable(3),
+            bench.urgent(4, "answers"),
+            bench.urgent(5, "answers"),
         ];
         bench.release();
         for _ in 0..5 {
             assert_eq!(bench.answer().await.1, None);
         }
-        assert_eq!(bench.decoded(), [1, 4, 5, 2, 3]);
+        assert_eq!(bench.seen(), [1, 4, 5, 2, 3]);
     }
 
     #[tokio::test]
-    async fn a_full_queue_answers_at_once_and_prefers_finals() {
+    async fn a_full_queue_answers_at_once_and_prefers_the_urgent() {
         let mut bench = Bench::new(1, 2);
         let _busy = bench.occupy(1);
-        let _waiting = [bench.partial(2), bench.partial(3)];
+        let _waiting = [bench.deferrable(2), bench.deferrable(3)];
         let overloaded = Some(FailureKind::Overloaded);
-        let _refused = bench.partial(4);
+        let _refused = bench.deferrable(4);
         assert_eq!(bench.answer().await, (4, overloaded));
-        let _kept = [bench.final_(5, "answers"), bench.final_(6, "answers")];
+        let _kept = [bench.urgent(5, "answers"), bench.urgent(6, "answers")];
         assert_eq!(bench.answer().await, (2, overloaded));
         assert_eq!(bench.answer().await, (3, overloaded));
-        let _refused = bench.final_(7, "answers");
+        let _refused = bench.urgent(7, "answers");
         assert_eq!(bench.answer().await, (7, overloaded));
         bench.release();
         assert_eq!(bench.answer().await, (1, None));
         assert_eq!(bench.answer().await, (5, None));
         assert_eq!(bench.answer().await, (6, None));
-        assert_eq!(bench.decoded(), [1, 5, 6]);
+        assert_eq!(bench.seen(), [1, 5, 6]);
     }
 
     #[tokio::test]
     async fn a_job_cancelled_in_the_queue_never_runs_and_frees_its_place() {
         let mut bench = Bench::new(1, 1);
         let _busy = bench.occupy(1);
-        drop(bench.final_(2, "answers"));
-        let _next = bench.final_(3, "answers");
+        drop(bench.urgent(2, "answers"));
+        let _next = bench.urgent(3, "answers");
         bench.release();
         assert_eq!(bench.answer().await, (1, None));
         assert_eq!(bench.answer().await, (3, None));
-        assert_eq!(bench.decoded(), [1, 3]);
+        assert_eq!(bench.seen(), [1, 3]);
     }
 
     #[tokio::test]
     async fn a_job_cancelled_at_work_frees_its_worker_and_says_nothing() {
         let mut bench = Bench::new(1, 8);
         drop(bench.occupy(1));
-        let _next = bench.final_(2, "answers");
+        let _next = bench.urgent(2, "answers");
         assert_eq!(bench.answer().await, (2, None));
         assert_eq!(bench.world.built.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn a_failed_decode_fails_its_job_and_the_next_has_a_fresh_decoder() {
+    async fn a_worker_that_breaks_fails_its_job_and_the_next_has_a_fresh_one() {
         let mut bench = Bench::new(1, 8);
         let unavailable = Some(FailureKind::Unavailable);
         for (id, manner) in [(1, "panics"), (3, "breaks")] {
-            let _handle = bench.final_(id, manner);
+            let _handle = bench.urgent(id, manner);
             assert_eq!(bench.answer().await, (id, unavailable));
-            let _handle = bench.final_(id + 1, "answers");
+            let _handle = bench.urgent(id + 1, "answers");
             assert_eq!(bench.answer().await, (id + 1, None));
         }
         assert_eq!(bench.world.built.load(Ordering::SeqCst), 3);
@@ -540,11 +569,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_job_leaves_the_decoder_alone() {
+    async fn a_refused_job_leaves_the_worker_alone() {
         let mut bench = Bench::new(1, 8);
-        let _handle = bench.final_(1, "refuses");
+        let _handle = bench.urgent(1, "refuses");
         assert_eq!(bench.answer().await, (1, Some(FailureKind::Refused)));
-        let _handle = bench.final_(2, "answers");
+        let _handle = bench.urgent(2, "answers");
         assert_eq!(bench.answer().await, (2, None));
         assert_eq!(bench.world.built.load(Ordering::SeqCst), 1);
     }
@@ -554,8 +583,8 @@ mod tests {
         let mut bench = Bench::new(1, 8);
         let _handles = [
             bench.occupy(1),
-            bench.final_(2, "answers"),
-            bench.partial(3),
+            bench.urgent(2, "answers"),
+            bench.deferrable(3),
         ];
         drop(bench.pool.take());
         assert_eq!(bench.world.alive.load(Ordering::SeqCst), 0);
@@ -567,20 +596,20 @@ mod tests {
         answers.sort_by_key(|(id, _)| *id);
         let unavailable = Some(FailureKind::Unavailable);
         assert_eq!(answers, [1, 2, 3].map(|id| (id, unavailable)));
-        assert_eq!(bench.decoded(), [1]);
+        assert_eq!(bench.seen(), [1]);
     }
 
     #[tokio::test]
-    async fn readiness_tells_of_a_decoder_that_cannot_be_made_and_jobs_try_again() {
+    async fn readiness_tells_of_a_worker_that_cannot_be_made_and_jobs_try_again() {
         let world = World::default();
         world.failing_builds.store(2, Ordering::SeqCst);
         let mut bench = Bench::in_world(1, 8, world);
         let failure = bench.pool.as_ref().unwrap().ready().await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Unavailable);
         assert!(failure.detail.contains("no room"), "{}", failure.detail);
-        let _handle = bench.final_(1, "answers");
+        let _handle = bench.urgent(1, "answers");
         assert_eq!(bench.answer().await, (1, Some(FailureKind::Unavailable)));
-        let _handle = bench.final_(2, "answers");
+        let _handle = bench.urgent(2, "answers");
         assert_eq!(bench.answer().await, (2, None));
     }
 
@@ -596,11 +625,11 @@ mod tests {
         let mut bench = Bench::new(1, 8);
         let (deaf, _unread) = mpsc::channel(1);
         let _deaf: Vec<_> = (1..=4)
-            .map(|id| bench.submit_to(deaf.clone(), id, SttPurpose::Final, "answers"))
+            .map(|id| bench.submit_to(deaf.clone(), id, Urgency::Urgent, "answers"))
             .collect();
-        let _handle = bench.final_(5, "answers");
+        let _handle = bench.urgent(5, "answers");
         assert_eq!(bench.answer().await, (5, None));
-        assert_eq!(bench.decoded(), [1, 2, 3, 4, 5]);
+        assert_eq!(bench.seen(), [1, 2, 3, 4, 5]);
     }
 
     #[test]
@@ -613,7 +642,7 @@ mod tests {
                 let (bench, runtime, done) = (&bench, &runtime, done.clone());
                 scope.spawn(move || {
                     let _context = runtime.enter();
-                    done.send(bench.final_(id, "answers")).unwrap();
+                    done.send(bench.urgent(id, "answers")).unwrap();
                 });
             }
         });

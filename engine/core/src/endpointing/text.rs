@@ -1,0 +1,443 @@
+//! Whether words end where a sentence does.
+//!
+//! Not a grammar: lists of words after which more nearly always follows, and what the question
+//! before them asked for. What speaks neither for nor against is taken for whole, since most of
+//! what is followed by a silence is.
+
+use super::words::{Lexicon, lexicon};
+use crate::job::Expect;
+
+/// What the words of a turn say about its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// The question is answered, or there are no words: there is nothing to wait for.
+    Answered,
+    /// They are a whole sentence.
+    Whole,
+    /// They may be.
+    Unclear,
+    /// They break off.
+    Unfinished,
+}
+
+/// What the words are judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// The language, an ISO 639-1 code. Words of one without a list are judged by punctuation.
+    pub(crate) language: &'a str,
+    /// What was asked for.
+    pub(crate) expect: Option<Expect>,
+    /// The agent's last words were a question: a few words may answer it.
+    pub(crate) after_question: bool,
+    /// The recogniser ends sentences with a punctuation mark.
+    pub(crate) punctuates: bool,
+}
+
+/// Judges what the caller has said so far.
+pub(crate) fn judge(text: &str, context: Context<'_>) -> Judgement {
+    let words = words(text);
+    if words.is_empty() {
+        return Judgement::Answered;
+    }
+    let lexicon = lexicon(context.language);
+    let said = Said {
+        words: &words,
+        lexicon,
+    };
+    let numbers = said.numbers();
+    match context.expect {
+        Some(Expect::YesNo) if said.is_yes_or_no() => return Judgement::Answered,
+        Some(Expect::Digits { min, max }) if numbers.digits > 0 => {
+            return said.number(numbers, min.into(), max.into());
+        }
+        Some(Expect::Date) if said.is_date(numbers) => return Judgement::Whole,
+        Some(Expect::Spelling) if said.ends_in_letter() => return Judgement::Unfinished,
+        _ => {}
+    }
+    let end = text.trim_end();
+    if end.ends_with(['…', ',', '-', '—', ':', ';']) || end.ends_with("...") {
+        return Judgement::Unfinished;
+    }
+    if said.breaks_off() {
+        return Judgement::Unfinished;
+    }
+    if let Some(judgement) = said.free_number(numbers) {
+        return judgement;
+    }
+    let is_closed = is_closed(text);
+    let fragment = !is_closed && !context.after_question && said.is_fragment();
+    let unclosed = context.punctuates && !is_closed;
+    let unanswered = matches!(
+        context.expect,
+        Some(Expect::Digits { .. } | Expect::Date | Expect::Spelling)
+    );
+    if fragment || unclosed || unanswered {
+        return Judgement::Unclear;
+    }
+    Judgement::Whole
+}
+
+/// Whether `text` ends with the punctuation mark of a sentence.
+pub(crate) fn is_closed(text: &str) -> bool {
+    text.trim_end().ends_with(['.', '?', '!'])
+}
+
+/// The words of `text` in lower case, without punctuation.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’')
+        .map(|word| {
+            word.trim_matches(['\'', '’'])
+                .replace('’', "'")
+                .to_lowercase()
+        })
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// The numbers in what was said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Numbers {
+    /// How many digits there are.
+    digits: usize,
+    /// How many of them are at the end, with nothing in between.
+    last_digits: usize,
+    /// In how many words.
+    last_words: usize,
+}
+
+struct Said<'a> {
+    words: &'a [String],
+    lexicon: &'static Lexicon,
+}
+
+impl Said<'_> {
+    fn last(&self) -> &str {
+        self.words.last().map_or("", String::as_str)
+    }
+
+    /// So many words at the end.
+    fn tail(&self, count: usize) -> String {
+        self.words[self.words.len().saturating_sub(count)..].join(" ")
+    }
+
+    fn breaks_off(&self) -> bool {
+        let (last, lexicon) = (self.last(), self.lexicon);
+        let is_complete = (1..=4).any(|count| {
+            let tail = self.tail(count);
+            let whole = count >= self.words.len();
+            lexicon.complete.contains(&tail.as_str()) && (whole || tail.contains(' '))
+        });
+        if is_complete {
+            return false;
+        }
+        let before = &self.words[..self.words.len() - 1];
+        let has = |list: &[&str]| before.iter().any(|word| list.contains(&word.as_str()));
+        if lexicon.openers.contains(&last) {
+            return true;
+        }
+        lexicon.links.contains(&last) && !has(lexicon.questions) && !self.is_short_answer()
+    }
+
+    /// "Yes I do."
+    fn is_short_answer(&self) -> bool {
+        let first = self.words.first().map_or("", String::as_str);
+        (2..=4).contains(&self.words.len()) && self.lexicon.yes_no.contains(&first)
+    }
+
+    fn is_yes_or_no(&self) -> bool {
+        let is = |word: &String| self.lexicon.yes_no.contains(&word.as_str());
+        self.words.len() <= 4 && self.words.first().is_some_and(is) && !self.breaks_off()
+    }
+
+    /// A noun without a verb, or a clause that wants another.
+    fn is_fragment(&self) -> bool {
+        let first = self.words[0].as_str();
+        let is_noun = self.words.len() <= 2 && self.lexicon.determiners.contains(&first);
+        is_noun || self.lexicon.subordinators.contains(&first)
+    }
+
+    fn ends_in_letter(&self) -> bool {
+        self.last().chars().count() == 1
+    }
+
+    /// A number of `min` to `max` digits was asked for, and some were said.
+    fn number(&self, numbers: Numbers, min: usize, max: usize) -> Judgement {
+        if numbers.digits < min {
+            Judgement::Unfinished
+        } else if numbers.digits >= max {
+            Judgement::Answered
+        } else if numbers.last_digits == 0 && !self.breaks_off() {
+            Judgement::Whole
+        } else {
+            Judgement::Unclear
+        }
+    }
+
+    /// A number nobody asked for is at the end; not "at five" or "a table for two".
+    fn free_number(&self, numbers: Numbers) -> Option<Judgement> {
+        let before = &self.words[..self.words.len() - numbers.last_words];
+        let numbered = before
+            .iter()
+            .rev()
+            .take(4)
+            .any(|word| self.lexicon.numbered.contains(&word.as_str()));
+        match numbers.last_digits {
+            0 => None,
+            1 | 2 if numbered => Some(Judgement::Unfinished),
+            3.. if numbered || numbers.last_words > 1 => Some(Judgement::Unclear),
+            2 if numbers.last_words > 1 => Some(Judgement::Unclear),
+            _ => None,
+        }
+    }
+
+    fn is_date(&self, numbers: Numbers) -> bool {
+        let has = |list: &[&str]| self.words.iter().any(|word| list.contains(&word.as_str()));
+        let ordinal = |word: &String| {
+            word.ends_with("th") || ["first", "second", "third"].contains(&word.as_str())
+        };
+        let day = numbers.digits > 0 || self.words.iter().any(ordinal);
+        !self.breaks_off() && (has(self.lexicon.days) || (has(self.lexicon.months) && day))
+    }
+
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::default();
+        let mut rest = self.words;
+        while !rest.is_empty() {
+            match self.number_at(rest) {
+                Some((digits, words)) => {
+                    numbers.digits += digits;
+                    numbers.last_digits += digits;
+                    numbers.last_words += words;
+                    rest = &rest[words..];
+                }
+                None => {
+                    (numbers.last_digits, numbers.last_words) = (0, 0);
+                    rest = &rest[1..];
+                }
+            }
+        }
+        numbers
+    }
+
+    /// How many digits the number at the start of `words` has, and of how many words it is.
+    fn number_at(&self, words: &[String]) -> Option<(usize, usize)> {
+        let lexicon = self.lexicon;
+        let is = |list: &[&str], at: usize| {
+            words
+                .get(at)
+                .is_some_and(|word| list.contains(&word.as_str()))
+        };
+        let first = words.first()?;
+        if first.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some((first.len(), 1));
+        }
+        if is(lexicon.digits, 0) {
+            return Some((1, 1));
+        }
+        if is(lexicon.teens, 0) {
+            return Some((2, 1));
+        }
+        if is(lexicon.tens, 0) {
+            let and = usize::from(!lexicon.and.is_empty() && is(&[lexicon.and], 1));
+            let unit = is(lexicon.digits, 1 + and);
+            return Some((2, if unit { 2 + and } else { 1 }));
+        }
+        let multiple = lexicon.multiples.iter().find(|(word, _)| word == first);
+        let (_, times) = multiple.filter(|_| is(lexicon.digits, 1))?;
+        Some((*times, 2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Judgement::*, *};
+
+    const FREE: Context<'_> = Context {
+        language: "en",
+        expect: None,
+        after_question: false,
+        punctuates: false,
+    };
+
+    fn all(language: &str, expected: Judgement, texts: &[&str]) {
+        for text in texts {
+            let context = Context { language, ..FREE };
+            assert_eq!(judge(text, context), expected, "{language}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn whole_sentences() {
+        let english = [
+            "where is my order",
+            "Where are you from?",
+            "who am I speaking to",
+            "hello",
+            "yes",
+            "yes it is",
+            "I think so",
+            "hold on",
+            "I don't know where it is",
+            "that is what I want",
+            "I would like a table for two",
+            "can you call me at five",
+            "thank you goodbye",
+            "tell me",
+            "no",
+            "my name is John Smith",
+        ];
+        all("en", Whole, &english);
+        let spanish = [
+            "dónde está mi pedido",
+            "¿Cómo es?",
+            "sí",
+            "no, gracias",
+            "quiero pagar",
+        ];
+        all("es", Whole, &spanish);
+        let portuguese = [
+            "onde está",
+            "sim",
+            "não tenho",
+            "quero pagar a fatura agora",
+        ];
+        all("pt", Whole, &portuguese);
+    }
+
+    #[test]
+    fn sentences_that_break_off() {
+        let english = [
+            "I would like",
+            "I would like to",
+            "my number is",
+            "I want to talk about the",
+            "and um",
+            "Um,",
+            "my order has not arrived and",
+            "I was wondering...",
+            "it's",
+            "can I speak to",
+            "I need",
+            "I think",
+            "my phone number is four two",
+            "my order number is 4",
+        ];
+        all("en", Unfinished, &english);
+        let spanish = [
+            "mi número es",
+            "quisiera",
+            "quiero hablar con",
+            "y eh",
+            "el pedido de la",
+        ];
+        all("es", Unfinished, &spanish);
+        let portuguese = [
+            "meu número é",
+            "eu gostaria de",
+            "preciso",
+            "quero falar com o",
+        ];
+        all("pt", Unfinished, &portuguese);
+    }
+
+    #[test]
+    fn what_may_go_on() {
+        let english = [
+            "my order",
+            "if I order today",
+            "my number is four two seven one",
+            "four two",
+            "it is 4271 double five",
+        ];
+        all("en", Unclear, &english);
+        all(
+            "es",
+            Unclear,
+            &["mi pedido", "cuarenta y dos treinta y tres"],
+        );
+        all("pt", Unclear, &["meu pedido", "sete meia cinco"]);
+    }
+
+    #[test]
+    fn a_few_words_answer_a_question() {
+        let answer = Context {
+            after_question: true,
+            ..FREE
+        };
+        assert_eq!(judge("the blue", answer), Whole);
+        assert_eq!(judge("the", answer), Unfinished);
+    }
+
+    #[test]
+    fn a_recogniser_that_punctuates_says_where_sentences_end() {
+        let context = Context {
+            punctuates: true,
+            ..FREE
+        };
+        assert_eq!(judge("I have a question about it", context), Unclear);
+        assert_eq!(judge("I have a question about it.", context), Whole);
+        assert_eq!(judge("I have a question about.", context), Unfinished);
+    }
+
+    #[test]
+    fn no_words_are_not_waited_for() {
+        assert_eq!(judge(" ... ", FREE), Answered);
+    }
+
+    #[test]
+    fn yes_or_no_answers_the_question() {
+        let context = Context {
+            expect: Some(Expect::YesNo),
+            ..FREE
+        };
+        assert_eq!(judge("Yes, please.", context), Answered);
+        assert_eq!(judge("no", context), Answered);
+        assert_eq!(judge("yes but", context), Unfinished);
+        assert_eq!(judge("I am not sure about it", context), Whole);
+    }
+
+    #[test]
+    fn a_number_is_awaited_to_its_last_digit() {
+        let digits = |min, max| Context {
+            expect: Some(Expect::Digits { min, max }),
+            ..FREE
+        };
+        let exact = digits(6, 6);
+        assert_eq!(judge("four two seven", exact), Unfinished);
+        assert_eq!(judge("427 1 double five", exact), Answered);
+        assert_eq!(judge("forty two seventy one nineteen", exact), Answered);
+        let range = digits(3, 8);
+        assert_eq!(judge("it is four two seven one", range), Unclear);
+        assert_eq!(judge("four two seven one thank you", range), Whole);
+        assert_eq!(judge("four two", range), Unfinished);
+        assert_eq!(judge("wait a minute", range), Unclear);
+    }
+
+    #[test]
+    fn a_date_has_a_day() {
+        let context = Context {
+            expect: Some(Expect::Date),
+            ..FREE
+        };
+        assert_eq!(judge("March the", context), Unfinished);
+        assert_eq!(judge("March", context), Unclear);
+        assert_eq!(judge("March the third", context), Whole);
+        assert_eq!(judge("tomorrow", context), Whole);
+    }
+
+    #[test]
+    fn letters_follow_letters() {
+        let context = Context {
+            expect: Some(Expect::Spelling),
+            ..FREE
+        };
+        assert_eq!(judge("S M I", context), Unfinished);
+        assert_eq!(judge("Smith", context), Unclear);
+    }
+
+    #[test]
+    fn other_languages_are_judged_by_punctuation() {
+        all("fr", Whole, &["je voudrais", "Où est ma commande ?"]);
+        all("fr", Unfinished, &["Je voudrais…"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! The part of a growing transcript that does not change any more.
+//!
+//! A recogniser that hears more of a sentence changes its mind about the last words, rarely about
+//! those before. Words on which two transcripts in a row agree are taken for certain.
+
+/// Follows the partial transcripts of one turn.
+#[derive(Debug, Default)]
+pub(crate) struct StableText {
+    stable: Vec<String>,
+    latest: Vec<String>,
+    unstable: String,
+}
+
+/// What is certain, and what followed it in the newest transcript.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Grown {
+    pub(crate) stable: String,
+    pub(crate) unstable: String,
+}
+
+impl StableText {
+    /// Takes the next transcript of the same turn; `None` if it tells nothing new.
+    pub(crate) fn push(&mut self, text: &str) -> Option<Grown> {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let agree = self.latest.iter().zip(&words);
+        let agreed = agree.take_while(|(a, b)| bare(a) == bare(b)).count();
+        let known = self.stable.len();
+        self.stable
+            .extend(words.iter().take(agreed).skip(known).cloned());
+        let unstable = words.get(self.stable.len()..).unwrap_or_default().join(" ");
+        let is_new = self.stable.len() > known || unstable != self.unstable;
+        self.unstable.clone_from(&unstable);
+        self.latest = words;
+        is_new.then(|| Grown {
+            stable: self.stable.join(" "),
+            unstable,
+        })
+    }
+}
+
+/// A word as it is compared: capitals and punctuation depend on what follows.
+fn bare(word: &str) -> String {
+    word.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grown(text: &mut StableText, next: &str) -> Option<(String, String)> {
+        text.push(next).map(|g| (g.stable, g.unstable))
+    }
+
+    fn some(stable: &str, unstable: &str) -> Option<(String, String)> {
+        Some((stable.into(), unstable.into()))
+    }
+
+    #[test]
+    fn words_are_certain_once_two_transcripts_agree() {
+        let mut text = StableText::default();
+        assert_eq!(grown(&mut text, "I wood"), some("", "I wood"));
+        assert_eq!(grown(&mut text, "I would like"), some("I", "would like"));
+        assert_eq!(
+            grown(&mut text, "I would like, a table"),
+            some("I would like,", "a table")
+        );
+        assert_eq!(
+            grown(&mut text, "I would like, a table"),
+            some("I would like, a table", "")
+        );
+        assert_eq!(
+            grown(&mut text, "I would like a table"),
+            None,
+            "nothing new"
+        );
+    }
+
+    #[test]
+    fn what_is_certain_never_changes() {
+        let mut text = StableText::default();
+        text.push("four two");
+        assert_eq!(
+            grown(&mut text, "Four two seven"),
+            some("Four two", "seven")
+        );
+        assert_eq!(grown(&mut text, "for"), some("Four two", ""));
+        assert_eq!(grown(&mut text, ""), None);
+        assert_eq!(grown(&mut text, "a b c d"), some("Four two", "c d"));
+        assert_eq!(grown(&mut text, "a b c d"), some("Four two c d", ""));
+    }
+}
