@@ -242,6 +242,8 @@ pub struct Counters {
     pub interruptions: u64,
     /// Those of them that were none.
     pub rejected_interruptions: u64,
+    /// Frames of the detector in which it took the agent's echo for speech.
+    pub echo_frames: u64,
     /// Failures of services.
     pub service_failures: u64,
     /// Faults of the leg, by kind; a gap counts its missing frames.

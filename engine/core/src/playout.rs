@@ -375,6 +375,29 @@ impl Playout {
         self.duration(self.queued - self.sent)
     }
 
+    /// Appends `len` samples of what the leg plays from `from` on, which is not later than now, if
+    /// every message reaches it at once.
+    pub(crate) fn played(&self, from: CallTime, len: usize, pcm: &mut Vec<i16>) {
+        let samples = |duration| {
+            let samples = self.format.rate.samples_in(duration).0;
+            i64::try_from(samples).expect("a call's length")
+        };
+        let sent = i64::try_from(self.sent).expect("a call's length");
+        let behind = samples(self.play_end_at_best.since(from));
+        let start = sent - behind + samples(from.since(self.play_end_at_best));
+        let kept_from = i64::try_from(self.kept_from).expect("a call's length");
+        let end = pcm.len() + len;
+        for position in (start..).take(len) {
+            if position >= sent {
+                break;
+            }
+            let code = usize::try_from(position - kept_from).ok();
+            let code = code.and_then(|index| self.queue.get(index));
+            pcm.push(code.map_or(0, |code| self.decode(*code)));
+        }
+        pcm.resize(end, 0);
+    }
+
     /// Audio messages sent since the call began.
     pub(crate) fn media_sent(&self) -> u64 {
         self.media_sent
@@ -827,6 +850,25 @@ mod tests {
         assert_eq!(playout.send_deadline(true), None);
         let all: Vec<u8> = (0x80..0x88).collect();
         assert_eq!(steps(&mut playout, 400), all);
+    }
+
+    #[test]
+    fn what_the_leg_plays_is_known() {
+        let mut playout = playout();
+        playout.play(said("one two"), &staircase(8));
+        pump(&mut playout, 1_000);
+        let played = |playout: &Playout, from_ms: u64| {
+            let mut pcm = Vec::new();
+            playout.played(at(from_ms), 800, &mut pcm);
+            assert_eq!(pcm.len(), 800);
+            pcm.into_iter().map(g711::mulaw::encode).collect::<Vec<u8>>()
+        };
+        assert_eq!(played(&playout, 800), [0xFF; 800], "nothing yet");
+        assert_eq!(played(&playout, 1_300), [0x83; 800]);
+        let half = [[0x87; 400], [0xFF; 400]].concat();
+        assert_eq!(played(&playout, 1_750), half, "and then nothing more");
+        playout.stop(at(1_400), &mut Vec::new());
+        assert_eq!(played(&playout, 1_400), [0xFF; 800]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn a_whole_sentence_is_answered_at_once() {
         "where is my order",
         "hello",
         "yes",
-        "I would like to cancel my order",
+        "please cancel my order",
         "who am I speaking to",
         "thank you goodbye",
     ] {
@@ -319,13 +319,13 @@ fn no_final_transcript_is_asked_for_twice() {
 fn a_caller_who_goes_on_right_after_the_agent_began_is_one_message() {
     // The first part is whole, so the agent begins to answer; little of that is heard.
     for pause_ms in (350..=550).step_by(25) {
-        let mut world = pausing("I would like a table", pause_ms, "for four people please");
+        let mut world = pausing("where is my order", pause_ms, "from last week");
         world.answer = Box::new(|_| ("Very well, which day would suit you?".into(), false));
         let run = world.run();
         assert_eq!(
             run.lines(),
             [
-                "Caller: I would like a table for four people please",
+                "Caller: where is my order from last week",
                 "Agent: Very well, which day would suit you?"
             ],
             "{pause_ms} ms"
@@ -337,7 +337,7 @@ fn a_caller_who_goes_on_right_after_the_agent_began_is_one_message() {
 
 #[test]
 fn a_caller_who_heard_more_of_the_answer_has_interrupted_it() {
-    let mut world = pausing("I would like a table", 1_000, "for four people please");
+    let mut world = pausing("where is my order", 1_000, "from last week");
     world.answer = Box::new(|_| ("I do, so on which day would it be?".into(), false));
     let run = world.run();
     assert_eq!(run.lines().len(), 4, "{:?}", run.lines());
@@ -346,7 +346,7 @@ fn a_caller_who_heard_more_of_the_answer_has_interrupted_it() {
 #[test]
 fn an_agent_that_goes_on_after_a_cough_keeps_its_first_words() {
     let mut world = World {
-        sounds: vec![says(1_000, 800, "I would like a table"), coughs(2_200, 350)],
+        sounds: vec![says(1_000, 800, "where is my order"), coughs(2_200, 350)],
         ..World::default()
     };
     world.answer = Box::new(|_| ("Very well, which day would suit you?".into(), false));

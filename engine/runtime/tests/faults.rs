@@ -181,7 +181,13 @@ async fn a_stream_that_never_starts_is_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leg_that_falls_silent_is_closed() {
-    let (mut phone, handle) = Phone::call(&engine()).await;
+    let mut config = greeting("Hello.");
+    config.idle.prompt_after_ms = 0;
+    let engine = builder(FakeStt::new(), FakeLlm::new(), FakeTts::new())
+        .config(config)
+        .build()
+        .unwrap();
+    let (mut phone, handle) = Phone::call(&engine).await;
     phone.wait(40 * SECOND).await;
     drop(phone);
     assert_eq!(handle.ended().await.reason, EndReason::LegSilent);

@@ -6,10 +6,12 @@ use super::{Call, Delivery, Phase, Reply, ahead::Words};
 use crate::{
     backchannel::Backchannels,
     config::CallConfig,
+    echo_text,
     event::{CallEvent, RejectReason, TurnId},
     interruption::{Overlap, Sound, can_be_answered},
     io::Output,
     ledger::join,
+    line::Line,
     reply::Stopped,
     turn::TurnChange,
 };
@@ -111,7 +113,7 @@ impl Call {
         if let (Words::Heard { text, .. }, Some(overlap)) =
             (&talk.ahead.words, talk.overlaps.of(turn))
         {
-            if reason_to_reject(&self.config, overlap, text).is_none() {
+            if reason_to_reject(&self.config, overlap, text, talk.line.as_ref()).is_none() {
                 return;
             }
         } else if sound.is_short(config) && talk.overlaps.went_on(turn) {
@@ -150,7 +152,7 @@ impl Call {
         let Some(overlap) = talk.overlaps.take(turn) else {
             return !text.is_empty();
         };
-        if let Some(reason) = reason_to_reject(&self.config, &overlap, text) {
+        if let Some(reason) = reason_to_reject(&self.config, &overlap, text, talk.line.as_ref()) {
             if !overlap.was_short {
                 self.reject(overlap.agent, reason, out);
             }
@@ -181,7 +183,12 @@ impl Call {
 }
 
 /// Why words over the agent are none for the agent.
-fn reason_to_reject(config: &CallConfig, overlap: &Overlap, text: &str) -> Option<RejectReason> {
+fn reason_to_reject(
+    config: &CallConfig,
+    overlap: &Overlap,
+    text: &str,
+    line: Option<&Line>,
+) -> Option<RejectReason> {
     let barge_in = &config.barge_in;
     let words = text.split_whitespace().count();
     if words < barge_in.min_words.try_into().unwrap_or(usize::MAX) {
@@ -191,6 +198,10 @@ fn reason_to_reject(config: &CallConfig, overlap: &Overlap, text: &str) -> Optio
     let is_backchannel = || Backchannels::new(language, &barge_in.backchannels).are_all_of(text);
     if barge_in.ignore_backchannels && !overlap.stopped.can_be_answered && is_backchannel() {
         return Some(RejectReason::Backchannel);
+    }
+    let line_has_echo = line.is_some_and(Line::has_echo);
+    if barge_in.ignore_echo && echo_text::is_of(text, &overlap.stopped.saying, line_has_echo) {
+        return Some(RejectReason::Echo);
     }
     None
 }

@@ -16,6 +16,7 @@ use crate::{
     },
     keypad::Entry,
     latency::Latency,
+    line::Line,
     partials::StableText,
     time::CallTime,
     transcripts::Outcome,
@@ -35,6 +36,9 @@ impl Call {
     pub(super) fn audio(&mut self, pcm: &[i16], out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.latest_audio = self.now;
+            if let Some(line) = &mut talk.line {
+                line.arrives(self.now, pcm.len());
+            }
             let slice = talk.hearing.rate().samples_in(SLICE).0;
             let slice = usize::try_from(slice).expect("20 ms fit the memory");
             for pcm in pcm.chunks(slice) {
@@ -52,8 +56,20 @@ impl Call {
         // A slice holds a frame or two: a turn may end in one and the next begin in the other.
         let (turn, mut changes) = (&mut talk.turn, [None; 2]);
         let (reply, vad) = (&mut talk.reply, &self.config.vad);
+        let line = &mut talk.line;
+        if let Some(line) = line {
+            line.push(pcm, &talk.playout);
+        }
+        let mut echo_frames = 0;
         let wanted = talk.endpointing.wanted();
-        talk.hearing.push(pcm, |frame| {
+        talk.hearing.push(pcm, |mut frame| {
+            if frame.speech >= vad.silence_threshold
+                && line.as_mut().is_some_and(Line::is_echo)
+            {
+                frame.speech = 0.0;
+                frame.is_quiet = true;
+                echo_frames += 1;
+            }
             if let Some(reply) = reply
                 && let Delivery::Interrupted(sound) = &mut reply.delivery
             {
@@ -64,6 +80,7 @@ impl Call {
                 changes[slot] = Some(change);
             }
         });
+        self.counters.echo_frames += echo_frames;
         let mut ended = None;
         for change in changes.into_iter().flatten() {
             match change {

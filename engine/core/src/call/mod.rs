@@ -30,6 +30,7 @@ use crate::{
     job::{Expect, Job, JobId},
     keypad::Keypad,
     latency::Latency,
+    line::Line,
     partials::StableText,
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
@@ -82,6 +83,8 @@ enum Phase {
 /// Both sides of a running stream.
 struct Talk {
     hearing: Hearing,
+    /// Where echo is looked for.
+    line: Option<Line>,
     turn: Turn,
     endpointing: Endpointing,
     /// What was asked for in the caller's present pause.
@@ -266,8 +269,10 @@ impl Call {
         };
         let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
+        let line = config.barge_in.ignore_echo.then(|| Line::new(start.format.rate));
         self.phase = Phase::Talking(Box::new(Talk {
             hearing,
+            line: line.flatten(),
             turn: Turn::new(config),
             endpointing: Endpointing::new(&config.endpointing, words_of),
             ahead: Ahead::default(),

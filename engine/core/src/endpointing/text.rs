@@ -1,8 +1,8 @@
 //! Whether words end where a sentence does.
 //!
-//! Not a grammar: lists of words after which more nearly always follows, and what the question
-//! before them asked for. What speaks neither for nor against is taken for whole, since most of
-//! what is followed by a silence is.
+//! Not a grammar: lists of words after which more nearly always follows, marks of what is whole (a
+//! question, a request, an answer of a few words, a sentence with its punctuation mark), and what
+//! the question before asked for. A plain statement without a mark is neither: people add to it.
 
 use super::words::{Lexicon, lexicon};
 use crate::job::Expect;
@@ -65,16 +65,20 @@ pub(crate) fn judge(text: &str, context: Context<'_>) -> Judgement {
         return judgement;
     }
     let is_closed = is_closed(text);
-    let fragment = !is_closed && !context.after_question && said.is_fragment();
-    let unclosed = context.punctuates && !is_closed;
     let unanswered = matches!(
         context.expect,
         Some(Expect::Digits { .. } | Expect::Date | Expect::Spelling)
     );
-    if fragment || unclosed || unanswered {
-        return Judgement::Unclear;
+    let is_whole = if is_closed || lexicon.subjects.is_empty() {
+        is_closed || !context.punctuates
+    } else {
+        !context.punctuates && said.is_whole(context.after_question)
+    };
+    if is_whole && !unanswered {
+        Judgement::Whole
+    } else {
+        Judgement::Unclear
     }
-    Judgement::Whole
 }
 
 /// Whether `text` ends with the punctuation mark of a sentence.
@@ -122,38 +126,93 @@ impl Said<'_> {
 
     fn breaks_off(&self) -> bool {
         let (last, lexicon) = (self.last(), self.lexicon);
-        let is_complete = (1..=4).any(|count| {
-            let tail = self.tail(count);
-            let whole = count >= self.words.len();
-            lexicon.complete.contains(&tail.as_str()) && (whole || tail.contains(' '))
-        });
-        if is_complete {
+        if self.ends_in(lexicon.complete) {
             return false;
         }
-        let before = &self.words[..self.words.len() - 1];
-        let has = |list: &[&str]| before.iter().any(|word| list.contains(&word.as_str()));
-        if lexicon.openers.contains(&last) {
+        if lexicon.openers.contains(&last) || self.ends_in(lexicon.pending) {
             return true;
         }
-        lexicon.links.contains(&last) && !has(lexicon.questions) && !self.is_short_answer()
+        let begins_to_ask = self.begins_with(lexicon.asks);
+        // "Could you".
+        if begins_to_ask && self.said_after_leads().len() < 3 && lexicon.subjects.contains(&last) {
+            return true;
+        }
+        lexicon.links.contains(&last)
+            && !self.is_short_answer()
+            && !self.refers_back()
+            && !(self.is_question() && !begins_to_ask && !lexicon.asks.contains(&last))
+    }
+
+    /// Whether what was said ends in one of these; single words count only on their own.
+    fn ends_in(&self, list: &[&str]) -> bool {
+        let all = self.said_after_leads().len();
+        let is = |count: usize| list.contains(&self.tail(count).as_str());
+        (2..=4).any(is) || (all <= 1 && is(1))
+    }
+
+    /// What was said without what leads in.
+    fn said_after_leads(&self) -> &[String] {
+        let is_lead = |word: &&String| self.lexicon.leads.contains(&word.as_str());
+        let leads = self.words.iter().take_while(is_lead).count();
+        &self.words[leads..]
+    }
+
+    fn begins_with(&self, list: &[&str]) -> bool {
+        let first = self.said_after_leads().first();
+        first.is_some_and(|word| list.contains(&word.as_str()))
+    }
+
+    /// A question by the order of its words.
+    fn is_question(&self) -> bool {
+        let said = self.said_after_leads();
+        let is = |at: usize, list: &[&str]| {
+            said.get(at)
+                .is_some_and(|word| list.contains(&word.as_str()))
+        };
+        let asks = self.lexicon.asks;
+        let word_order = is(0, self.lexicon.questions)
+            && (said[0].contains('\'') || is(1, asks) || is(2, asks) || is(3, asks));
+        said.len() >= 3 && (word_order || is(0, asks))
+    }
+
+    /// A question word in the middle: "that is what I want".
+    fn refers_back(&self) -> bool {
+        let said = self.said_after_leads();
+        let end = said.len().saturating_sub(1);
+        let middle = said.get(1..end).unwrap_or_default();
+        middle
+            .iter()
+            .any(|word| self.lexicon.questions.contains(&word.as_str()))
+    }
+
+    /// Something marks it as all there is.
+    fn is_whole(&self, after_question: bool) -> bool {
+        let said = self.said_after_leads();
+        let is_short = |most| (0..=most).contains(&said.len());
+        let states = self.begins_with(self.lexicon.subjects)
+            || self.begins_with(self.lexicon.determiners)
+            || self.begins_with(self.lexicon.subordinators);
+        self.is_question()
+            || self.ends_in(self.lexicon.complete)
+            || (self.refers_back() && self.lexicon.links.contains(&self.last()))
+            || self.begins_with(self.lexicon.commands)
+            || self.is_short_answer()
+            || self.lexicon.closers.contains(&self.last())
+            || (is_short(2) && !states)
+            || (is_short(4) && after_question && !self.begins_with(self.lexicon.subordinators))
     }
 
     /// "Yes I do."
     fn is_short_answer(&self) -> bool {
         let first = self.words.first().map_or("", String::as_str);
-        (2..=4).contains(&self.words.len()) && self.lexicon.yes_no.contains(&first)
+        (2..=4).contains(&self.words.len())
+            && self.lexicon.yes_no.contains(&first)
+            && !self.lexicon.subjects.contains(&self.last())
     }
 
     fn is_yes_or_no(&self) -> bool {
         let is = |word: &String| self.lexicon.yes_no.contains(&word.as_str());
         self.words.len() <= 4 && self.words.first().is_some_and(is) && !self.breaks_off()
-    }
-
-    /// A noun without a verb, or a clause that wants another.
-    fn is_fragment(&self) -> bool {
-        let first = self.words[0].as_str();
-        let is_noun = self.words.len() <= 2 && self.lexicon.determiners.contains(&first);
-        is_noun || self.lexicon.subordinators.contains(&first)
     }
 
     fn ends_in_letter(&self) -> bool {
@@ -273,18 +332,20 @@ mod tests {
             "Where are you from?",
             "who am I speaking to",
             "hello",
+            "hi there",
             "yes",
             "yes it is",
             "I think so",
             "hold on",
             "I don't know where it is",
             "that is what I want",
-            "I would like a table for two",
+            "I would like a table for two please",
             "can you call me at five",
             "thank you goodbye",
             "tell me",
             "no",
-            "my name is John Smith",
+            "the blue one please",
+            "my name is John Smith.",
         ];
         all("en", Whole, &english);
         let spanish = [
@@ -292,14 +353,15 @@ mod tests {
             "¿Cómo es?",
             "sí",
             "no, gracias",
-            "quiero pagar",
+            "Quiero pagar.",
+            "puede repetirlo",
         ];
         all("es", Whole, &spanish);
         let portuguese = [
-            "onde está",
+            "onde está o meu pedido",
             "sim",
             "não tenho",
-            "quero pagar a fatura agora",
+            "pode repetir isso",
         ];
         all("pt", Whole, &portuguese);
     }
@@ -317,6 +379,15 @@ mod tests {
             "I was wondering...",
             "it's",
             "can I speak to",
+            "can you tell me",
+            "could you",
+            "how much does",
+            "let me see",
+            "so basically",
+            "yeah so I",
+            "what I really need is",
+            "I don't",
+            "well",
             "I need",
             "I think",
             "my phone number is four two",
@@ -344,6 +415,8 @@ mod tests {
     fn what_may_go_on() {
         let english = [
             "my order",
+            "I need a refund",
+            "I bought a lamp last week",
             "if I order today",
             "my number is four two seven one",
             "four two",
@@ -364,7 +437,9 @@ mod tests {
             after_question: true,
             ..FREE
         };
-        assert_eq!(judge("the blue", answer), Whole);
+        assert_eq!(judge("the blue one", answer), Whole);
+        assert_eq!(judge("on Friday afternoon", answer), Whole);
+        assert_eq!(judge("I bought it in your shop", answer), Unclear);
         assert_eq!(judge("the", answer), Unfinished);
     }
 
@@ -393,7 +468,7 @@ mod tests {
         assert_eq!(judge("Yes, please.", context), Answered);
         assert_eq!(judge("no", context), Answered);
         assert_eq!(judge("yes but", context), Unfinished);
-        assert_eq!(judge("I am not sure about it", context), Whole);
+        assert_eq!(judge("I am not sure about it", context), Unclear);
     }
 
     #[test]

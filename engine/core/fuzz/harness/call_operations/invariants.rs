@@ -24,6 +24,8 @@ pub(crate) struct Invariants {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Cancelled, or answered to the end.
     pub(crate) over: BTreeSet<JobId>,
+    /// Of which audio was sent.
+    spoken: BTreeSet<JobId>,
     /// Whose audio is not to be sent any more, unless its turn is resumed.
     cleared: BTreeSet<JobId>,
     /// Whose turn each of the voice's jobs belongs to.
@@ -82,6 +84,7 @@ impl Invariants {
             phone: PlayoutBuffer::new(SampleRate::HZ_8000),
             jobs: BTreeMap::new(),
             over: BTreeSet::new(),
+            spoken: BTreeSet::new(),
             cleared: BTreeSet::new(),
             spoken_in: BTreeMap::new(),
             newest_sentence: None,
@@ -179,7 +182,8 @@ impl Invariants {
             }
             Outbound::Clear => {
                 self.phone.clear(now);
-                self.cleared.extend(self.jobs.keys());
+                // What waits behind a filler is not cleared with it.
+                self.cleared.extend(&self.spoken);
                 None
             }
             other => panic!("unknown message {other:?}"),
@@ -188,7 +192,7 @@ impl Invariants {
 
     /// Nothing of what was cleared is sent afterwards, nor what was made ahead for a turn before
     /// that has ended.
-    fn may_be_heard(&self, code: u8) {
+    fn may_be_heard(&mut self, code: u8) {
         let mut newest_first = self.jobs.values().rev();
         let spoke =
             newest_first.find(|job| matches!(job, Job::Tts(_)) && code_of(job.id()) == code);
@@ -197,6 +201,7 @@ impl Invariants {
             assert!(!self.cleared.contains(&id), "{id} is over");
             assert!(!self.dropped.contains(&id), "{id} was dropped");
             assert_ne!(self.ahead, Some(id), "the turn may go on");
+            self.spoken.insert(id);
         }
     }
 
