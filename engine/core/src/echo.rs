@@ -33,7 +33,7 @@ const FRAME: usize = 160;
 
 /// A correlation this many times its root mean square over all delays is an echo's. Other speech
 /// comes to 4 to 7.
-const PEAK: f32 = 7.0;
+const PEAK: f32 = 6.0;
 /// An echo has at least this share of its energy explained. Other speech: 0.1 to 0.3.
 const EXPLAINED: f32 = 0.45;
 /// An echo that was found is followed while it is explained this well.
@@ -44,6 +44,12 @@ const LOUDER: f32 = 2.0;
 /// many frames.
 const MUCH_LOUDER: f32 = 6.0;
 const TRUSTED: u32 = 3;
+/// A frame that is not this many times as strong as the line's noise is nothing but that.
+const ABOVE_NOISE: f32 = 4.0;
+/// The noise is believed to rise so quickly with each frame: 1 dB a second.
+const NOISE_RISES: f32 = 1.005;
+/// The energy of a frame of digital silence, as it were.
+const QUIETEST: f32 = FRAME as f32 * 4.0;
 /// A room adds to what the filter explains.
 const ROOM_ADDS: f32 = 1.5;
 /// So much of the loudest echo's gain is forgotten with each frame that has one: some 20 s.
@@ -57,6 +63,8 @@ pub(crate) struct Echo {
     far: History,
     /// Samples since the last one that was not silent was played.
     far_silent: usize,
+    /// The energy of a frame of the line in which there is only noise.
+    noise: f32,
     path: Option<Path>,
     search: Option<Box<Search>>,
 }
@@ -87,6 +95,7 @@ impl Echo {
             near: History::new(SEARCHED + FRAME),
             far: History::new(LONGEST_LAG + SEARCHED + TAPS + FRAME),
             far_silent: usize::MAX,
+            noise: f32::MAX,
             path: None,
             search: None,
         }
@@ -96,6 +105,9 @@ impl Echo {
     pub(crate) fn push(&mut self, near: &[i16], played: &[i16]) {
         self.near.push(near);
         self.far.push(played);
+        let per_frame = FRAME as f32 / near.len().max(1) as f32;
+        let energy = (energy(near) * per_frame).max(QUIETEST);
+        self.noise = energy.min(self.noise * NOISE_RISES);
         let silent = played.iter().rev().take_while(|s| s.unsigned_abs() < 16);
         let silent = silent.count();
         if silent == played.len() {
@@ -113,7 +125,8 @@ impl Echo {
         if let Some(path) = self.path {
             let energy = self.energy();
             let expected = path.gain * self.source(path.lag);
-            if energy <= expected * LOUDER {
+            // A detector believes in speech for a while after its end.
+            if energy <= (expected * LOUDER).max(self.noise * ABOVE_NOISE) {
                 return true;
             }
             if energy <= expected * MUCH_LOUDER || path.heard < TRUSTED {

@@ -17,7 +17,11 @@ const LATEST: usize = 40;
 /// understood.
 pub(crate) fn is_of(text: &str, saying: &str, line_has_echo: bool) -> bool {
     let heard = words_of(text);
-    let enough = if line_has_echo { WORDS_WITH_ECHO } else { WORDS };
+    let enough = if line_has_echo {
+        WORDS_WITH_ECHO
+    } else {
+        WORDS
+    };
     if heard.len() < enough {
         return false;
     }
@@ -67,7 +71,12 @@ fn in_order(heard: &[Vec<char>], said: &[Vec<char>]) -> usize {
 fn are_alike(a: &[char], b: &[char]) -> bool {
     let same_start = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (&a[same_start..], &b[same_start..]);
-    let same_end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let same_end = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     let different = (a.len() - same_end).max(b.len() - same_end);
     different == 0 || (different == 1 && same_start + same_end >= 3)
 }
@@ -93,8 +102,12 @@ mod tests {
     #[test]
     fn what_the_caller_says_is_not() {
         for text in [
-            "", "the blue one", "no I would like the green one please", "where is my order",
-            "when was it that it left your house", "Monday on delivered one blue the or red",
+            "",
+            "the blue one",
+            "no I would like the green one please",
+            "where is my order",
+            "when was it that it left your house",
+            "Monday on delivered one blue the or red",
         ] {
             assert!(!is_of(text, SAYING, false), "{text}");
         }

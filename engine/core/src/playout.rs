@@ -861,7 +861,9 @@ mod tests {
             let mut pcm = Vec::new();
             playout.played(at(from_ms), 800, &mut pcm);
             assert_eq!(pcm.len(), 800);
-            pcm.into_iter().map(g711::mulaw::encode).collect::<Vec<u8>>()
+            pcm.into_iter()
+                .map(g711::mulaw::encode)
+                .collect::<Vec<u8>>()
         };
         assert_eq!(played(&playout, 800), [0xFF; 800], "nothing yet");
         assert_eq!(played(&playout, 1_300), [0x83; 800]);

@@ -8,7 +8,8 @@ use sidetone_core::{
     call::Call,
     config::CallConfig,
     dialect::{Dialect, twilio::Twilio},
-    io::Input,
+    io::{Input, Output},
+    job::{Job, JobEvent, JobUpdate, TtsEvent},
     time::CallTime,
     vad::Vad,
 };
@@ -87,6 +88,50 @@ fn listening_to_silence_allocates_nothing() {
 fn listening_to_speech_allocates_nothing() {
     // A turn that has begun before the count starts and goes on for 25 s.
     assert_eq!(allocations_of(50..1_300, |n| n > 10), 0);
+}
+
+#[test]
+fn looking_for_echo_allocates_nothing_after_the_first_time() {
+    // The agent has spoken, and the line has been loud since: every frame is compared with what was
+    // played a second ago, and less.
+    let mut twilio = Twilio::new();
+    let mut config = CallConfig::default();
+    config.agent.greeting = "Hello.".into();
+    let mut call = Call::new(Arc::new(config), Box::new(LoudVad));
+    let mut out = Vec::with_capacity(64);
+    let messages: Vec<String> = (0..60).map(|n| media(n, "gICA")).collect();
+    let start = twilio.parse(START.as_bytes()).expect("a start");
+    call.step(CallTime::ZERO, Input::Leg(start), &mut out);
+    let id = out
+        .iter()
+        .find_map(|output| match output {
+            Output::Start(Job::Tts(job)) => Some(job.id),
+            _ => None,
+        })
+        .expect("the greeting is to be spoken");
+    let mut random = fastrand::Rng::with_seed(1);
+    let samples = (0..3_200).map(|_| random.i16(-5_000..5_000)).collect();
+    let rate = SampleRate::HZ_8000;
+    for event in [TtsEvent::Audio { samples, rate }, TtsEvent::Done] {
+        let event = JobEvent::Tts(event);
+        call.step(
+            CallTime::ZERO,
+            Input::Job(JobUpdate { id, event }),
+            &mut out,
+        );
+    }
+    let mut feed = |n: usize| {
+        let message = twilio.parse(messages[n].as_bytes()).expect("a frame");
+        out.clear();
+        call.step(
+            CallTime::from_millis(n as u64 * 20),
+            Input::Leg(message),
+            &mut out,
+        );
+    };
+    (0..35).for_each(&mut feed);
+    let counted = allocation_counter::measure(|| (35..50).for_each(&mut feed));
+    assert_eq!(counted.count_total, 0);
 }
 
 #[test]

@@ -43,10 +43,16 @@ fn at_level(samples: &[i16], dbfs: f32) -> Vec<i16> {
     };
     let frames: Vec<f32> = samples.chunks_exact(FRAME).map(power).collect();
     let loudest = frames.iter().copied().fold(0.0, f32::max);
-    let speech: Vec<f32> = frames.into_iter().filter(|p| *p > loudest / 100.0).collect();
+    let speech: Vec<f32> = frames
+        .into_iter()
+        .filter(|p| *p > loudest / 100.0)
+        .collect();
     let level = (speech.iter().sum::<f32>() / speech.len() as f32).sqrt() / FULL_SCALE;
     let gain = 10_f32.powf(dbfs / 20.0) / level;
-    samples.iter().map(|s| (f32::from(*s) * gain) as i16).collect()
+    samples
+        .iter()
+        .map(|s| (f32::from(*s) * gain) as i16)
+        .collect()
 }
 
 /// The way from the loudspeaker to the microphone: how much later, how much lower, and a room.
@@ -129,9 +135,10 @@ fn run(scene: &Scene) -> (Vec<u64>, u64) {
                         Some(f32::from(*played) * gain)
                     })
                     .sum();
-                let caller = scene.caller.as_ref().and_then(|(from, pcm)| {
-                    pcm.get(at.checked_sub(*from)?).map(|s| f32::from(*s))
-                });
+                let caller = scene
+                    .caller
+                    .as_ref()
+                    .and_then(|(from, pcm)| pcm.get(at.checked_sub(*from)?).map(|s| f32::from(*s)));
                 let noise = (random.f32() * 2.0 - 1.0) * noise;
                 mulaw::encode((echo + caller.unwrap_or(0.0) + noise) as i16)
             })
@@ -158,7 +165,10 @@ fn run(scene: &Scene) -> (Vec<u64>, u64) {
                     Output::Leg(Outbound::Clear) => phone.clear(now),
                     Output::Start(Job::Tts(job)) => {
                         let samples = voice.clone();
-                        let audio = TtsEvent::Audio { samples, rate: RATE };
+                        let audio = TtsEvent::Audio {
+                            samples,
+                            rate: RATE,
+                        };
                         for event in [JobEvent::Tts(audio), JobEvent::Tts(TtsEvent::Done)] {
                             queue.push_back(Input::Job(JobUpdate { id: job.id, event }));
                         }
@@ -203,7 +213,11 @@ fn the_agents_own_voice_interrupts_nothing() {
     for loss_db in [15.0, 20.0, 25.0, 30.0, 35.0, 40.0] {
         for delay_ms in [40, 120, 300, 600] {
             for rt60_ms in [0, 300] {
-                let path = Path { delay_ms, loss_db, rt60_ms };
+                let path = Path {
+                    delay_ms,
+                    loss_db,
+                    rt60_ms,
+                };
                 let scene = |ignore_echo| Scene {
                     path: Some(path),
                     caller: None,
@@ -230,7 +244,13 @@ fn the_agents_own_voice_interrupts_nothing() {
 #[test]
 fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
     // The agent's voice is Paul's.
-    let words = ["hello", "no", "yes", "where-is-my-order", "four-two-seven-one"];
+    let words = [
+        "hello",
+        "no",
+        "yes",
+        "where-is-my-order",
+        "four-two-seven-one",
+    ];
     println!("caller  echo loss   missed   later than without an echo: median, worst");
     let (mut all, mut all_missed) = (0, 0);
     for caller_dbfs in [-20.0, -25.0, -30.0] {
@@ -242,7 +262,8 @@ fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
             let (mut missed, mut later) = (0, Vec::new());
             for name in ["annie", "max"] {
                 for word in words {
-                    let pcm = at_level(&fixture(&format!("callers/{name}/{word}.wav")), caller_dbfs);
+                    let pcm =
+                        at_level(&fixture(&format!("callers/{name}/{word}.wav")), caller_dbfs);
                     let from = 24_000;
                     let scene = |path| Scene {
                         path,
@@ -250,13 +271,19 @@ fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
                         noise_dbfs: -65.0,
                         ignore_echo: true,
                     };
-                    let path = Path { delay_ms: 180, loss_db, rt60_ms: 300 };
+                    let path = Path {
+                        delay_ms: 180,
+                        loss_db,
+                        rt60_ms: 300,
+                    };
                     let alone = run(&scene(None)).0;
                     let both = run(&scene(Some(path))).0;
                     all += 1;
                     match (alone.first(), both.first()) {
                         (Some(alone), Some(both)) => {
-                            later.push(i64::try_from(*both).unwrap() - i64::try_from(*alone).unwrap());
+                            later.push(
+                                i64::try_from(*both).unwrap() - i64::try_from(*alone).unwrap(),
+                            );
                         }
                         _ => missed += 1,
                     }

@@ -92,6 +92,8 @@ impl Driver {
             config.endpointing.model = TurnModel::SmartTurn;
         }
         config.endpointing.text = setting & 64 == 0;
+        // All sounds here are constant levels, each of which is an echo of any other.
+        config.barge_in.ignore_echo = false;
         config.validate().expect("every setting is valid");
         let lead = Duration::from_millis(config.playout.lead_ms.into());
         let call = Call::new(Arc::new(config), Box::new(LoudVad));

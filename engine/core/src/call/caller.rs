@@ -63,9 +63,7 @@ impl Call {
         let mut echo_frames = 0;
         let wanted = talk.endpointing.wanted();
         talk.hearing.push(pcm, |mut frame| {
-            if frame.speech >= vad.silence_threshold
-                && line.as_mut().is_some_and(Line::is_echo)
-            {
+            if frame.speech >= vad.silence_threshold && line.as_mut().is_some_and(Line::is_echo) {
                 frame.speech = 0.0;
                 frame.is_quiet = true;
                 echo_frames += 1;

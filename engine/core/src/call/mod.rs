@@ -269,7 +269,10 @@ impl Call {
         };
         let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
             .expect("dialects accept only rates that every detector can be given");
-        let line = config.barge_in.ignore_echo.then(|| Line::new(start.format.rate));
+        let line = config
+            .barge_in
+            .ignore_echo
+            .then(|| Line::new(start.format.rate));
         self.phase = Phase::Talking(Box::new(Talk {
             hearing,
             line: line.flatten(),

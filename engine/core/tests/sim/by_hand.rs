@@ -25,7 +25,9 @@ pub(crate) struct ByHand {
 
 impl ByHand {
     /// A call whose stream has started.
-    pub(crate) fn started(config: CallConfig) -> Self {
+    pub(crate) fn started(mut config: CallConfig) -> Self {
+        // All sounds here are constant levels, each of which is an echo of any other.
+        config.barge_in.ignore_echo = false;
         config
             .validate()
             .expect("the test's configuration is valid");

@@ -138,6 +138,8 @@ impl Default for World {
         let mut config = CallConfig::default();
         // Most worlds are looked at for longer than their caller speaks.
         config.idle.prompt_after_ms = 0;
+        // All sounds here are constant levels, each of which is an echo of any other.
+        config.barge_in.ignore_echo = false;
         Self {
             config,
             sounds: Vec::new(),
