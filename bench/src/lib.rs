@@ -6,3 +6,4 @@
 //! Figures are printed beside the budgets; nothing here asserts a time.
 
 pub mod load;
+pub mod scenario;

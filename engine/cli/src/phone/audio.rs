@@ -22,7 +22,7 @@ const HANGOVER_WINDOWS: u64 = 40;
 /// The span of `audio` that holds speech: from the first loud sample to the last, to 5 ms. The
 /// whole of it if nothing in it is loud.
 #[must_use]
-pub(super) fn speech_span(audio: &[i16]) -> Range<usize> {
+pub fn speech_span(audio: &[i16]) -> Range<usize> {
     let loud = |window: &[i16]| is_voice(window);
     let first = audio.chunks(WINDOW_LEN).position(loud);
     let last = audio.chunks(WINDOW_LEN).rposition(loud);
@@ -38,8 +38,8 @@ fn is_voice(window: &[i16]) -> bool {
 }
 
 /// Tells when a voice begins and when it stops, in samples since the first sample pushed.
-#[derive(Debug, Default)]
-pub(super) struct VoiceMeter {
+#[derive(Clone, Debug, Default)]
+pub struct VoiceMeter {
     /// Samples of the window that is being filled.
     window: Vec<i16>,
     /// Windows judged so far.
@@ -50,7 +50,7 @@ pub(super) struct VoiceMeter {
 
 /// A change that a [`VoiceMeter`] noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum VoiceChange {
+pub enum VoiceChange {
     /// A voice began with this sample.
     Began(u64),
     /// The voice stopped before this sample.
@@ -59,7 +59,7 @@ pub(super) enum VoiceChange {
 
 impl VoiceMeter {
     /// Takes the next samples and reports each change, in order.
-    pub(super) fn push(&mut self, samples: &[i16], mut report: impl FnMut(VoiceChange)) {
+    pub fn push(&mut self, samples: &[i16], mut report: impl FnMut(VoiceChange)) {
         for &sample in samples {
             self.window.push(sample);
             if self.window.len() == WINDOW_LEN {
@@ -72,7 +72,7 @@ impl VoiceMeter {
     }
 
     /// The voice was cut off: the silence that follows is no pause in it.
-    pub(super) fn cut(&mut self) -> Option<VoiceChange> {
+    pub fn cut(&mut self) -> Option<VoiceChange> {
         // What was heard of the window being filled is no new beginning.
         self.window.fill(0);
         let until = self.voice_until.take()?;
@@ -81,7 +81,7 @@ impl VoiceMeter {
 
     /// Somebody is speaking.
     #[must_use]
-    pub(super) fn hears_voice(&self) -> bool {
+    pub fn hears_voice(&self) -> bool {
         self.voice_until.is_some()
     }
 

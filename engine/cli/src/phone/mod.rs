@@ -22,7 +22,7 @@ mod twiml;
 #[cfg(test)]
 mod tests;
 
-pub use audio::{Background, FRAME_LEN, RATE};
+pub use audio::{Background, FRAME_LEN, RATE, VoiceChange, VoiceMeter, speech_span};
 pub use dial::{DialError, Entry, Target};
 pub use drive::call;
 pub use handset::{Actions, Handset, Sight};
