@@ -137,10 +137,9 @@ impl Said<'_> {
         if begins_to_ask && self.said_after_leads().len() < 3 && lexicon.subjects.contains(&last) {
             return true;
         }
-        lexicon.links.contains(&last)
-            && !self.is_short_answer()
-            && !self.refers_back()
-            && !(self.is_question() && !begins_to_ask && !lexicon.asks.contains(&last))
+        let may_end_in_link = self.is_question() && !begins_to_ask && !lexicon.asks.contains(&last);
+        let is_excused = may_end_in_link || self.is_short_answer() || self.refers_back();
+        lexicon.links.contains(&last) && !is_excused
     }
 
     /// Whether what was said ends in one of these; single words count only on their own.
