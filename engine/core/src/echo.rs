@@ -44,6 +44,10 @@ const LOUDER: f32 = 2.0;
 /// many frames.
 const MUCH_LOUDER: f32 = 6.0;
 const TRUSTED: u32 = 3;
+/// The correlation of tones has peaks nearly as high around its highest: none may come to this share
+/// of it, from one distance to the other, in samples.
+const ALONE: f32 = 0.9;
+const NEIGHBOURS: std::ops::RangeInclusive<usize> = 12..=160;
 /// A frame that is not this many times as strong as the line's noise is nothing but that.
 const ABOVE_NOISE: f32 = 4.0;
 /// The noise is believed to rise so quickly with each frame: 1 dB a second.
@@ -343,7 +347,12 @@ impl Search {
             .iter()
             .enumerate()
             .max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()))?;
-        (peak.abs() > PEAK * usual).then_some(lag)
+        let neighbours = NEIGHBOURS.flat_map(|d| [lag.checked_sub(d), lag.checked_add(d)]);
+        let mut neighbours = neighbours
+            .flatten()
+            .filter_map(|at| self.correlation.get(at));
+        let is_alone = neighbours.all(|c| c.abs() < peak.abs() * ALONE);
+        (is_alone && peak.abs() > PEAK * usual).then_some(lag)
     }
 }
 

@@ -249,10 +249,10 @@ impl Span {
     }
 
     fn shift(&mut self, moved: impl Fn(u64) -> u64) {
-        let moved = |range: &Range<u64>| moved(range.start)..moved(range.end);
-        self.audio = moved(&self.audio);
-        let voiced = self.voiced.as_ref().map(moved);
-        self.voiced = voiced.filter(|voiced| !voiced.is_empty());
+        for range in std::iter::once(&mut self.audio).chain(&mut self.voiced) {
+            *range = moved(range.start)..moved(range.end);
+        }
+        self.voiced = self.voiced.take().filter(|voiced| !voiced.is_empty());
     }
 }
 

@@ -321,7 +321,7 @@ impl Driver {
                     }
                 }
                 Job::Turn(_) => {
-                    self.tell(id, JobEvent::Turn(TurnEvent::Complete { probability: 1.0 }))
+                    self.tell(id, JobEvent::Turn(TurnEvent::Complete { probability: 1.0 }));
                 }
                 Job::Tts(_) => {
                     self.tell(id, voice(id, 4_000));
