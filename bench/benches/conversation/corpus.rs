@@ -55,9 +55,9 @@ struct WrittenTurn {
 }
 
 impl Corpus {
-    /// Reads `fixtures/turns`, and has each caller call twice for each length of pause: with
-    /// pauses that are all so long, as a slow or a quick speaker makes them, and with pauses of
-    /// every length in turn. `rounds` limits how many of these there are.
+    /// Reads `fixtures/turns`, and has each caller call once for each length of pause: in every other
+    /// call all pauses are so long, as a slow or a quick speaker makes them, in the rest they are of
+    /// every length in turn. `rounds` limits how often they call.
     pub(crate) fn read(
         fixtures: &Path,
         clips: &mut Clips,
@@ -66,10 +66,12 @@ impl Corpus {
         let text = fs::read_to_string(fixtures.join("turns/corpus.toml"))?;
         let written: Written = toml::from_str(&text)?;
         let mut conversations = Vec::new();
-        for round in 0..rounds.min(2 * PAUSES_MS.len()) {
+        for round in 0..rounds.min(PAUSES_MS.len()) {
             let mut nth = 0;
-            for call in &written.call {
-                conversations.push(Conversation::new(call, round, &mut nth, clips)?);
+            for (n, call) in written.call.iter().enumerate() {
+                let is_steady = (n + round) % 2 == 0;
+                let call = Conversation::new(call, round, is_steady, &mut nth, clips)?;
+                conversations.push(call);
             }
         }
         Ok(Self { conversations })
@@ -91,12 +93,12 @@ impl Conversation {
     fn new(
         call: &WrittenCall,
         round: usize,
+        is_steady: bool,
         nth: &mut usize,
         clips: &mut Clips,
     ) -> Result<Self, Box<dyn Error>> {
         let (mut acts, mut after, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         let gain_db = gain(call, clips)?;
-        let (lengths, steady) = (PAUSES_MS.len(), round >= PAUSES_MS.len());
         for (n, turn) in call.turn.iter().enumerate() {
             let mut when = When::AgentSilenceMs(ANSWER_AFTER_MS);
             for (m, words) in turn.parts.iter().enumerate() {
@@ -112,8 +114,8 @@ impl Conversation {
                 if m + 1 == turn.parts.len() {
                     after.push(After::End);
                 } else {
-                    let place = if steady { round } else { round + 3 * *nth };
-                    let pause = PAUSES_MS[place % lengths];
+                    let place = if is_steady { round } else { round + 3 * *nth };
+                    let pause = PAUSES_MS[place % PAUSES_MS.len()];
                     *nth += 1;
                     when = When::PauseMs(pause);
                     after.push(After::Pause(pause));

@@ -86,31 +86,28 @@ fn strategies(has_smart_turn: bool) -> Vec<(&'static str, &'static str, &'static
         (
             "silence",
             "silence_ms",
-            &[200, 300, 400, 500, 600, 700, 800, 1_000],
+            &[200, 300, 400, 500, 700, 1_000],
             |config, ms| silence(config, ms, false, false),
         ),
         (
             "adaptive",
             "silence_ms",
-            &[200, 300, 400, 500, 600, 800],
+            &[200, 300, 500, 700],
             |config, ms| silence(config, ms, true, false),
         ),
-        (
-            "text",
-            "silence_ms",
-            &[200, 250, 300, 400, 500, 600, 700],
-            |config, ms| silence(config, ms, false, true),
-        ),
+        ("text", "silence_ms", &[200, 300, 500, 700], |config, ms| {
+            silence(config, ms, false, true)
+        }),
         (
             "text, adaptive",
             "silence_ms",
-            &[200, 250, 300, 400, 500, 600, 700],
+            &[200, 250, 300, 400, 500, 700],
             |config, ms| silence(config, ms, true, true),
         ),
         (
             "text, adaptive",
             "unfinished_ms",
-            &[800, 1_000, 1_500, 2_000],
+            &[800, 1_500, 2_000],
             |config, ms| config.endpointing.unfinished_ms = ms,
         ),
     ];
@@ -118,7 +115,7 @@ fn strategies(has_smart_turn: bool) -> Vec<(&'static str, &'static str, &'static
         all.push((
             "Smart Turn",
             "model_threshold, %",
-            &[10, 30, 50, 70, 90],
+            &[10, 50, 90],
             |config, percent| {
                 silence(config, 300, false, false);
                 config.endpointing.model = TurnModel::SmartTurn;
@@ -128,7 +125,7 @@ fn strategies(has_smart_turn: bool) -> Vec<(&'static str, &'static str, &'static
         all.push((
             "text, adaptive, Smart Turn",
             "model_threshold, %",
-            &[10, 30, 50, 70, 90],
+            &[10, 50, 90],
             |config, percent| {
                 config.endpointing.model = TurnModel::SmartTurn;
                 config.endpointing.model_threshold = percent as f32 / 100.0;

@@ -30,7 +30,6 @@ use crate::{
     corpus::Corpus,
     models::{Detector, Models},
     play::Stage,
-    report::Figures,
 };
 
 /// In the documentation, the tables stand between these.
@@ -63,9 +62,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
         return Ok(());
     }
-    let figures = Figures::take(&stage, &corpus)?;
-    let tables = report::tables(&figures, &stage.models);
-    print(&tables);
+    let mut tables = Vec::new();
+    let figures = report::measure(&stage, &corpus, |table| {
+        print(table);
+        tables.push(table.to_owned());
+    })?;
     print(&format!("Took {} s.", began.elapsed().as_secs()));
     if has("--write") {
         let docs = root.join("docs");
@@ -75,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
         let page = docs.join("turn-taking.md");
         let text = fs::read_to_string(&page)?;
-        fs::write(&page, with_tables(&text, &tables)?)?;
+        fs::write(&page, with_tables(&text, &tables.join("\n"))?)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use sidetone_bench::scenario::{Line, ServiceBehaviours};
+use sidetone_bench::scenario::ServiceBehaviours;
 use sidetone_core::config::CallConfig;
 
 use crate::{
@@ -21,10 +21,8 @@ use crate::{
 pub(crate) struct Figures {
     /// How many pauses and ends the corpus has.
     corpus: (usize, usize),
-    /// The corpus with the default settings on a quiet line.
-    defaults: Outcome,
     pub(crate) strategies: Vec<Strategy>,
-    /// The corpus with the default settings on each line.
+    /// The corpus with the default settings on each line, the quiet one first.
     by_line: Vec<(String, Outcome)>,
     /// The same with Silero, if it is here.
     by_line_silero: Vec<(String, Outcome)>,
@@ -34,56 +32,63 @@ pub(crate) struct Figures {
     suite: Suite,
 }
 
-impl Figures {
-    pub(crate) fn take(stage: &Stage, corpus: &Corpus) -> Result<Self, Box<dyn Error>> {
-        let config = CallConfig::default();
-        let services = ServiceBehaviours::default();
-        let by_line = |detector| {
-            let over = |(name, line): (String, Line)| {
-                let outcome =
-                    endpointing::over(stage, corpus, &config, &line, &services, detector)?;
-                Ok((name, outcome))
-            };
-            lines::noisy().into_iter().map(over).collect()
-        };
-        let by_line_default: Result<Vec<(String, Outcome)>, Box<dyn Error>> =
-            by_line(Detector::Default);
-        let by_line_default = by_line_default?;
-        Ok(Self {
-            corpus: corpus.counts(),
-            defaults: by_line_default[0].1.clone(),
-            strategies: endpointing::compare(stage, corpus)?,
-            by_line_silero: match stage.models.no_silero() {
-                None => by_line(Detector::Silero)?,
-                Some(_) => Vec::new(),
-            },
-            by_line: by_line_default,
-            eager: endpointing::eager(stage, corpus)?,
-            noise: interruptions::over_noise(stage)?,
-            echo: interruptions::over_echo(stage)?,
-            suite: suite::play(stage, &stage.fixtures.join("scenarios"))?,
-        })
+/// Measures everything; tells each table, as Markdown, when its figures are there.
+pub(crate) fn measure(
+    stage: &Stage,
+    corpus: &Corpus,
+    mut tell: impl FnMut(&str),
+) -> Result<Figures, Box<dyn Error>> {
+    let mut section = |title: &str, body: &str| tell(&format!("### {title}\n\n{body}"));
+    let mut figures = Figures {
+        corpus: corpus.counts(),
+        strategies: Vec::new(),
+        by_line: over_lines(stage, corpus, Detector::Default)?,
+        by_line_silero: Vec::new(),
+        eager: Vec::new(),
+        noise: Vec::new(),
+        echo: Vec::new(),
+        suite: Suite::default(),
+    };
+    let defaults = pauses(figures.defaults());
+    section("The defaults, by length of pause", &defaults);
+    figures.noise = interruptions::over_noise(stage)?;
+    section("Interruptions, and what is none", &noise(&figures.noise));
+    figures.suite = suite::play(stage, &stage.fixtures.join("scenarios"))?;
+    section("The scenario suite", &suite(&figures.suite));
+    section("Reached and missed", &reached(&figures));
+    figures.strategies = endpointing::compare(stage, corpus)?;
+    let compared = curve(&figures, &stage.models);
+    section("Cut-offs against latency", &compared);
+    figures.echo = interruptions::over_echo(stage)?;
+    section("Echo", &echo(&figures.echo));
+    figures.eager = endpointing::eager(stage, corpus)?;
+    section("Eager work", &eager(&figures.eager));
+    if stage.models.no_silero().is_none() {
+        figures.by_line_silero = over_lines(stage, corpus, Detector::Silero)?;
     }
+    let lines = by_line(&figures, &stage.models);
+    section("The defaults, by line", &lines);
+    Ok(figures)
 }
 
-/// What was measured, as Markdown.
-pub(crate) fn tables(figures: &Figures, models: &Models) -> String {
-    let mut text = String::new();
-    let mut section = |title: &str, body: String| {
-        let _ = writeln!(text, "### {title}\n\n{body}");
+fn over_lines(
+    stage: &Stage,
+    corpus: &Corpus,
+    detector: Detector,
+) -> Result<Vec<(String, Outcome)>, Box<dyn Error>> {
+    let (config, services) = (CallConfig::default(), ServiceBehaviours::default());
+    let over = |(name, line)| {
+        let outcome = endpointing::over(stage, corpus, &config, &line, &services, detector)?;
+        Ok((name, outcome))
     };
-    section("Reached and missed", reached(figures));
-    section("Cut-offs against latency", curve(figures, models));
-    section(
-        "The defaults, by length of pause",
-        pauses(&figures.defaults),
-    );
-    section("The defaults, by line", by_line(figures, models));
-    section("Eager work", eager(&figures.eager));
-    section("Interruptions, and what is none", noise(&figures.noise));
-    section("Echo", echo(&figures.echo));
-    section("The scenario suite", suite(&figures.suite));
-    text
+    lines::noisy().into_iter().map(over).collect()
+}
+
+impl Figures {
+    /// The corpus with the default settings on the quiet line.
+    fn defaults(&self) -> &Outcome {
+        &self.by_line[0].1
+    }
 }
 
 /// The figures that the project set out to reach.
@@ -93,14 +98,14 @@ fn reached(figures: &Figures) -> String {
         let verdict = if met { "met" } else { "missed" };
         table.row(vec![what.into(), goal.into(), here, verdict.into()]);
     };
-    let response = &figures.defaults.response;
+    let response = &figures.defaults().response;
     row(
         "end of speech → first audio, p50 / p99",
         "≤ 350 / 500 ms",
         middle_and_tail(response),
         response.quantile(0.5) <= 350 && response.quantile(0.99) <= 500,
     );
-    let short = figures.defaults.short();
+    let short = figures.defaults().short();
     row(
         &format!("false cut-offs in pauses up to {SHORT_PAUSE_MS} ms"),
         "≤ 5 %",
@@ -131,7 +136,7 @@ fn reached(figures: &Figures) -> String {
         middle_and_tail(&resume),
         resume.quantile(0.99) <= 500,
     );
-    let mut callers = figures.defaults.callers_words;
+    let mut callers = figures.defaults().callers_words;
     callers.add(quiet.interrupted.callers_words);
     row(
         "caller's words lost",
