@@ -23,11 +23,12 @@ const QUESTION: &str = "callers/paul/where-is-my-order";
 /// How far into the story sounds come, in ms.
 const OFFSETS_MS: [u64; 6] = [400, 1_100, 2_300, 3_700, 5_200, 6_900];
 
-/// Callers who want the floor.
+/// Callers who want the floor. Annie is not among them: the agent's voice is cut from her
+/// recordings, and the same recording over itself is, rightly, taken for an echo.
 const INTERRUPTIONS: [&str; 12] = [
-    "callers/annie/four-two-seven-one",
-    "callers/annie/hello",
-    "callers/annie/no",
+    "callers/paul/four-two-seven-one",
+    "callers/paul/hello",
+    "callers/paul/my-order-number-is",
     "callers/max/four-two-seven-one",
     "callers/max/hello",
     "callers/max/no",
@@ -55,8 +56,10 @@ pub(crate) struct Interrupted {
     pub(crate) barge_in: Times,
     /// From the end of the interruption to the answer.
     pub(crate) response: Times,
-    /// Interruptions that did not stop the agent before it had finished.
+    /// Interruptions that did not stop the agent.
     pub(crate) missed: Share,
+    /// The agent never answered the question: there was nothing to interrupt.
+    pub(crate) unanswered: Share,
     pub(crate) callers_words: Words,
     pub(crate) agents_words: Words,
 }
@@ -64,6 +67,9 @@ pub(crate) struct Interrupted {
 /// What came of sounds that are no interruption.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disturbed {
+    /// The agent never answered the question: there was nothing to disturb. The rest is about those
+    /// that it answered.
+    pub(crate) unanswered: Share,
     /// The agent stopped for it, for a moment.
     pub(crate) stopped: Share,
     /// The agent gave up the floor: what it was saying was not heard to its end.
@@ -152,6 +158,10 @@ fn interrupt(stage: &Stage, line: &Line) -> Result<Interrupted, Box<dyn Error>> 
     }
     let mut interrupted = Interrupted::default();
     for played in stage.play(&scenarios)? {
+        interrupted.unanswered.note(played.acts.len() < 2);
+        if played.acts.len() < 2 {
+            continue;
+        }
         let cleared = played.cleared_after(1);
         interrupted.missed.note(cleared.is_none());
         if let Some(ms) = cleared {
@@ -191,6 +201,11 @@ fn leave_alone(stage: &Stage, lines: &[Line]) -> Result<Disturbed, Box<dyn Error
 fn judge_disturbed(all: &[Played]) -> Disturbed {
     let mut disturbed = Disturbed::default();
     for played in all {
+        let is_answered = played.agent_words.iter().any(|word| word.percent >= 50);
+        disturbed.unanswered.note(!is_answered);
+        if !is_answered {
+            continue;
+        }
         let question_end = played.acts[0].ms.end;
         let onset = played.acts.get(1).map_or(question_end, |act| act.ms.start);
         let end = played.acts.get(1).map_or(question_end, |act| act.ms.end);
@@ -255,6 +270,8 @@ impl Interrupted {
         self.response.extend(&other.response);
         self.missed.some += other.missed.some;
         self.missed.of += other.missed.of;
+        self.unanswered.some += other.unanswered.some;
+        self.unanswered.of += other.unanswered.of;
         self.callers_words.add(other.callers_words);
         self.agents_words.add(other.agents_words);
     }

@@ -264,6 +264,7 @@ fn eager(outcomes: &[(&'static str, Outcome)]) -> String {
 fn noise(lines: &[OnLine]) -> String {
     let mut table = Table::new(&[
         "line",
+        "question never answered",
         "onset → clear p50 / p99, ms",
         "missed",
         "caller's words lost",
@@ -274,6 +275,7 @@ fn noise(lines: &[OnLine]) -> String {
         let interrupted = &line.interrupted;
         table.row(vec![
             line.name.clone(),
+            count(interrupted.unanswered),
             middle_and_tail(&interrupted.barge_in),
             count(interrupted.missed),
             lost(interrupted.callers_words),
@@ -284,6 +286,7 @@ fn noise(lines: &[OnLine]) -> String {
     let mut others = Table::new(&[
         "line",
         "sound",
+        "question never answered",
         "stopped for a moment",
         "gave up the floor",
         "silenced for good",
@@ -307,6 +310,7 @@ fn disturbed_row(line: &str, sound: &str, disturbed: &Disturbed) -> Vec<String> 
     vec![
         line.to_owned(),
         sound.to_owned(),
+        count(disturbed.unanswered),
         count(disturbed.stopped),
         count(disturbed.yielded),
         count(disturbed.silenced),
