@@ -297,7 +297,9 @@ fn what_is_not_decoded_is_named() {
         ),
         ("no-audio.mp4", "this MP4 file has no audio track"),
     ] {
-        let error = Recording::open(&path(name)).unwrap_err().to_string();
+        let unread = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/unread");
+        let file = std::path::Path::new(unread).join(name);
+        let error = Recording::open(&file).unwrap_err().to_string();
         assert!(error.contains(expected), "{name}: {error}");
     }
 }

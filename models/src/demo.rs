@@ -11,6 +11,9 @@ use crate::{ModelError, Sha256Digest};
 /// The name that resolves to the bundled model.
 pub const NAME: &str = "demo";
 
+/// The longest window that it transcribes well, in ms: it was trained on single short utterances.
+pub const WINDOW_MS: u32 = 5_000;
+
 /// Size of the unpacked model in bytes.
 pub const SIZE_BYTES: usize = 7_095_474;
 

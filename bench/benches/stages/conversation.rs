@@ -11,7 +11,7 @@ use std::{
 };
 
 use sidetone_bench::load::services::{ANSWER, HEARD, InstantTts};
-use sidetone_cli::phone::{Actions, CallIdentity, Ending, Handset, Script};
+use sidetone_cli::phone::{Actions, CallIdentity, Ending, Handset, Script, Telephone as _};
 use sidetone_core::{
     call::Call,
     config::CallConfig,

@@ -1,6 +1,6 @@
 //! The sounds that a caller can make.
 
-use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, ops::Range, path::PathBuf, sync::Arc};
 
 use sidetone_cli::phone::{load_audio, speech_span};
 
@@ -13,7 +13,7 @@ pub struct Clip {
     pub audio: Arc<[i16]>,
     /// Where in `audio` there is something to be heard, in samples.
     pub loud: Range<usize>,
-    /// The words in it, as its file is called; empty: it is no speech.
+    /// The words in it; empty: it is no speech.
     pub words: String,
 }
 
@@ -31,21 +31,36 @@ impl Clip {
 #[derive(Clone, Debug)]
 pub struct Clips {
     folder: PathBuf,
+    words: BTreeMap<String, String>,
     read: BTreeMap<String, Clip>,
 }
 
 impl Clips {
     /// Those in `folder` and the folders in it: `fixtures` of the repository.
-    #[must_use]
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
+    ///
+    /// # Errors
+    ///
+    /// `callers/words.toml`, which says what is said in them, cannot be read.
+    pub fn new(folder: impl Into<PathBuf>) -> Result<Self, ScenarioError> {
+        let folder = folder.into();
+        let path = folder.join("callers/words.toml");
+        let text = fs::read_to_string(&path).map_err(|source| ScenarioError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let words = toml::from_str(&text).map_err(|error| ScenarioError::Value {
+            file: path.display().to_string(),
+            problem: error.message().to_owned(),
+        })?;
+        Ok(Self {
+            folder,
+            words,
             read: BTreeMap::new(),
-        }
+        })
     }
 
     /// The sound called `name`: the path of a WAV file within the folder without its ending, such
-    /// as `callers/paul/yes`, whose words its name is; or `cough-N` or `door-slam-N` for any
+    /// as `callers/paul/yes`; or `cough-N` or `door-slam-N` for any
     /// number N; or `silence-N` for as many ms.
     ///
     /// # Errors
@@ -86,11 +101,11 @@ impl Clips {
             no_sound(source.map_or_else(|| error.to_string(), |s| format!("{error}: {s}")))
         })?;
         let stem = name.rsplit('/').next().unwrap_or(name);
-        let words = stem.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        let words = self.words.get(stem).cloned();
         Ok(Clip {
             loud: speech_span(&audio),
             audio,
-            words: words.replace('-', " "),
+            words: words.unwrap_or_else(|| stem.replace('-', " ")),
         })
     }
 }

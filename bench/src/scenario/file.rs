@@ -62,7 +62,7 @@ pub enum Action {
     Plays {
         /// The name of a [`Clip`](super::Clip).
         clip: String,
-        /// The words in it; `None`: those that the clip is named after.
+        /// The words in it; `None`: the clip's own.
         words: Option<String>,
         /// How much louder than recorded, in dB.
         gain_db: f32,
@@ -82,7 +82,7 @@ pub enum Action {
     ProgramHangsUp(String),
 }
 
-/// When something is done.
+/// When something is done: a sound begins to be heard then, or as soon after as it can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
@@ -216,7 +216,7 @@ pub enum Behaviour {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// To a message of the caller that contains this; missing: to every message.
+    /// To a message of the caller that contains this, in capitals or not; missing: to every one.
     #[serde(default)]
     pub to: String,
     /// What it says.

@@ -184,6 +184,10 @@ impl Phone {
         done && self.sent.len() as u64 >= quiet_since + RATE.samples_in(linger).0
     }
 
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.has_hung_up
+    }
+
     pub(super) fn begun(&self) -> &[Begun] {
         &self.begun
     }
@@ -316,19 +320,21 @@ impl Phone {
     /// When the next act begins, if it does now, in samples since the call began.
     fn next_act(&self) -> Option<u64> {
         let samples = |ms: u64| ms * 8;
-        let (act, _) = self.acts.get(self.begun.len())?;
+        let (act, clip) = self.acts.get(self.begun.len())?;
         let now = self.sent.len() as u64;
+        // The room before the sound is over by then.
+        let heard = now + clip.as_ref().map_or(0, |clip| clip.loud.start as u64);
         let before = self.begun.last();
         let (before_onset, before_end) = before.map_or((0, 0), |begun| (begun.onset, begun.end));
         let is_due = match act.when {
-            When::AtMs(ms) => now >= samples(ms),
-            When::PauseMs(ms) => now >= before_end + samples(ms),
+            When::AtMs(ms) => heard >= samples(ms),
+            When::PauseMs(ms) => heard >= before_end + samples(ms),
             When::AgentSilenceMs(ms) => match self.agent.last() {
-                Some((_, Some(end))) => *end > before_end && now >= *end + samples(ms),
+                Some((_, Some(end))) => *end > before_end && heard >= *end + samples(ms),
                 _ => false,
             },
             When::InterruptAfterMs(ms) => match self.agent.last() {
-                Some((start, None)) => *start >= before_onset && now >= *start + samples(ms),
+                Some((start, None)) => *start >= before_onset && heard >= *start + samples(ms),
                 _ => false,
             },
             When::AgentEndsInMs(ms) => match self.agent.last() {

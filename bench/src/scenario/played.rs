@@ -54,6 +54,8 @@ pub struct PlayedAct {
     pub ms: Range<u64>,
     /// The agent's voice was heard when it began.
     pub over_agent: bool,
+    /// It was the program, not the caller.
+    pub by_program: bool,
 }
 
 impl Played {
@@ -99,9 +101,11 @@ impl Played {
         (voice.start < self.next_act(n)).then(|| voice.start.saturating_sub(end))
     }
 
-    /// When the act after `n` begins; the end of time, if there is none.
+    /// When the caller's next act after `n` begins; the end of time, if there is none.
     fn next_act(&self, n: usize) -> u64 {
-        self.acts.get(n + 1).map_or(u64::MAX, |act| act.ms.start)
+        let mut later = self.acts.iter().skip(n + 1);
+        let next = later.find(|act| !act.by_program);
+        next.map_or(u64::MAX, |act| act.ms.start)
     }
 
     /// The conversation as `caller: …` and `agent: …`, without the instructions.
@@ -201,6 +205,10 @@ impl Played {
             words: begun.words.clone(),
             ms: ms(begun.onset)..ms(begun.end),
             over_agent: begun.over_agent,
+            by_program: matches!(
+                scenario.acts[begun.act].action,
+                Action::ProgramSays { .. } | Action::ProgramHangsUp(_)
+            ),
         });
         self.acts = acts.collect();
         let spans = phone.agent_voice().iter();

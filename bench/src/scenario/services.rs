@@ -109,8 +109,11 @@ impl Services {
     fn answer(&self, messages: &[Message]) -> Vec<JobEvent> {
         let callers = messages.iter().rev();
         let latest = callers.into_iter().find(|m| m.role == Role::Caller);
-        let said = latest.map_or("", |message| message.text.as_str());
-        let answer = self.answers.iter().find(|answer| said.contains(&answer.to));
+        let said = latest.map_or(String::new(), |message| message.text.to_lowercase());
+        let answer = self
+            .answers
+            .iter()
+            .find(|answer| said.contains(&answer.to.to_lowercase()));
         let text = answer.map_or("All right.", |answer| answer.says.as_str());
         let words = text.split_inclusive(' ').map(|word| LlmEvent::Delta {
             text: word.to_owned(),

@@ -117,7 +117,7 @@ impl Scenario {
 
 impl Simulation<'_> {
     fn run(mut self) -> Played {
-        self.to_engine(Inbound::Start(Start {
+        self.tell_engine(Inbound::Start(Start {
             stream_id: "MZ1".into(),
             call_id: Some("CA1".into()),
             account_id: None,
@@ -139,7 +139,7 @@ impl Simulation<'_> {
             } else {
                 let mut out = Vec::new();
                 self.phone.advance(self.now, &mut self.voice, &mut out);
-                self.from_phone(out);
+                self.deliver(out);
             }
         }
         self.played.conversation = self.call.conversation().to_vec();
@@ -165,34 +165,34 @@ impl Simulation<'_> {
                 let mut out = Vec::new();
                 self.phone
                     .receive(self.now, message, &mut self.voice, &mut out);
-                self.from_phone(out);
+                self.deliver(out);
             }
         }
     }
 
-    fn from_phone(&mut self, messages: Vec<FromPhone>) {
+    fn deliver(&mut self, messages: Vec<FromPhone>) {
         for message in messages {
             match message {
                 FromPhone::Audio(timestamp_ms, samples) => {
                     self.chunk += 1;
                     let mut payload = Vec::with_capacity(samples.len());
                     mulaw::encode_append(&samples, &mut payload);
-                    self.to_engine(Inbound::Media(Media {
+                    self.tell_engine(Inbound::Media(Media {
                         track: Track::Inbound,
                         chunk: Some(self.chunk),
                         timestamp_ms: Some(timestamp_ms),
                         payload: payload.into(),
                     }));
                 }
-                FromPhone::Key(digit) => self.to_engine(Inbound::Dtmf { digit }),
-                FromPhone::Mark(name) => self.to_engine(Inbound::Mark { name: name.into() }),
-                FromPhone::HangUp => self.to_engine(Inbound::Stop),
+                FromPhone::Key(digit) => self.tell_engine(Inbound::Dtmf { digit }),
+                FromPhone::Mark(name) => self.tell_engine(Inbound::Mark { name: name.into() }),
+                FromPhone::HangUp => self.tell_engine(Inbound::Stop),
                 FromPhone::Program(command) => self.step(Input::Command(command)),
             }
         }
     }
 
-    fn to_engine(&mut self, body: Inbound<'static>) {
+    fn tell_engine(&mut self, body: Inbound<'static>) {
         self.sequence += 1;
         let message = LegMessage {
             stream_id: Some("MZ1".into()),

@@ -70,18 +70,11 @@ impl AgentVoice {
     ///
     /// The recordings cannot be read.
     pub fn new(clips: &mut Clips) -> Result<Self, ScenarioError> {
-        let mut speech = Vec::new();
-        for name in ["where-is-my-order", "four-two-seven-one", "hello"] {
-            let clip = clips.get(&format!("callers/annie/{name}"))?;
-            // Half as loud as it was recorded.
-            speech.extend(
-                clip.audio[clip.loud.clone()]
-                    .iter()
-                    .map(|sample| sample / 2),
-            );
-        }
+        let clip = clips.get("agent/speech")?;
+        // Half as loud as it was recorded.
+        let speech = clip.audio[clip.loud.clone()].iter();
         Ok(Self {
-            speech: speech.into(),
+            speech: speech.map(|sample| sample / 2).collect(),
             sentences: Vec::new(),
             places: HashMap::new(),
             heard: 0,
@@ -225,7 +218,7 @@ mod tests {
     #[test]
     fn the_ear_knows_what_was_heard_of_what_was_said() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
-        let mut voice = AgentVoice::new(&mut Clips::new(folder)).unwrap();
+        let mut voice = AgentVoice::new(&mut Clips::new(folder).unwrap()).unwrap();
         let line = |samples: &[i16]| -> Vec<i16> {
             samples
                 .iter()

@@ -7,7 +7,9 @@ pub mod demo;
 pub mod models;
 pub mod phone;
 mod saved;
+pub mod signals;
 pub mod timeline;
+pub mod transcribe;
 mod view;
 
 /// An error with its causes, on one line where they are one line each.

@@ -11,6 +11,7 @@ use sidetone_cli::{
     demo::{self, DemoArgs},
     in_full,
     models::{self, ModelsArgs},
+    transcribe::{self, TranscribeArgs},
 };
 
 /// A real-time voice engine for phone calls.
@@ -39,6 +40,11 @@ enum Command {
     Call(Box<CallArgs>),
     /// Hold a conversation on this machine and show it: server, phone and caller in one.
     Demo(DemoArgs),
+    /// Write down what is said in recordings.
+    ///
+    /// Recordings of two channels, as telephone systems make them, become conversations with a
+    /// speaker for each channel. All on this machine: nothing leaves it.
+    Transcribe(Box<TranscribeArgs>),
     /// List, fetch, check and remove models.
     ///
     /// They lie in the folder that `SIDETONE_MODELS_DIR` names, else in the platform's data
@@ -62,6 +68,7 @@ async fn main() -> ExitCode {
         Command::Call(args) => call::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Models(args) => models::run(args).await,
+        Command::Transcribe(args) => return transcribe::run(*args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use std::{env, error::Error, io, path::Path};
 
+use sidetone_cli::signals::Signals;
 use sidetone_server::{Config, Server, Shutdown};
 use tracing::{Level, Metadata, info};
 use tracing_subscriber::{
@@ -16,7 +17,7 @@ pub(crate) async fn run(config: Option<&Path>) -> Result<(), Box<dyn Error>> {
     log_to_stderr()?;
     let server = Server::bind(&config).await?;
     let shutdown = Shutdown::new();
-    tokio::spawn(obey_signals(signals()?, shutdown.clone()));
+    tokio::spawn(obey_signals(Signals::listen()?, shutdown.clone()));
     server.run(shutdown).await;
     Ok(())
 }
@@ -55,45 +56,4 @@ async fn obey_signals(mut signals: Signals, shutdown: Shutdown) {
     let signal = signals.next().await;
     info!(signal, "ending at once");
     shutdown.now();
-}
-
-/// The signals that end a program.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-fn signals() -> io::Result<Signals> {
-    use tokio::signal::unix::{SignalKind, signal};
-    Ok(Signals {
-        terminate: signal(SignalKind::terminate())?,
-        interrupt: signal(SignalKind::interrupt())?,
-    })
-}
-
-#[cfg(not(unix))]
-fn signals() -> io::Result<Signals> {
-    Ok(Signals {})
-}
-
-impl Signals {
-    #[cfg(unix)]
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) -> &'static str {
-        // Where Ctrl-C cannot be heard, nothing ends the program but its end.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl-C"
-    }
 }

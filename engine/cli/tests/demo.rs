@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sidetone::offline::Transcript;
 use sidetone_codecs::wav;
 
 const SAID: [&str; 5] = [
@@ -84,4 +85,27 @@ fn the_demo_holds_its_conversation_and_leaves_its_account() {
     for said in SAID {
         assert!(texts.contains(&said), "{said}: {texts:?}");
     }
+
+    let transcribed = Command::new(env!("CARGO_BIN_EXE_sidetone"))
+        .args(["transcribe", "--quiet", "--format", "json"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    let transcript: Transcript = serde_json::from_slice(&transcribed.stdout).unwrap();
+    assert_eq!(transcript.speakers, ["caller", "agent"]);
+    let call = transcript.source.call.unwrap();
+    assert_eq!(call.call_id.as_str(), events[0]["call_id"]);
+    assert_eq!(
+        call.provider_call_id.unwrap(),
+        events[0]["provider_call_id"]
+    );
+    let by = |speaker: &str| {
+        let segments = transcript.segments.iter();
+        let by = segments.filter(|segment| segment.speaker.as_deref() == Some(speaker));
+        by.map(|segment| &*segment.text)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(by("caller"), SAID.join(" "));
+    assert!(by("agent").contains("order number"), "{}", by("agent"));
 }

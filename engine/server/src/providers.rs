@@ -26,9 +26,6 @@ use thiserror::Error;
 
 use crate::config::{Config, LlmChoice, LlmConfig, SttChoice, SttConfig, TtsChoice, TtsConfig};
 
-/// The demo model was trained on short utterances, and does better with parts of this length.
-const DEMO_WINDOW_MS: u32 = 5_000;
-
 /// A part that the configuration names cannot be had.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -178,7 +175,7 @@ async fn stt(config: &SttConfig, language: &str) -> Result<Arc<dyn Stt>, SetupEr
 fn whisper_config(config: &SttConfig) -> Result<WhisperConfig, SetupError> {
     let mut whisper = WhisperConfig::new(sidetone_models::resolve(&config.model)?);
     if config.model == demo::NAME {
-        whisper.window_ms = DEMO_WINDOW_MS;
+        whisper.window_ms = demo::WINDOW_MS;
     }
     if config.threads > 0 {
         whisper.threads = config.threads;
@@ -315,6 +312,6 @@ mod tests {
     fn the_demo_model_is_given_short_parts() {
         let config = Config::default().spelt_out();
         let whisper = whisper_config(&config.stt).unwrap();
-        assert_eq!(whisper.window_ms, DEMO_WINDOW_MS);
+        assert_eq!(whisper.window_ms, demo::WINDOW_MS);
     }
 }

@@ -8,6 +8,7 @@ use sidetone_core::{sim::PlayoutBuffer, time::CallTime};
 
 use super::{
     audio::{FRAME_LEN, RATE, VoiceChange, VoiceMeter},
+    drive::Telephone,
     message::{self, CallIdentity, FromEngine, MessageError, Writer},
     report::{CallAudio, CallReport, CallerTurn, Ending, duration_of},
     script::{Caller, Cue, Script},
@@ -76,8 +77,8 @@ pub enum Sight {
     },
 }
 
-/// One call of a simulated phone. Drive it like a core: [`start`](Self::start), then
-/// [`receive`](Self::receive) and [`advance`](Self::advance) until it hangs up.
+/// One call of a simulated phone. Drive it like a core: [`start`](Telephone::start), then
+/// [`receive`](Telephone::receive) and [`advance`](Telephone::advance) until it hangs up.
 pub struct Handset {
     script: Arc<Script>,
     caller: Caller,
@@ -94,6 +95,54 @@ pub struct Handset {
     marks: Vec<(CallTime, String)>,
     voice_since: CallTime,
     report: CallReport,
+}
+
+impl Telephone for Handset {
+    fn start(&mut self, parameters: &BTreeMap<String, String>, actions: &mut Actions) {
+        actions.send.push(self.writer.connected());
+        actions.send.push(self.writer.start(parameters));
+    }
+
+    fn receive(&mut self, now: CallTime, text: &str, actions: &mut Actions) {
+        self.listen(now, actions);
+        match message::read(text, &self.stream_sid) {
+            Ok(FromEngine::Media(codes)) => {
+                let length = SampleCount(codes.len() as u64).duration(RATE);
+                if self.far_end.buffered() + length > MAX_BUFFERED {
+                    self.refuse(now, "more than ten minutes of audio ahead".into(), actions);
+                    return;
+                }
+                let mut samples = Vec::with_capacity(codes.len());
+                mulaw::decode_append(&codes, &mut samples);
+                self.far_end.media(now, &samples);
+            }
+            Ok(FromEngine::Mark(name)) => {
+                self.far_end.mark(now, name.into_owned());
+                // A mark with nothing before it comes back at once.
+                self.listen(now, actions);
+            }
+            Ok(FromEngine::Clear) => self.clear(now, actions),
+            Err(error) => self.refuse(now, error.to_string(), actions),
+        }
+    }
+
+    fn receive_binary(&mut self, now: CallTime, actions: &mut Actions) {
+        self.refuse(now, MessageError::Binary.to_string(), actions);
+    }
+
+    fn advance(&mut self, now: CallTime, actions: &mut Actions) {
+        self.listen(now, actions);
+        while self.next_frame_at() <= now && !actions.hang_up {
+            self.send_frame(actions);
+        }
+    }
+
+    fn deadline(&self) -> CallTime {
+        let frame = self.next_frame_at();
+        self.far_end
+            .next_mark_at()
+            .map_or(frame, |mark| mark.min(frame))
+    }
 }
 
 impl Handset {
@@ -120,58 +169,6 @@ impl Handset {
             voice_since: CallTime::ZERO,
             report,
         }
-    }
-
-    /// The stream begins, at [`CallTime::ZERO`], with the parameters of the TwiML.
-    pub fn start(&mut self, parameters: &BTreeMap<String, String>, actions: &mut Actions) {
-        actions.send.push(self.writer.connected());
-        actions.send.push(self.writer.start(parameters));
-    }
-
-    /// Takes a message of the engine.
-    pub fn receive(&mut self, now: CallTime, text: &str, actions: &mut Actions) {
-        self.listen(now, actions);
-        match message::read(text, &self.stream_sid) {
-            Ok(FromEngine::Media(codes)) => {
-                let length = SampleCount(codes.len() as u64).duration(RATE);
-                if self.far_end.buffered() + length > MAX_BUFFERED {
-                    self.refuse(now, "more than ten minutes of audio ahead".into(), actions);
-                    return;
-                }
-                let mut samples = Vec::with_capacity(codes.len());
-                mulaw::decode_append(&codes, &mut samples);
-                self.far_end.media(now, &samples);
-            }
-            Ok(FromEngine::Mark(name)) => {
-                self.far_end.mark(now, name.into_owned());
-                // A mark with nothing before it comes back at once.
-                self.listen(now, actions);
-            }
-            Ok(FromEngine::Clear) => self.clear(now, actions),
-            Err(error) => self.refuse(now, error.to_string(), actions),
-        }
-    }
-
-    /// Takes a binary message of the engine: there are none in this protocol.
-    pub fn receive_binary(&mut self, now: CallTime, actions: &mut Actions) {
-        self.refuse(now, MessageError::Binary.to_string(), actions);
-    }
-
-    /// Does what is due at `now`.
-    pub fn advance(&mut self, now: CallTime, actions: &mut Actions) {
-        self.listen(now, actions);
-        while self.next_frame_at() <= now && !actions.hang_up {
-            self.send_frame(actions);
-        }
-    }
-
-    /// When [`advance`](Self::advance) is next needed.
-    #[must_use]
-    pub fn deadline(&self) -> CallTime {
-        let frame = self.next_frame_at();
-        self.far_end
-            .next_mark_at()
-            .map_or(frame, |mark| mark.min(frame))
     }
 
     /// The call ended at `now`; says what was measured.

@@ -37,7 +37,7 @@ impl CallIdentity {
 
 /// Writes Twilio's messages and counts them.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub struct Writer {
     identity: CallIdentity,
     sequence: u64,
     chunk: u64,
@@ -47,7 +47,7 @@ pub(super) struct Writer {
 impl Writer {
     /// For one stream.
     #[must_use]
-    pub(super) fn new(identity: CallIdentity) -> Self {
+    pub fn new(identity: CallIdentity) -> Self {
         Self {
             identity,
             sequence: 0,
@@ -58,12 +58,12 @@ impl Writer {
 
     /// `connected`: the first message, outside the numbering.
     #[must_use]
-    pub(super) fn connected(&self) -> String {
+    pub fn connected(&self) -> String {
         r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#.to_owned()
     }
 
     /// `start`, with what the TwiML's `<Parameter>`s say.
-    pub(super) fn start(&mut self, parameters: &BTreeMap<String, String>) -> String {
+    pub fn start(&mut self, parameters: &BTreeMap<String, String>) -> String {
         let sequence = self.next_sequence();
         let CallIdentity {
             account_sid,
@@ -88,7 +88,7 @@ impl Writer {
 
     /// `media`: what the caller says; `timestamp_ms` is the time of its first sample since the
     /// stream began.
-    pub(super) fn media(&mut self, timestamp_ms: u64, samples: &[i16]) -> String {
+    pub fn media(&mut self, timestamp_ms: u64, samples: &[i16]) -> String {
         let sequence = self.next_sequence();
         self.chunk += 1;
         self.mulaw.clear();
@@ -110,7 +110,7 @@ impl Writer {
     }
 
     /// `mark`: everything before it was played, or flushed.
-    pub(super) fn mark(&mut self, name: &str) -> String {
+    pub fn mark(&mut self, name: &str) -> String {
         let sequence = self.next_sequence();
         json!({
             "event": "mark",
@@ -121,8 +121,20 @@ impl Writer {
         .to_string()
     }
 
+    /// `dtmf`: the caller pressed a key.
+    pub fn dtmf(&mut self, digit: char) -> String {
+        let sequence = self.next_sequence();
+        json!({
+            "event": "dtmf",
+            "sequenceNumber": sequence.to_string(),
+            "streamSid": self.identity.stream_sid,
+            "dtmf": {"track": "inbound_track", "digit": digit.to_string()},
+        })
+        .to_string()
+    }
+
     /// `stop`: the call has ended.
-    pub(super) fn stop(&mut self) -> String {
+    pub fn stop(&mut self) -> String {
         let sequence = self.next_sequence();
         json!({
             "event": "stop",
@@ -149,7 +161,7 @@ fn push_number(text: &mut String, number: u64) {
 
 /// What an engine sends to Twilio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FromEngine<'a> {
+pub enum FromEngine<'a> {
     /// Play this; μ-law.
     Media(Vec<u8>),
     /// Say when everything before this was played.
@@ -161,7 +173,7 @@ pub(super) enum FromEngine<'a> {
 /// Why Twilio would not act on an engine's message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub(super) enum MessageError {
+pub enum MessageError {
     /// Not text.
     #[error("a binary message: Media Streams are text")]
     Binary,
@@ -192,7 +204,7 @@ pub(super) enum MessageError {
 /// # Errors
 ///
 /// What is wrong with it. Twilio ignores such a message and notes it in its log.
-pub(super) fn read<'a>(text: &'a str, stream_sid: &str) -> Result<FromEngine<'a>, MessageError> {
+pub fn read<'a>(text: &'a str, stream_sid: &str) -> Result<FromEngine<'a>, MessageError> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow)]

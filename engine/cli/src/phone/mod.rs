@@ -24,9 +24,9 @@ mod tests;
 
 pub use audio::{Background, FRAME_LEN, RATE, VoiceChange, VoiceMeter, speech_span};
 pub use dial::{DialError, Entry, Target};
-pub use drive::call;
+pub use drive::{Telephone, Watched, call, hold};
 pub use handset::{Actions, Handset, Sight};
-pub use message::CallIdentity;
+pub use message::{CallIdentity, FromEngine, MessageError, Writer, read};
 pub use report::{
     CallAudio, CallReport, CallerTurn, Ending, Sender, StreamMessage, TurnFailure, session_ndjson,
 };

@@ -9,14 +9,15 @@ pub struct TranscribeOptions {
     pub translate: bool,
     /// What came before, or text in the style that is wanted: it biases the model. Default: none.
     pub prompt: Option<String>,
-    /// Names and terms that are spoken, which biases the model towards their spelling. Default: none.
+    /// Names and terms that are spoken, which biases the model towards their spelling. Default:
+    /// none.
     pub vocabulary: Vec<String>,
     /// What the channels are. Default: `Auto`.
     pub channels: Channels,
     /// The speakers' names, channel by channel. Default: `caller`, `agent` for two channels, else
     /// `speaker 1` and so on; none for one channel.
     pub speakers: Vec<String>,
-    /// Find each word's times and probability. Default: no, it costs a pass of the alignment.
+    /// Give each word's times and probability. Default: no.
     pub words: bool,
 }
 

@@ -1,8 +1,10 @@
 //! What comes out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::RecordedCall;
 
 /// A recording's transcript. Times are ms from its beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +30,8 @@ pub struct Transcript {
 /// The recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Its file, or what the caller named it.
+    /// Its file, or what the caller named it. What is not Unicode in it is written as U+FFFD.
+    #[serde(serialize_with = "path_as_text")]
     pub name: PathBuf,
     /// Container and codec.
     pub format: String,
@@ -38,6 +41,9 @@ pub struct Source {
     pub channels: u16,
     /// How much of it was decoded.
     pub duration_ms: u64,
+    /// The call that it is a recording of, where an event log tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<RecordedCall>,
 }
 
 /// A stretch of speech of one speaker.
@@ -94,4 +100,9 @@ pub struct Damage {
     pub at_ms: u64,
     /// What is wrong there.
     pub message: String,
+}
+
+/// A path of any bytes can be written.
+pub(super) fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }

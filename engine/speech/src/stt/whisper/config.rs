@@ -21,6 +21,10 @@ pub struct WhisperConfig {
     /// `stt.language`: the language of jobs that name none, an ISO 639-1 code. Default: `None`, a
     /// multilingual model then detects it, at the cost of a second encoder pass.
     pub language: Option<String>,
+    /// `stt.languages`: what callers may speak, ISO 639-1 codes: one of them is detected, and jobs
+    /// in others are refused. Default: empty, all languages of the model's vocabulary. The bundled
+    /// demo model understands fewer, `sidetone_models::demo::LANGUAGES`.
+    pub languages: Vec<String>,
     /// `stt.prompt`: text in the style and with the names that callers use; it biases the model
     /// towards them and costs some decoding time. Default: `None`.
     pub prompt: Option<String>,
@@ -68,6 +72,7 @@ impl WhisperConfig {
             threads: cores.min(4),
             queue: 64,
             language: None,
+            languages: Vec::new(),
             prompt: None,
             no_speech_threshold: 0.6,
             audio_context: AudioContext::default(),
@@ -107,6 +112,12 @@ impl WhisperConfig {
                 "must be an ISO 639-1 code such as \"en\", \"es\" or \"pt\"",
             ),
             (
+                self.languages.iter().all(|code| is_language_code(code)),
+                "languages",
+                format!("{:?}", self.languages),
+                "must be ISO 639-1 codes such as \"en\", \"es\" or \"pt\"",
+            ),
+            (
                 !prompt.contains('\0'),
                 "prompt",
                 format!("{prompt:?}"),
@@ -143,7 +154,7 @@ impl WhisperConfig {
 }
 
 /// Whisper's languages have codes of two or three letters.
-pub(super) fn is_language_code(code: &str) -> bool {
+fn is_language_code(code: &str) -> bool {
     (2..=3).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase())
 }
 
@@ -164,13 +175,16 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_named() {
-        let wrong: [(&str, Change); 12] = [
+        let wrong: [(&str, Change); 13] = [
             ("threads", |c| c.threads = 0),
             ("threads", |c| c.threads = 65),
             ("queue", |c| c.queue = 0),
             ("queue", |c| c.queue = 5_000),
             ("language", |c| c.language = Some("English".into())),
             ("language", |c| c.language = Some("e\0".into())),
+            ("languages", |c| {
+                c.languages = vec!["en".into(), "Spanish".into()];
+            }),
             ("prompt", |c| c.prompt = Some("a\0b".into())),
             ("no_speech_threshold", |c| c.no_speech_threshold = 0.0),
             ("no_speech_threshold", |c| c.no_speech_threshold = f32::NAN),

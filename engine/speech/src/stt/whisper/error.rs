@@ -41,15 +41,17 @@ pub enum WhisperError {
         /// The file looked for, or that the model came from memory.
         model: String,
     },
-    /// The model does not know the configured language.
-    #[error("stt.language = {language:?}: {model} understands {understood}")]
+    /// The model does not know a configured language.
+    #[error("stt.{key} = {language:?}: {model} understands {understood}")]
     Language {
+        /// The setting.
+        key: &'static str,
         /// What was asked for.
         language: String,
         /// The model.
         model: String,
         /// What it can do instead.
-        understood: &'static str,
+        understood: String,
     },
     /// A worker thread could not be started.
     #[error("cannot start a Whisper worker")]

@@ -47,7 +47,7 @@ mod tests {
     use sidetone_models::ModelSource;
     use whisper_rs::{WhisperContext, WhisperContextParameters};
 
-    use super::{super::decoder::params, *};
+    use super::{super::session::params, *};
 
     #[test]
     fn it_gives_up_the_moment_it_is_told_to_and_can_be_used_again() {
@@ -61,7 +61,7 @@ mod tests {
         )
         .unwrap();
         let mut state = context.create_state().unwrap();
-        let mut params = params("en", None);
+        let mut params = params("en");
         params.set_audio_ctx(58);
         let hum: Vec<f32> = (0..16_000).map(|i| (i as f32 * 0.1).sin() * 0.3).collect();
 

@@ -59,27 +59,40 @@ pub(super) fn loudest_dbfs(samples: &[f32]) -> f32 {
     10.0 * loudest.max(1e-12).log10()
 }
 
-/// The text without `[BLANK_AUDIO]`, `(music)`, `*laughs*` and notes; empty if no letter or digit
-/// is left.
+/// The text without tags; empty if no letter or digit is left.
 fn without_tags(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut closing = None;
-    for c in text.chars() {
-        match (closing, c) {
-            (Some(end), c) if c == end => closing = None,
-            (Some(_), _) | (None, '♪' | '♫' | '♬' | '♩' | char::REPLACEMENT_CHARACTER) => {}
-            (None, '[') => closing = Some(']'),
-            (None, '(') => closing = Some(')'),
-            (None, '（') => closing = Some('）'),
-            (None, '【') => closing = Some('】'),
-            (None, '*') => closing = Some('*'),
-            (None, c) => kept.push(c),
-        }
-    }
+    let kept = Tags::default().taken_out_of(text);
     if !kept.contains(char::is_alphanumeric) {
         return String::new();
     }
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Takes `[BLANK_AUDIO]`, `(music)`, `*laughs*` and notes out of a text that may come in parts.
+#[derive(Debug, Default)]
+pub(super) struct Tags {
+    closing: Option<char>,
+}
+
+impl Tags {
+    /// What is left of the next part.
+    pub(super) fn taken_out_of(&mut self, text: &str) -> String {
+        let mut kept = String::with_capacity(text.len());
+        for c in text.chars() {
+            match (self.closing, c) {
+                (Some(end), c) if c == end => self.closing = None,
+                (Some(_), _) | (None, '♪' | '♫' | '♬' | '♩' | char::REPLACEMENT_CHARACTER) =>
+                    {}
+                (None, '[') => self.closing = Some(']'),
+                (None, '(') => self.closing = Some(')'),
+                (None, '（') => self.closing = Some('）'),
+                (None, '【') => self.closing = Some('】'),
+                (None, '*') => self.closing = Some('*'),
+                (None, c) => kept.push(c),
+            }
+        }
+        kept
+    }
 }
 
 /// Whether `text` is one that Whisper is known to make up: it learned from subtitles, where these

@@ -8,28 +8,31 @@
 //! whisper.cpp's own log output is switched off for the process: it goes to standard error, and
 //! reports every cancelled job as an error.
 
+pub mod batch;
+
+mod alignment;
 mod config;
+mod cut;
 mod decoder;
 mod error;
 mod ffi;
 mod gate;
+mod model;
 mod model_file;
+mod session;
 
-use std::{
-    fs::File,
-    io::{BufReader, Cursor},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sidetone_core::job::{JobFailure, SttEvent, SttJob, SttPurpose};
-use sidetone_models::ModelSource;
-use whisper_rs::{WhisperContext, WhisperContextParameters};
 
-use self::decoder::{Decoder, Model};
 pub use self::{
     config::{AudioContext, WhisperConfig},
     error::{ModelFileError, WhisperError},
+};
+use self::{
+    decoder::{Decoder, Settings},
+    model::Model,
 };
 use super::{Stt, SttCapabilities};
 use crate::{
@@ -56,28 +59,20 @@ impl Whisper {
     /// [`WhisperError`] says which setting or what about the model is wrong.
     pub fn load(config: WhisperConfig) -> Result<Self, WhisperError> {
         config.validate()?;
-        whisper_rs::install_logging_hooks();
-        let (context, name) = load(&config.model)?;
-        let (threads, queue) = (config.threads, config.queue);
-        let language = config.language.clone();
-        let model = Arc::new(Model::new(context, name, config));
-        if let Some(language) = language
-            && model.language(&language).is_none()
-        {
-            return Err(WhisperError::Language {
-                language,
-                model: model.name().to_owned(),
-                understood: model.understood(),
-            });
+        let languages = &config.languages;
+        let model = Model::load(&config.model, languages, config.audio_context, false)?;
+        if let Some(code) = &config.language {
+            model.understanding("language", code)?;
         }
+        let model = Arc::new(model);
+        let (threads, queue) = (config.threads, config.queue);
+        let settings = Arc::new(Settings::new(&model, config));
         let shared = model.clone();
-        let pool = Pool::start("whisper", threads, queue, move || {
-            Decoder::new(shared.clone())
-        })
-        .map_err(WhisperError::Thread)?;
+        let build = move || Decoder::new(shared.clone(), settings.clone());
+        let pool = Pool::start("whisper", threads, queue, build).map_err(WhisperError::Thread)?;
         tracing::info!(
             model = model.name(),
-            multilingual = model.is_multilingual(),
+            detects_language = model.only_language().is_none(),
             threads,
             "Whisper loaded"
         );
@@ -95,7 +90,7 @@ impl Whisper {
 impl Stt for Whisper {
     fn capabilities(&self) -> SttCapabilities {
         SttCapabilities {
-            detects_language: self.model.is_multilingual(),
+            detects_language: self.model.only_language().is_none(),
             partials: true,
         }
     }
@@ -111,43 +106,5 @@ impl Stt for Whisper {
 
     fn warm_up(&self) -> BoxFuture<'_, Result<(), JobFailure>> {
         Box::pin(self.pool.ready())
-    }
-}
-
-/// Flash attention stays off: whisper.cpp's reads past the end of a cut encoder context.
-fn load(source: &ModelSource) -> Result<(WhisperContext, String), WhisperError> {
-    let mut parameters = WhisperContextParameters::new();
-    parameters.flash_attn(false);
-    let (name, checked) = match source {
-        ModelSource::File(path) => {
-            let unreadable = |source| WhisperError::Unreadable {
-                path: path.clone(),
-                source,
-            };
-            let file = File::open(path).map_err(unreadable)?;
-            if file.metadata().map_err(unreadable)?.is_dir() {
-                return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
-            }
-            let checked = model_file::check(&mut BufReader::new(file));
-            (path.display().to_string(), checked)
-        }
-        ModelSource::Memory(bytes) => (
-            "the model in memory".into(),
-            model_file::check(&mut Cursor::new(bytes)),
-        ),
-    };
-    checked.map_err(|source| WhisperError::Model {
-        model: name.clone(),
-        source,
-    })?;
-    let context = match source {
-        ModelSource::File(path) => WhisperContext::new_with_params(path, parameters),
-        ModelSource::Memory(bytes) => {
-            WhisperContext::new_from_buffer_with_params(bytes, parameters)
-        }
-    };
-    match context {
-        Ok(context) => Ok((context, name)),
-        Err(_) => Err(WhisperError::Load { model: name }),
     }
 }

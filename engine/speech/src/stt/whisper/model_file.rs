@@ -29,9 +29,9 @@ const QUANTISATION_VERSION_FACTOR: i32 = 1_000;
 /// A size no weight of Whisper comes near.
 const MAX_ELEMENTS: i64 = 1 << 30;
 
-/// Walks through the whole of `file` and says what is wrong with it, if anything. The weights
+/// Walks through the whole of `file` and says what is wrong with it, or the model's shape. The weights
 /// themselves are skipped, not read: any value of theirs is harmless.
-pub(super) fn check(file: &mut (impl Read + Seek)) -> Result<(), ModelFileError> {
+pub(super) fn check(file: &mut (impl Read + Seek)) -> Result<Header, ModelFileError> {
     let len = file.seek(SeekFrom::End(0)).map_err(ModelFileError::Io)?;
     file.rewind().map_err(ModelFileError::Io)?;
     let mut reader = Reader { file, at: 0, len };
@@ -59,16 +59,20 @@ pub(super) fn check(file: &mut (impl Read + Seek)) -> Result<(), ModelFileError>
         let len = reader.number("a token's length", 0..=MAX_TOKEN_LEN, "0 to 1024")?;
         reader.skip(len.into(), "the vocabulary")?;
     }
-    check_weights(&mut reader, &header)
+    check_weights(&mut reader, &header)?;
+    Ok(header)
 }
 
-struct Header {
-    n_vocab: i32,
-    n_audio_ctx: i32,
-    n_state: i32,
+/// The model's shape.
+pub(super) struct Header {
+    pub(super) n_vocab: i32,
+    pub(super) n_audio_ctx: i32,
+    /// Of the encoder and of the decoder.
+    pub(super) n_state: i32,
     n_audio_layer: i32,
     n_text_ctx: i32,
-    n_text_layer: i32,
+    pub(super) n_text_head: i32,
+    pub(super) n_text_layer: i32,
     n_mels: i32,
 }
 
@@ -110,6 +114,7 @@ impl Header {
             n_state: state,
             n_audio_layer,
             n_text_ctx,
+            n_text_head: head,
             n_text_layer,
             n_mels,
         })
