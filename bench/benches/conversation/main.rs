@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         models: Models::find()?,
     };
     let began = Instant::now();
-    let corpus = Corpus::read(&stage.fixtures, &mut Clips::new(&stage.fixtures), rounds)?;
+    let corpus = Corpus::read(&stage.fixtures, &mut Clips::new(&stage.fixtures)?, rounds)?;
     if rounds == 1 {
         let (config, line) = (CallConfig::default(), lines::noisy().remove(0).1);
         let services = ServiceBehaviours::default();

@@ -39,7 +39,13 @@ impl Stage {
         let played = Mutex::new(Vec::with_capacity(scenarios.len()));
         let failed = Mutex::new(None);
         let work = || {
-            let mut clips = Clips::new(&self.fixtures);
+            let mut clips = match Clips::new(&self.fixtures) {
+                Ok(clips) => clips,
+                Err(error) => {
+                    *lock(&failed) = Some(error);
+                    return;
+                }
+            };
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 let Some(scenario) = scenarios.get(n) else {
