@@ -17,7 +17,8 @@ test: needs
 	    "The first time this takes about 5 minutes on two cores."
 	cargo test $(CARGO_FLAGS) --workspace
 
-# Every stage, a whole call's step, and the budgets beside the figures.
+# Every stage, a whole call's step, and the budgets beside the figures; then recordings, beside whisper.cpp's own
+# program where SIDETONE_WHISPER_CPP names it.
 bench: needs
 	cargo bench $(CARGO_FLAGS) --package sidetone-bench
 

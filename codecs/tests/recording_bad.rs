@@ -266,6 +266,57 @@ fn wav_headers_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_wav_that_goes_on_behind_the_length_it_announces_is_damaged() {
+    let samples: Vec<i16> = (0..800)
+        .map(|n| if n % 2 == 0 { 9_000 } else { -9_000 })
+        .collect();
+    let mut wav = Wav::new(1, 8_000, &samples);
+    wav.data_len = 400;
+    let lies = wav.bytes();
+    let mut recording = open(&lies).unwrap();
+    let mut read = Vec::new();
+    let error = loop {
+        match recording.read(&mut read) {
+            Ok(0) => panic!("it ends without a word"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(read, samples[..200]);
+    assert_eq!(error.at(), Some(std::time::Duration::from_millis(25)));
+    assert!(
+        error.to_string().contains("its header ends the audio here"),
+        "{error}"
+    );
+
+    // Chunks, tags and padding may follow, also behind half an instant and where nothing makes an
+    // odd length even.
+    wav.data_len = 1_600;
+    for (odd, behind) in [
+        (0, &b"LIST\x04\0\0\0INFO"[..]),
+        (1, b"\x55\0id3 \x04\0\0\0ID3\x03"),
+        (1, b"\x55LIST\x04\0\0\0INFO"),
+        (0, b"TAG of another kind"),
+        (0, b"ID3\x04\0\0\0\0\0\0"),
+        (0, &[0; 600]),
+        (0, b"\x90"),
+    ] {
+        let mut bytes = Wav {
+            data_len: 1_600 + odd,
+            audio: wav.audio.clone(),
+            extra: Vec::new(),
+            ..wav
+        }
+        .bytes();
+        bytes.extend_from_slice(behind);
+        let mut recording = open(&bytes).unwrap();
+        let mut read = Vec::new();
+        while recording.read(&mut read).unwrap() > 0 {}
+        assert_eq!(read, samples, "{behind:?}");
+    }
+}
+
+#[test]
 fn a_change_on_the_way_is_said() {
     let mono = std::fs::read(path("no-xing.mp3")).unwrap();
     let stereo = std::fs::read(path("stereo-44100.mp3")).unwrap();

@@ -3,7 +3,8 @@
     evaluate.py [MODEL] [--recordings DIR] [--show 5]
 
 MODEL is `demo`, the bundled one, or a ggml file. The audio is what the engine would get: 8 kHz that went through
-μ-law, with the room that endpointing leaves. Word error rates are in percent.
+μ-law, with the room that endpointing leaves. Word error rates are in percent, once with the language given, as in a
+call that is configured for it, and once with the language detected.
 """
 import argparse
 import random
@@ -16,6 +17,8 @@ import numpy as np
 
 import channel
 import generate
+import grammar
+import vocabulary
 
 HERE = Path(__file__).parent
 TRANSCRIBER = "cargo run --quiet --release -p sidetone-speech --example transcribe --"
@@ -28,6 +31,10 @@ SPEECH = {
     "digit strings, espeak-ng voices": ("espeak", "digits", 150, 805),
     "digit strings of a person": ("human", "digits", 200, 806),
     "unseen sentences of all kinds of calls, espeak-ng voices": ("espeak", "wide", 150, 807),
+    "Spanish: unseen sentences, espeak-ng voices": ("espeak", "es", 250, 811),
+    "Spanish: digit strings, espeak-ng voices": ("espeak", "es_digits", 150, 812),
+    "Portuguese: unseen sentences, espeak-ng voices": ("espeak", "pt", 250, 813),
+    "Portuguese: digit strings, espeak-ng voices": ("espeak", "pt_digits", 150, 814),
 }
 NO_SPEECH_SEED, NO_SPEECH_COUNT = 808, 60
 
@@ -46,7 +53,7 @@ def speech(folder, voice, domain, count, seed, recordings):
     source, r = generate.utterances(voice, domain, "held_out", seed, recordings), random.Random(seed)
     rows = []
     for i in range(count):
-        text, name, audio, _ = next(source)
+        text, _, name, audio, _ = next(source)
         heard, _ = channel.telephone(audio.astype(np.float32) / 32768, r)
         rows.append((line(heard, folder / f"{seed}_{i:03d}.wav"), text, name))
     return rows
@@ -65,13 +72,16 @@ def no_speech(folder):
                    for i in range(NO_SPEECH_COUNT)] for kind, make in kinds.items()}
 
 
-def transcribe(command, model, rows):
+def transcribe(command, model, rows, language=None):
+    """[(language, text)], the language detected where it is not given."""
     paths = "".join(f"{path}\n" for path, _, _ in rows)
-    done = subprocess.run([*shlex.split(command), model], input=paths, capture_output=True, text=True)
+    arguments = [*shlex.split(command), model, *([language] if language else [])]
+    done = subprocess.run(arguments, input=paths, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr.strip())
-    heard = dict(text.split("\t", 1) for text in done.stdout.splitlines())
-    return [" ".join(heard[str(path)].lower().split()) for path, _, _ in rows]
+    heard = {path: (language, text) for path, language, text in
+             (line.split("\t", 2) for line in done.stdout.splitlines())}
+    return [(heard[str(path)][0], " ".join(heard[str(path)][1].lower().split())) for path, _, _ in rows]
 
 
 def edits(said, heard):
@@ -98,20 +108,28 @@ def main():
     options.add_argument("--show", type=int, default=0, help="so many mistakes of each row")
     a = options.parse_args()
 
-    print("| held out | utterances | word error rate | wholly right |\n|---|---|---|---|")
+    print("| held out | utterances | word error rate | wholly right | language detected | word error rate then |\n"
+          "|---|---|---|---|---|---|")
     for name, (voice, domain, count, seed) in SPEECH.items():
         if voice == "human" and not a.recordings:
             continue
-        rows = speech(a.work, voice, domain, count, seed, a.recordings)
-        said, heard = [text for _, text, _ in rows], transcribe(a.transcriber, a.model, rows)
+        language, rows = grammar.language_of(domain), speech(a.work, voice, domain, count, seed, a.recordings)
+        said = [text for _, text, _ in rows]
+        heard = [text for _, text in transcribe(a.transcriber, a.model, rows, language)]
+        detected, heard_then = zip(*transcribe(a.transcriber, a.model, rows))
         right = np.mean([s.lower() == h for s, h in zip(said, heard)])
-        print(f"| {name} | {count} | {word_error_rate(said, heard):.1f} % | {100 * right:.0f} % |", flush=True)
+        found = np.mean([d == language for d in detected])
+        print(f"| {name} | {count} | {word_error_rate(said, heard):.1f} % | {100 * right:.0f} % | {100 * found:.1f} % "
+              f"| {word_error_rate(said, heard_then):.1f} % |", flush=True)
         mistakes = [(v, s, h) for (_, s, v), h in zip(rows, heard) if s.lower() != h]
         for voice, s, h in mistakes[:a.show]:
             print(f"    {voice}: {s} => {h}")
+        for (_, s, voice), d in [(row, d) for row, d in zip(rows, detected) if d != language][:a.show]:
+            print(f"    {voice}: {s} is taken for {d}")
     print("\n| nobody speaks | clips | empty text |\n|---|---|---|")
     for kind, rows in no_speech(a.work).items():
-        heard = transcribe(a.transcriber, a.model, rows)
+        heard = [text for language in (*vocabulary.LANGUAGES, None)
+                 for _, text in transcribe(a.transcriber, a.model, rows, language)]
         print(f"| {kind} | {len(rows)} | {100 * np.mean([not h for h in heard]):.0f} % |", flush=True)
         for h in [h for h in heard if h][:a.show]:
             print(f"    {h}")

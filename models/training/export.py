@@ -1,6 +1,6 @@
 """Writes a checkpoint as whisper.cpp's ggml file, quantised to q5_0.
 
-    export.py checkpoint.npz demo-en.bin
+    export.py checkpoint.npz demo.bin
 """
 import struct
 import sys

@@ -25,16 +25,18 @@ import numpy as np
 from scipy.signal import resample_poly
 
 import grammar
+import romance
 
 RATE_HZ = 8_000
 SHARD_UTTERANCES = 1_000
 LONGEST_S = 7.0
 
 ACCENTS = {
-    "train": ["en-us", "en-us", "en-us", "en-gb", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan",
-              "en-gb-x-gbcwmd", "en-us-nyc"],
-    "held_out": ["en-029", "en-us", "en-gb"],
-}
+    ("en", "train"): ["en-us", "en-us", "en-us", "en-gb", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan",
+                      "en-gb-x-gbcwmd", "en-us-nyc"],
+    ("en", "held_out"): ["en-029", "en-us", "en-gb"],
+} | {(language, split): accents for split in ("train", "held_out")
+     for language, accents in (("es", ["es", "es-419"]), ("pt", ["pt", "pt-br", "pt-br"]))}
 VARIANTS = {
     "train": ["", "m1", "m2", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f3", "f5", "klatt", "klatt2", "klatt3", "klatt4",
               "Alex", "Alicia", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Jacky", "Lee", "Marco", "Michael",
@@ -47,10 +49,12 @@ FLITE_VOICES = {"train": ["slt", "slt", "awb", "awb", "kal16", "kal"], "held_out
 HELD_OUT_SPEAKER = "theo"
 HELD_OUT_RECORDINGS = 5         # of each digit of each other speaker: the first ones
 
-# espeak-ng's English phonemes; what is not listed falls back on its beginning.
+# espeak-ng's phonemes; what is not listed falls back on its beginning.
 PHONEMES = ["_"] + (
     "t n s I k m d aI l r @ E eI a i: z p w v f V u: b 3 oU a# D T 0 j N h i 3: O@ I2 U dZ aU O: A@ g @L tS O2 r- o@ I# "
-    "t# @2 e@ S aa aI2 i@ U@ OI @- A: t2 @5 VR IR w# Z i@3 aI@").split()
+    "t# @2 e@ S aa aI2 i@ U@ OI @- A: t2 @5 VR IR w# Z i@3 aI@ "
+    # of Spanish and Portuguese besides
+    "e o u B ** * J^ Q R R2 x O y & &~ &U~ u~ o~ eU oI").split()
 PHONEME_IDS = {phoneme: i for i, phoneme in enumerate(PHONEMES)}
 PAUSE = 0
 
@@ -65,15 +69,17 @@ def phoneme_id(name):
     return None
 
 
-def speakable(text, r):
-    """The text as a synthesiser should get it, and where each word of `text` starts in it."""
+def speakable(text, language, r):
+    """The text as a synthesiser should get it, and where each word of `text` starts in it, in characters."""
     words, spoken = text.split(), []
-    short = [word in grammar.DIGITS or len(word) == 1 for word in words]
+    digits = grammar.DIGITS if language == "en" else romance.DIGITS[language]
+    short = [word in digits or len(word) == 1 and word.isupper() for word in words]
     for i, word in enumerate(words):
-        previous = words[i - 1] if i else ""
-        said = {"A": "ay", "pm": "pee em"}.get(word, word)
-        if word == "am" and previous != "i":
-            said = "ay em"
+        previous, said = words[i - 1] if i else "", word
+        if language == "en":
+            said = {"A": "ay", "pm": "pee em"}.get(word, word)
+            if word == "am" and previous != "i":
+                said = "ay em"
         # People pause within long digit strings and spellings.
         if i + 1 < len(words) and short[i] and short[i + 1] and r.random() < (.12 if len(word) > 1 else .3):
             said += ","
@@ -144,11 +150,11 @@ class Espeak:
         return np.concatenate(self.audio).astype(np.float32) / 32768, list(self.events)
 
 
-def espeak_utterance(espeak, text, split, r):
-    voice = r.choice(ACCENTS[split])
+def espeak_utterance(espeak, text, language, split, r):
+    voice = r.choice(ACCENTS[language, split])
     if variant := r.choice(VARIANTS[split]):
         voice += "+" + variant
-    spoken, starts = speakable(text, r)
+    spoken, starts = speakable(text, language, r)
     said = espeak.say(spoken, voice, r.randint(130, 215), r.randint(25, 75), r.randint(20, 80))
     if said is None:
         return None
@@ -179,7 +185,7 @@ def flite_utterance(text, split, r):
     voice = r.choice(FLITE_VOICES[split])
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         subprocess.run(["flite", "-voice", voice, "--setf", f"duration_stretch={r.uniform(.8, 1.2):.2f}",
-                        "-t", speakable(text, r)[0], "-o", file.name], check=True, stdout=subprocess.DEVNULL)
+                        "-t", speakable(text, "en", r)[0], "-o", file.name], check=True, stdout=subprocess.DEVNULL)
         audio, rate = read_wav(file.name)
     down = r.randint(88, 114) if split == "train" else 100
     return trim(resample(audio, 100 if rate == RATE_HZ else 50, down))[0], "flite_" + voice, None
@@ -219,11 +225,13 @@ def human_utterance(bank, split, r):
 
 
 def utterances(voice, domain, split, seed, recordings=None):
-    """Without end: (text, voice, 8 kHz int16 audio, labels).
+    """Without end: (text, language, voice, 8 kHz int16 audio, labels).
 
     Labels are None or (phonemes, their starts, the words' starts) in samples; phonemes may be None, and a word's start -1.
     """
-    r = random.Random(seed)
+    r, language = random.Random(seed), grammar.language_of(domain)
+    if language != "en" and voice != "espeak":
+        sys.exit(f"--voice {voice} speaks English only")
     espeak = Espeak() if voice == "espeak" else None
     bank = human_recordings(recordings, split) if voice == "human" else None
     while True:
@@ -231,20 +239,20 @@ def utterances(voice, domain, split, seed, recordings=None):
             audio, name, labels, text = human_utterance(bank, split, r)
         else:
             text = grammar.sample(r, domain, split)
-            said = espeak_utterance(espeak, text, split, r) if espeak else flite_utterance(text, split, r)
+            said = espeak_utterance(espeak, text, language, split, r) if espeak else flite_utterance(text, split, r)
             if said is None:
                 continue
             audio, name, labels = said
         if not 1200 <= len(audio) <= RATE_HZ * LONGEST_S:
             continue
-        yield text, name, (audio / (np.abs(audio).max() + 1e-6) * .6 * 32767).astype(np.int16), labels
+        yield text, language, name, (audio / (np.abs(audio).max() + 1e-6) * .6 * 32767).astype(np.int16), labels
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("out", type=Path)
     options.add_argument("--voice", choices=["espeak", "flite", "human"], required=True)
-    options.add_argument("--domain", choices=["demo", "order_line", "wide", "digits"], default="digits")
+    options.add_argument("--domain", choices=grammar.DOMAINS, default="digits")
     options.add_argument("--split", choices=["train", "held_out"], default="train")
     options.add_argument("--count", type=int, required=True)
     options.add_argument("--seed", type=int, required=True)

@@ -6,6 +6,9 @@ domain   "demo": the lines of the demo's caller, and nothing else
          "order_line": an order help line, the demo's lines among it
          "wide": all kinds of phone calls
          "digits": digit strings
+         "es", "pt": simple calls in Spanish and Portuguese, `romance.py`
+         "es_digits", "pt_digits": digit strings in these languages
+         "es_short", "pt_short": their greetings, yes, no and the like
 split    "train", or "held_out": templates that training never sees
 
 Text is lower case without punctuation; single spelled letters are upper case.
@@ -13,6 +16,8 @@ Text is lower case without punctuation; single spelled letters are upper case.
 import random
 import re
 from pathlib import Path
+
+import romance
 
 DIGITS = "zero one two three four five six seven eight nine".split()
 TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -222,7 +227,16 @@ def wide(r):
     return text
 
 
+DOMAINS = ["demo", "order_line", "wide", "digits"] + [
+    language + part for language in romance.LANGUAGES for part in ("", "_digits", "_short")]
+
+
+def language_of(domain):
+    return domain[:2] if domain[:2] in romance.LANGUAGES else "en"
+
+
 def sample(r, domain, split="train"):
+    language = language_of(domain)
     while True:
         if domain == "demo":
             text = fill(r.choice(DEMO), ORDER_LINE_SLOTS, r)
@@ -232,6 +246,12 @@ def sample(r, domain, split="train"):
             text = order_line(r) if split == "train" else fill(r.choice(ORDER_LINE_HELD_OUT), ORDER_LINE_SLOTS, r)
         elif domain == "wide":
             text = wide(r) if split == "train" else fill(r.choice(WIDE_HELD_OUT), WIDE_SLOTS, r)
+        elif domain == language:
+            text = romance.sample(r, language, split)
+        elif domain == f"{language}_digits":
+            text = romance.digit_string(r, language)
+        elif domain == f"{language}_short":
+            text = romance.short_answer(r, language)
         else:
             raise ValueError(f"no such domain: {domain}")
         if text and len(text.split()) <= MAX_WORDS:
@@ -240,7 +260,7 @@ def sample(r, domain, split="train"):
 
 def words():
     """Every word that a sentence can hold."""
-    r, found = random.Random(0), set(ORDER_LINE_WORDS) | set(WIDE_WORDS)
+    r, found = random.Random(0), set(ORDER_LINE_WORDS + WIDE_WORDS).union(*romance.WORDS.values())
     for domain, slots in (("order_line", ORDER_LINE_SLOTS), ("wide", WIDE_SLOTS)):
         for slot in slots.values():
             for _ in range(300):
@@ -252,7 +272,7 @@ def words():
 
 if __name__ == "__main__":
     rng = random.Random(1)
-    for name in ("demo", "order_line", "wide", "digits"):
+    for name in DOMAINS:
         for part in ("train", "held_out"):
             print(f"{name} {part}:", *(f"\n    {sample(rng, name, part)}" for _ in range(5)))
     print(len(words()), "words,", len(ORDER_LINE_WORDS), "of them on the order line")

@@ -164,14 +164,14 @@ def decode(p, encoded, tokens, shape):
 def losses(p, batch, shape, smoothing=.05, phoneme_share=1.0, alignment_share=.3):
     """The loss, and its parts: token, phoneme and alignment.
 
-    token      cross-entropy of the next token, with label smoothing
+    token      cross-entropy of the next token, with label smoothing; the first, the language, counts twice
     phoneme    cross-entropy of the phoneme at each encoder position, where its time is known
     alignment  how much of two cross-attention heads falls outside the word being written, where its time is known
     """
     encoded = encode(p, batch["mel"], shape)
     logits, weights = decode(p, encoded, batch["tokens"], shape)
     log_p = jax.nn.log_softmax(logits, -1)
-    known = batch["targets"] >= 0
+    known = (batch["targets"] >= 0).astype(jnp.float32).at[:, 0].multiply(2.)
     nll = -jnp.take_along_axis(log_p, jnp.maximum(batch["targets"], 0)[..., None], -1)[..., 0]
     token = (nll * known).sum() / known.sum()
     smooth = (-log_p.mean(-1) * known).sum() / known.sum()

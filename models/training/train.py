@@ -22,9 +22,10 @@ import vocabulary
 from features import HOP, POSITION, log_mel
 
 # Encoder positions and decoder tokens of a batch's utterances; each pair is compiled once.
-BUCKETS = [(64, 10), (84, 14), (104, 16), (128, 20), (152, 24), (184, 27), (216, 30), (320, 34)]
+BUCKETS = [(64, 12), (84, 16), (104, 18), (128, 22), (152, 26), (184, 29), (216, 32), (320, 36)]
 # Which share of the utterances comes from which folder of the data; the rest is no speech.
-MIX = {"order_line": .45, "order_line_flite": .14, "digits": .07, "digits_human": .18, "wide": .08}
+MIX = {"order_line": .25, "order_line_flite": .08, "digits": .05, "digits_human": .12, "wide": .05, "es": .19, "pt": .19}
+PROMPT = len(vocabulary.prompt("en"))
 
 
 def positions_of(text, samples, labels, lead):
@@ -53,18 +54,18 @@ def masked(mel, frames, r):
 
 
 def example(utterance, babble, r):
-    """(bucket, mel, tokens, phonemes, word positions), or None where no bucket is long enough."""
-    lead, tokens, first, end = 0, [], [], []
+    """(bucket, mel, language, tokens, phonemes, word positions), or None where no bucket is long enough."""
+    lead, language, tokens, first, end = 0, None, [], [], []
     if utterance is None:
         audio = channel.no_speech(r)
     else:
-        text, _, voice, labels = utterance
+        text, language, _, voice, labels = utterance
         audio, lead = channel.telephone(voice.astype(np.float32) / 32768, r, babble)
         tokens = vocabulary.encode(text)
         first, end = positions_of(text, len(voice), labels, lead) if labels else ([0] * len(tokens), [0] * len(tokens))
     audio = channel.upsample(audio, r)
     needed = len(audio) // POSITION + 1
-    fits = (i for i, (positions, length) in enumerate(BUCKETS) if needed <= positions and len(tokens) + 2 <= length)
+    fits = (i for i, (positions, length) in enumerate(BUCKETS) if needed <= positions and len(tokens) + PROMPT <= length)
     bucket = next(fits, None)
     if bucket is None:
         return None
@@ -80,28 +81,33 @@ def example(utterance, babble, r):
     elif labels and labels[0] is not None:
         at = np.searchsorted(labels[1] + lead, np.arange(positions) * HOP, "right") - 1
         phonemes = np.where(at < 0, generate.PAUSE, labels[0][np.maximum(at, 0)]).astype(np.int32)
-    return bucket, mel, tokens, phonemes, first, end
+    return bucket, mel, language, tokens, phonemes, first, end
 
 
 def stack(examples, index, corruption, r):
     """A batch. A share of the decoder's inputs is replaced, so that it leans on the audio and not on itself."""
     length = BUCKETS[examples[0][0]][1]
     shape = (len(examples), length)
-    batch = {"mel": np.stack([e[1] for e in examples]), "phonemes": np.stack([e[3] for e in examples]),
+    batch = {"mel": np.stack([e[1] for e in examples]), "phonemes": np.stack([e[4] for e in examples]),
              "tokens": np.zeros(shape, np.int32), "targets": np.full(shape, -1, np.int32),
              "word_start": np.zeros(shape, np.int32), "word_end": np.zeros(shape, np.int32)}
     special = len(vocabulary.SPECIAL)
-    for row, (_, _, tokens, _, first, end) in enumerate(examples):
+    for row, (_, _, language, tokens, _, first, end) in enumerate(examples):
         tokens = [index[token] for token in tokens]
         given = [t if r.random() >= corruption else r.randrange(special, len(index)) for t in tokens]
-        given = [index[vocabulary.START_OF_TRANSCRIPT], index[vocabulary.NO_TIMESTAMPS]] + given
+        # Nobody speaks in any language.
+        prompt = vocabulary.prompt(language or r.choice(list(vocabulary.LANGUAGES)))
+        given = [index[token] for token in prompt] + given
         batch["tokens"][row, :len(given)] = given
+        if language:
+            batch["targets"][row, 0] = index[vocabulary.LANGUAGES[language]]
         # Whisper says that nobody spoke by a token in the first place, or by ending at once: both are learnt.
         nobody = not tokens and r.random() < .65
         target = [index[vocabulary.NO_SPEECH]] if nobody else tokens + [index[vocabulary.END_OF_TEXT]]
-        batch["targets"][row, 1:1 + len(target)] = target
-        batch["word_start"][row, 1:1 + len(first)] = first
-        batch["word_end"][row, 1:1 + len(end)] = end
+        at = PROMPT - 1                      # the outputs of the prompt's last token and those after it
+        batch["targets"][row, at:at + len(target)] = target
+        batch["word_start"][row, at:at + len(first)] = first
+        batch["word_end"][row, at:at + len(end)] = end
     return batch
 
 
@@ -126,7 +132,7 @@ def produce(queue, options, tokens):
             made = example(None, None, r)
         else:
             pool = pools[r.choices(here, [MIX[name] for name in here])[0]]
-            babble = r.choice(pool)[2].astype(np.float32) / 32768
+            babble = r.choice(pool)[3].astype(np.float32) / 32768
             made = example(r.choice(pool), babble, r)
         if made is None:
             continue

@@ -1,4 +1,4 @@
-"""Whisper's English vocabulary (GPT-2's byte pairs), and the few of its tokens that the model uses."""
+"""Whisper's multilingual vocabulary of byte pairs, and the few of its tokens that the model uses."""
 import base64
 import functools
 import re
@@ -6,12 +6,20 @@ import re
 import grammar
 from features import whisper_assets
 
-SIZE = 51_864                   # of Whisper's English-only models
-END_OF_TEXT, START_OF_TRANSCRIPT, NO_SPEECH, NO_TIMESTAMPS = 50_256, 50_257, 50_361, 50_362
-SPECIAL = [END_OF_TEXT, START_OF_TRANSCRIPT, NO_SPEECH, NO_TIMESTAMPS]
+SIZE = 51_865                   # of Whisper's multilingual models up to large-v2
+END_OF_TEXT, START_OF_TRANSCRIPT = 50_257, 50_258
+LANGUAGES = {"en": 50_259, "es": 50_262, "pt": 50_267}
+TRANSCRIBE, NO_SPEECH, NO_TIMESTAMPS = 50_359, 50_362, 50_363
+SPECIAL = [END_OF_TEXT, START_OF_TRANSCRIPT, NO_SPEECH, NO_TIMESTAMPS, *LANGUAGES.values(), TRANSCRIBE]
+
+
+def prompt(language):
+    """What the decoder starts from. The first token's output is the language."""
+    return [START_OF_TRANSCRIPT, LANGUAGES[language], TRANSCRIBE, NO_TIMESTAMPS]
+
 
 RANKS = {base64.b64decode(token): int(rank) for token, rank in
-         (line.split() for line in (whisper_assets() / "gpt2.tiktoken").read_bytes().splitlines() if line)}
+         (line.split() for line in (whisper_assets() / "multilingual.tiktoken").read_bytes().splitlines() if line)}
 BYTES = {rank: token for token, rank in RANKS.items()}
 
 
@@ -27,7 +35,7 @@ def byte_pairs(piece):
 
 @functools.cache
 def encode_word(word):
-    pieces = re.findall(r"'[a-z]+|[A-Za-z]+", word)
+    pieces = re.findall(r"'[a-z]+|[^\W\d_]+", word)
     return [token for i, piece in enumerate(pieces) for token in byte_pairs(piece if i else " " + piece)]
 
 

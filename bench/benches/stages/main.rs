@@ -1,8 +1,8 @@
-//! What every stage of a call costs: `cargo bench -p sidetone-bench`.
+//! What every stage of a call costs: `cargo bench -p sidetone-bench --bench stages`.
 //!
 //! Criterion times the stages one by one, in one process and on one thread; then a table of the
 //! medians and the budgets of the design are printed. A filter works as with any Criterion bench
-//! (`cargo bench -p sidetone-bench -- codecs`); the tables then hold what ran. No time is asserted:
+//! (`cargo bench -p sidetone-bench --bench stages -- codecs`); the tables then hold what ran. No time is asserted:
 //! machines differ. That a frame allocates nothing is.
 
 mod audio;

@@ -15,6 +15,7 @@ use crate::{
     stage::{Pace, Stage, Stages},
 };
 
+#[expect(clippy::print_stdout, reason = "a bench reports")]
 pub(crate) fn time(stages: &mut Stages) {
     let loaded = SmartTurnConfig::fetched().and_then(|mut config| {
         config.threads = 1;

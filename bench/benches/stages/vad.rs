@@ -12,6 +12,7 @@ use crate::{
     stage::{Pace, Stage, Stages},
 };
 
+#[expect(clippy::print_stdout, reason = "a bench reports")]
 pub(crate) fn time(stages: &mut Stages) {
     for provider in VadProvider::ALL {
         match provider.load() {

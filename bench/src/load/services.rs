@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sidetone_codecs::SampleRate;
+use sidetone_codecs::{Resampler, SampleRate, wav};
 use sidetone_core::job::{LlmEvent, LlmJob, SttEvent, SttJob, Transcript, TtsEvent, TtsJob};
 use sidetone_speech::{JobHandle, Llm, Sink, Stt, Tts, stt::SttCapabilities};
 
@@ -49,33 +49,44 @@ impl Llm for InstantLlm {
     }
 }
 
-/// Speaks a tone at 24 kHz, 60 ms a character, handed over at once in pieces of 100 ms.
+/// Speaks a recorded voice at 24 kHz over and over, 60 ms a character, handed over at once in pieces
+/// of 100 ms. (A voice and not a tone: a caller's vowel is not unlike a tone, which the engine's
+/// echo guard would have to tell apart.)
 #[derive(Debug)]
 pub struct InstantTts {
-    piece: Arc<[i16]>,
+    pieces: Arc<[Vec<i16>]>,
 }
 
 impl InstantTts {
     const RATE: SampleRate = SampleRate::HZ_24000;
     const PIECE: Duration = Duration::from_millis(100);
+    const VOICE: &[u8] = include_bytes!("../../../fixtures/callers/max/where-is-my-order.wav");
 
-    /// A tone of 440 Hz.
+    /// One of the recorded callers.
+    ///
+    /// # Panics
+    ///
+    /// Never: the recording is part of the program.
     #[must_use]
     pub fn new() -> Self {
-        let samples = Self::RATE.samples_in(Self::PIECE).0;
-        let step = 440.0 * std::f64::consts::TAU / f64::from(Self::RATE.hz());
-        let piece = (0..samples)
-            .map(|n| ((n as f64 * step).sin() * 8_000.0) as i16)
-            .collect();
-        Self { piece }
+        let voice = wav::read(Self::VOICE).expect("the recording is a WAV file");
+        let mut resampler =
+            Resampler::new(voice.rate, Self::RATE).expect("both rates are supported");
+        let mut samples = Vec::new();
+        resampler.process(&voice.into_mono(), &mut samples);
+        resampler.finish(&mut samples);
+        let piece = Self::RATE.samples_in(Self::PIECE).0 as usize;
+        Self {
+            pieces: samples.chunks_exact(piece).map(<[i16]>::to_vec).collect(),
+        }
     }
 
     /// The pieces of `text`.
     pub fn speak(&self, text: &str) -> impl Iterator<Item = TtsEvent> + use<> {
-        let pieces = (text.chars().count() * 60).div_ceil(100);
-        let piece = Arc::clone(&self.piece);
-        (0..pieces).map(move |_| TtsEvent::Audio {
-            samples: piece.to_vec(),
+        let count = (text.chars().count() * 60).div_ceil(100);
+        let pieces = Arc::clone(&self.pieces);
+        (0..count).map(move |n| TtsEvent::Audio {
+            samples: pieces[n % pieces.len()].clone(),
             rate: Self::RATE,
         })
     }

@@ -234,9 +234,9 @@ mod tests {
         voice.hear(&goodbye);
         assert_eq!(
             voice.words_within(0..u64::MAX),
-            "Your order order is on its way. Goodbye."
+            "Your order is is on its way. Goodbye."
         );
-        assert_eq!(voice.words_within(0..2_000), "Your order");
+        assert_eq!(voice.words_within(0..2_000), "Your order is");
         let words = voice.words();
         assert_eq!((words[0].percent, words[0].heard_ms.start), (100, 1_000));
     }

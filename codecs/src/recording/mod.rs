@@ -39,6 +39,9 @@ const FORMATS: &str = "WAV (PCM, float, μ-law, A-law), MP3, FLAC, Ogg (Vorbis, 
 
 /// A recording that is being decoded. Memory does not depend on its length, but for the index of an
 /// MP4, which takes about 1 MB per hour.
+///
+/// A Vorbis header that was made to do harm may have tables of up to 4 GiB built, 16 MiB for each of
+/// 256 codebooks: who decodes files of strangers should limit the process's memory.
 pub struct Recording {
     format: String,
     shape: Shape,

@@ -14,6 +14,8 @@ const UNKNOWN_LENGTH: u32 = 0x7FFF_0000;
 /// What `WAVE_FORMAT_EXTENSIBLE` identifies its codecs by, after the first two bytes.
 const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 const EXTENSIBLE: u16 = 0xFFFE;
+/// Bytes behind the audio that tell whether it goes on.
+const WORD: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Samples {
@@ -103,6 +105,8 @@ struct Wav {
     format: Format,
     /// Bytes of audio to come; `None` where they go to the end of the file.
     left: Option<u64>,
+    /// Bytes behind it that make no whole instant.
+    odd: u64,
     announced: Option<SampleCount>,
     done: SampleCount,
     bytes: Vec<u8>,
@@ -125,6 +129,7 @@ pub(super) fn open(mut source: Source) -> Result<Opened, RecordingError> {
         announced,
         blocks: Box::new(Wav {
             left: audio_len.map(|len| len - len % instant),
+            odd: audio_len.map_or(0, |len| len % instant),
             announced: announced.filter(|_| audio_len.is_some()),
             source,
             format,
@@ -155,20 +160,43 @@ impl Blocks for Wav {
 }
 
 impl Wav {
-    /// Whether all is well where no more bytes come.
-    fn end(&self) -> Result<(), RecordingError> {
+    /// Whether all is well where no more audio comes.
+    fn end(&mut self) -> Result<(), RecordingError> {
         let rate = self.format.shape.rate;
         let at = self.done.duration(rate);
         if let Some(source) = self.source.take_failure() {
             return Err(RecordingError::Read { at, source });
         }
-        match self.left {
+        let left = self.left;
+        match left {
             Some(1..) => Err(RecordingError::CutShort {
                 at,
                 announced: self.announced.map(|len| len.duration(rate)),
             }),
+            Some(0) if self.audio_follows() => Err(RecordingError::Undecodable {
+                at,
+                reason: "its header ends the audio here, and what follows is no part of a WAV"
+                    .to_owned(),
+            }),
             _ => Ok(()),
         }
+    }
+}
+
+impl Wav {
+    /// Whether what stands behind the audio of a file looks like more of it: a chunk or a tag has
+    /// a name, padding is 0. A pipe is not waited for.
+    fn audio_follows(&mut self) -> bool {
+        if self.source.len().is_none() || !self.source.skip(self.odd) {
+            return false;
+        }
+        let next = self.source.peek(WORD);
+        let is_named = |name: &[u8]| name.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        // The byte that makes the length even may be there, or not.
+        next.len() == WORD
+            && next.iter().any(|&byte| byte != 0)
+            && !is_named(&next[..3])
+            && !is_named(&next[1..4])
     }
 }
 

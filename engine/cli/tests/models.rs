@@ -71,7 +71,7 @@ fn the_list_shows_what_there_is_and_what_is_here() {
     };
     assert!(line("tiny.en").ends_with("yes") && line("tiny.en").contains("77.70 MB"));
     assert!(line("base").ends_with("no") && line("base").contains("MIT"));
-    assert!(line("demo").ends_with("bundled"));
+    assert!(line("demo").ends_with("bundled") && line("demo").contains("en, es, pt"));
     assert!(line("piper-pt_BR-faber-medium").contains("pt-BR"));
     assert!(!table.contains("onnxruntime-windows") || cfg!(windows));
 
@@ -80,6 +80,8 @@ fn the_list_shows_what_there_is_and_what_is_here() {
     assert_eq!(lines(&["list", "SILERO"]), 4);
     assert_eq!(lines(&["list", "--here"]), 5, "demo and tiny.en");
     assert_eq!(lines(&["list", "--kind", "turn"]), 4);
+    assert_eq!(lines(&["list", "demo", "--language", "pt"]), 4);
+    assert!(printed(dir.path(), &["list", "demo", "--language", "fr"]).starts_with("no such"));
     assert!(printed(dir.path(), &["list", "parrot"]).starts_with("no such models"));
     let spanish = printed(
         dir.path(),

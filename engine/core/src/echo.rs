@@ -13,7 +13,7 @@
 //!
 //! For telephone audio of 8 kHz. While nothing was played, nothing is judged.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use rustfft::{Fft, FftPlanner, num_complex::Complex};
 
@@ -70,7 +70,6 @@ pub(crate) struct Echo {
     /// The energy of a frame of the line in which there is only noise.
     noise: f32,
     path: Option<Path>,
-    search: Option<Box<Search>>,
 }
 
 /// The way from the phone's loudspeaker to its microphone.
@@ -101,7 +100,6 @@ impl Echo {
             far_silent: usize::MAX,
             noise: f32::MAX,
             path: None,
-            search: None,
         }
     }
 
@@ -223,9 +221,8 @@ impl Echo {
     }
 
     /// The delay at which the line is most like what was played, if it is like it at all.
-    fn find(&mut self) -> Option<usize> {
-        let search = self.search.get_or_insert_with(|| Box::new(Search::new()));
-        search.run(&self.near, &self.far)
+    fn find(&self) -> Option<usize> {
+        SEARCH.with_borrow_mut(|search| search.run(&self.near, &self.far))
     }
 }
 
@@ -267,6 +264,12 @@ impl History {
     fn before(&self, newer: usize, count: usize) -> &[i16] {
         &self.samples[self.end - newer - count..self.end - newer]
     }
+}
+
+thread_local! {
+    /// The working memory of a search, 140 KiB with its tables, which no call needs for long: those on
+    /// a thread share it. Nothing of one search is left to the next.
+    static SEARCH: RefCell<Search> = RefCell::new(Search::new());
 }
 
 /// Looks for the delay.

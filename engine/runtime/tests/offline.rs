@@ -172,9 +172,10 @@ async fn every_word_is_found_at_its_time() {
     assert_eq!(transcript.model, "demo");
     assert!(transcript.speakers.is_empty());
     assert_eq!((transcript.damage, transcript.stopped), (None, false));
+    // One tells the language.
     assert_eq!(
         transcript.timings.windows as usize,
-        LINES.len() * CALLERS.len()
+        1 + LINES.len() * CALLERS.len()
     );
 }
 
@@ -317,7 +318,21 @@ async fn a_recording_that_breaks_off_gives_what_came_before() {
 #[test]
 fn what_the_model_cannot_do_is_refused_before_the_start() {
     let options = TranscribeOptions::default;
-    let wrong: [(&str, TranscribeOptions); 5] = [
+    let wrong: [(&str, TranscribeOptions); 7] = [
+        (
+            "translate = true: the demo model",
+            TranscribeOptions {
+                translate: true,
+                ..options()
+            },
+        ),
+        (
+            "language = \"de\": demo understands en, es, pt only",
+            TranscribeOptions {
+                language: LanguageChoice::Is("de".into()),
+                ..options()
+            },
+        ),
         (
             "language = \"xx\"",
             TranscribeOptions {

@@ -8,7 +8,7 @@ use std::{
 use sidetone::{BuildError, Engine, EventLog, EventLogError};
 use sidetone_codecs::SampleRate;
 use sidetone_core::config::TurnModel;
-use sidetone_models::{Languages, Manifest, ModelError, demo};
+use sidetone_models::{Manifest, ModelError, demo};
 use sidetone_speech::{
     Llm, ProviderError, Stt, Tts, TurnDetector,
     llm::{OpenAiLlm, OpenAiLlmConfig, Script, ScriptError, ScriptLlm},
@@ -96,7 +96,7 @@ pub fn check(config: &Config) -> Result<(), SetupError> {
     match config.stt.provider {
         SttChoice::Whisper => {
             whisper_config(&config.stt)?;
-            if config.agent.language != "en" && knows_english_only(&config.stt.model) {
+            if !may_understand(&config.stt.model, &config.agent.language) {
                 return Err(not_understood(&config.stt, &config.agent.language));
             }
         }
@@ -176,6 +176,7 @@ fn whisper_config(config: &SttConfig) -> Result<WhisperConfig, SetupError> {
     let mut whisper = WhisperConfig::new(sidetone_models::resolve(&config.model)?);
     if config.model == demo::NAME {
         whisper.window_ms = demo::WINDOW_MS;
+        whisper.languages = demo::LANGUAGES.map(str::to_owned).to_vec();
     }
     if config.threads > 0 {
         whisper.threads = config.threads;
@@ -185,9 +186,12 @@ fn whisper_config(config: &SttConfig) -> Result<WhisperConfig, SetupError> {
 }
 
 /// What can be said without loading the model; of a file of one's own, nothing.
-fn knows_english_only(model: &str) -> bool {
+fn may_understand(model: &str, language: &str) -> bool {
+    if model == demo::NAME {
+        return demo::LANGUAGES.contains(&language);
+    }
     let entry = Manifest::embedded().get(model);
-    model == demo::NAME || entry.is_some_and(|entry| entry.languages == Languages::English)
+    entry.is_none_or(|entry| entry.languages.include(language))
 }
 
 fn not_understood(config: &SttConfig, language: &str) -> SetupError {
@@ -285,14 +289,26 @@ mod tests {
 
     #[test]
     fn the_check_knows_models_that_do_not_understand_the_language() {
-        let error = mistake(|config| config.agent.language = "es".into());
+        let error = mistake(|config| config.agent.language = "de".into());
         assert!(
-            error.starts_with("`agent.language` = \"es\": the model \"demo\" does not"),
+            error.starts_with("`agent.language` = \"de\": the model \"demo\" does not"),
             "{error}"
         );
-        assert!(knows_english_only("small.en-q5_1"));
-        assert!(!knows_english_only("small"));
-        assert!(!knows_english_only("/models/my-own.bin"));
+        for (model, language, expected) in [
+            ("demo", "en", true),
+            ("demo", "pt", true),
+            ("demo", "fr", false),
+            ("small.en-q5_1", "en", true),
+            ("small.en-q5_1", "es", false),
+            ("small", "es", true),
+            ("/models/my-own.bin", "es", true),
+        ] {
+            assert_eq!(
+                may_understand(model, language),
+                expected,
+                "{model}: {language}"
+            );
+        }
     }
 
     #[test]
@@ -309,9 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_model_is_given_short_parts() {
+    fn the_demo_model_is_given_short_parts_in_its_languages() {
         let config = Config::default().spelt_out();
         let whisper = whisper_config(&config.stt).unwrap();
         assert_eq!(whisper.window_ms, demo::WINDOW_MS);
+        assert_eq!(whisper.languages, demo::LANGUAGES);
     }
 }

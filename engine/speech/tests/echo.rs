@@ -210,8 +210,8 @@ fn leg(body: Inbound<'static>) -> Input<'static> {
 fn the_agents_own_voice_interrupts_nothing() {
     println!("loss   delay  room    stopped without / with the guard");
     let (mut without, mut with, mut calls) = (0, 0, 0);
-    for loss_db in [15.0, 20.0, 25.0, 30.0, 35.0, 40.0] {
-        for delay_ms in [40, 120, 300, 600] {
+    for loss_db in [15.0, 20.0, 25.0, 30.0] {
+        for delay_ms in [40, 300, 600] {
             for rt60_ms in [0, 300] {
                 let path = Path {
                     delay_ms,
@@ -253,8 +253,9 @@ fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
     ];
     println!("caller  echo loss   missed   later than without an echo: median, worst");
     let (mut all, mut all_missed) = (0, 0);
+    let mut without_echo = BTreeMap::new();
     for caller_dbfs in [-20.0, -25.0, -30.0] {
-        for loss_db in [15.0, 20.0, 30.0, 40.0] {
+        for loss_db in [15.0, 25.0] {
             // An echo lower than the caller.
             if -20.0 - loss_db > caller_dbfs - 5.0 {
                 continue;
@@ -276,7 +277,9 @@ fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
                         loss_db,
                         rt60_ms: 300,
                     };
-                    let alone = run(&scene(None)).0;
+                    let alone = without_echo
+                        .entry((name, word, caller_dbfs as i32))
+                        .or_insert_with(|| run(&scene(None)).0);
                     let both = run(&scene(Some(path))).0;
                     all += 1;
                     match (alone.first(), both.first()) {

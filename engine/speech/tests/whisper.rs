@@ -10,7 +10,7 @@ use sidetone_codecs::SampleRate;
 use sidetone_core::job::{
     FailureKind, JobEvent, JobId, JobUpdate, SttEvent, SttJob, SttPurpose, Transcript,
 };
-use sidetone_models::ModelSource;
+use sidetone_models::{ModelSource, demo::LANGUAGES};
 use sidetone_speech::{
     JobHandle, Sink, Stt,
     stt::whisper::{AudioContext, ModelFileError, Whisper, WhisperConfig, WhisperError},
@@ -27,6 +27,7 @@ const PERSON_TOO: (&str, &str) = ("person-espeak.wav", PERSON.1);
 fn demo() -> WhisperConfig {
     let mut config = WhisperConfig::new(sidetone_models::resolve("demo").unwrap());
     config.threads = 1;
+    config.languages = LANGUAGES.map(str::to_owned).to_vec();
     config
 }
 
@@ -38,11 +39,26 @@ fn multilingual() -> WhisperConfig {
     config
 }
 
+/// Knows English alone, and understands nothing.
+fn english() -> WhisperConfig {
+    let model = support::random_model(51_864, 64, 1);
+    let mut config = WhisperConfig::new(ModelSource::Memory(model.into()));
+    config.threads = 1;
+    config
+}
+
 /// A recording at 8 kHz.
 fn recording(name: &str) -> Vec<i16> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data")
-        .join(name);
+    read(&format!("tests/data/{name}"))
+}
+
+/// A caller of the project's fixtures.
+fn caller(file: &str) -> Vec<i16> {
+    read(&format!("../../fixtures/callers/{file}.wav"))
+}
+
+fn read(path: &str) -> Vec<i16> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let mut file = hound::WavReader::open(path).unwrap();
     assert_eq!(file.spec().sample_rate, 8_000);
     file.samples().map(Result::unwrap).collect()
@@ -118,6 +134,75 @@ async fn speech_from_the_telephone_is_transcribed() {
         let transcript = heard.transcript(job(id, &recording(file))).await;
         assert_eq!(transcript.text, words, "{file}");
         assert_eq!(transcript.language.as_deref(), Some("en"));
+    }
+}
+
+/// What each caller of the fixtures says: the file, the language and the words.
+const CALLERS: &[(&str, &str, &str)] = &[
+    ("paul/hello", "en", "hello"),
+    ("paul/yes", "en", "yes"),
+    ("paul/no", "en", "no"),
+    ("paul/four-two-seven-one", "en", "four two seven one"),
+    ("annie/where-is-my-order", "en", "where is my order"),
+    ("max/hello", "en", "hello"),
+    ("miguel/hola", "es", "hola"),
+    ("miguel/si", "es", "sí"),
+    ("miguel/no", "es", "no"),
+    ("miguel/cuatro-dos-siete-uno", "es", "cuatro dos siete uno"),
+    ("miguel/necesito-ayuda", "es", "necesito ayuda"),
+    ("miguel/donde-esta-mi-pedido", "es", "dónde está mi pedido"),
+    ("alicia/hola", "es", "hola"),
+    ("alicia/si", "es", "sí"),
+    ("alicia/no", "es", "no"),
+    ("alicia/cuatro-dos-siete-uno", "es", "cuatro dos siete uno"),
+    ("alicia/necesito-ayuda", "es", "necesito ayuda"),
+    ("alicia/donde-esta-mi-pedido", "es", "dónde está mi pedido"),
+    ("diogo/ola", "pt", "olá"),
+    ("diogo/sim", "pt", "sim"),
+    ("diogo/nao", "pt", "não"),
+    ("diogo/quatro-dois-sete-um", "pt", "quatro dois sete um"),
+    ("diogo/preciso-de-ajuda", "pt", "preciso de ajuda"),
+    (
+        "diogo/onde-esta-o-meu-pedido",
+        "pt",
+        "onde está o meu pedido",
+    ),
+    ("andrea/ola", "pt", "olá"),
+    ("andrea/sim", "pt", "sim"),
+    ("andrea/nao", "pt", "não"),
+    ("andrea/quatro-dois-sete-um", "pt", "quatro dois sete um"),
+    ("andrea/preciso-de-ajuda", "pt", "preciso de ajuda"),
+    (
+        "andrea/onde-esta-o-meu-pedido",
+        "pt",
+        "onde está o meu pedido",
+    ),
+];
+
+/// As it is said in Portugal, the demo model takes it for the Spanish "hola".
+const TOO_ALIKE: &str = "diogo/ola";
+
+#[tokio::test]
+async fn callers_are_understood_in_the_language_they_are_expected_to_speak() {
+    let mut heard = Heard::by(demo());
+    for (id, (file, language, words)) in (1..).zip(CALLERS) {
+        let job = SttJob {
+            language: Some((*language).to_owned()),
+            ..job(id, &caller(file))
+        };
+        assert_eq!(heard.transcript(job).await.text, *words, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_language_of_callers_is_detected_and_understood() {
+    let mut heard = Heard::by(demo());
+    assert!(heard.whisper.capabilities().detects_language);
+    let told_apart = CALLERS.iter().filter(|(file, ..)| *file != TOO_ALIKE);
+    for (id, (file, language, words)) in (1..).zip(told_apart) {
+        let transcript = heard.transcript(job(id, &caller(file))).await;
+        assert_eq!(transcript.language.as_deref(), Some(*language), "{file}");
+        assert_eq!(transcript.text, *words, "{file}");
     }
 }
 
@@ -313,9 +398,11 @@ async fn a_language_is_taken_from_the_job_then_from_the_config_then_detected() {
 
 #[tokio::test]
 async fn an_english_model_says_that_it_understands_english_only() {
-    let mut heard = Heard::by(demo());
+    let mut heard = Heard::by(english());
     assert!(!heard.whisper.capabilities().detects_language);
     assert!(heard.whisper.understands("en") && !heard.whisper.understands("es"));
+    let transcript = heard.transcript(job(0, &recording(PERSON.0))).await;
+    assert_eq!(transcript.language.as_deref(), Some("en"));
     let spanish = SttJob {
         language: Some("es".into()),
         ..job(1, &recording(PERSON.0))
@@ -330,7 +417,7 @@ async fn an_english_model_says_that_it_understands_english_only() {
         failure.detail
     );
 
-    let mut config = demo();
+    let mut config = english();
     config.language = Some("es".into());
     let error = Whisper::load(config).unwrap_err();
     assert!(matches!(error, WhisperError::Language { .. }), "{error}");
@@ -338,6 +425,50 @@ async fn an_english_model_says_that_it_understands_english_only() {
         error.to_string().contains("stt.language = \"es\""),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn only_the_configured_languages_are_detected_and_accepted() {
+    let loud = recording(PERSON.0);
+    for code in ["de", "pt"] {
+        let mut config = multilingual();
+        config.languages = vec![code.into()];
+        let mut heard = Heard::by(config);
+        assert!(!heard.whisper.capabilities().detects_language);
+        let transcript = heard.transcript(job(1, &loud)).await;
+        assert_eq!(transcript.language.as_deref(), Some(code));
+    }
+
+    let mut config = multilingual();
+    config.languages = vec!["sw".into(), "de".into()];
+    let mut heard = Heard::by(config);
+    assert!(heard.whisper.capabilities().detects_language);
+    let detected = heard.transcript(job(1, &loud)).await.language.unwrap();
+    assert!(["sw", "de"].contains(&&*detected), "{detected}");
+    let english = SttJob {
+        language: Some("en".into()),
+        ..job(2, &loud)
+    };
+    let SttEvent::Failed(failure) = heard.event(english).await else {
+        panic!("English was accepted")
+    };
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(
+        failure.detail.ends_with("sw, de only"),
+        "{}",
+        failure.detail
+    );
+
+    for (languages, language, key) in [
+        (vec!["en", "xx"], None, "stt.languages = \"xx\""),
+        (vec!["en", "es"], Some("pt"), "stt.language = \"pt\""),
+    ] {
+        let mut config = multilingual();
+        config.languages = languages.into_iter().map(str::to_owned).collect();
+        config.language = language.map(str::to_owned);
+        let error = Whisper::load(config).unwrap_err().to_string();
+        assert!(error.starts_with(key), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ impl ListArgs {
             && self
                 .language
                 .as_ref()
-                .is_none_or(|tag| Languages::English.include(tag))
+                .is_none_or(|tag| demo_languages().include(tag))
     }
 
     fn wants_name(&self, name: &str) -> bool {
@@ -131,14 +131,21 @@ impl Kind {
     }
 }
 
-fn row(entry: &Entry, presence: Presence) -> Row {
-    let languages = match &entry.languages {
+fn demo_languages() -> Languages {
+    Languages::Tags(demo::LANGUAGES.map(str::to_owned).to_vec())
+}
+
+fn languages_in_words(languages: &Languages) -> String {
+    match languages {
         Languages::English => "English".to_owned(),
         Languages::Multilingual => "many".to_owned(),
         Languages::Tags(tags) if tags.len() <= 3 => tags.join(", "),
         Languages::Tags(tags) => format!("{} languages", tags.len()),
         _ => "any".to_owned(),
-    };
+    }
+}
+
+fn row(entry: &Entry, presence: Presence) -> Row {
     let presence = match presence {
         Presence::Here => "yes".to_owned(),
         Presence::Partial { bytes } => {
@@ -153,7 +160,7 @@ fn row(entry: &Entry, presence: Presence) -> Row {
         kind: entry.kind.name(),
         size: size(entry.size_bytes()),
         licence: entry.licence.clone(),
-        languages,
+        languages: languages_in_words(&entry.languages),
         presence,
     }
 }
@@ -164,7 +171,7 @@ fn demo_row() -> Row {
         kind: ModelKind::Whisper.name(),
         size: size(demo::SIZE_BYTES as u64),
         licence: env!("CARGO_PKG_LICENSE").to_owned(),
-        languages: "English".to_owned(),
+        languages: languages_in_words(&demo_languages()),
         presence: "bundled".to_owned(),
     }
 }

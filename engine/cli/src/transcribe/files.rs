@@ -9,6 +9,9 @@ use std::{
 
 use thiserror::Error;
 
+/// What stands before the extension of a file that is not complete.
+pub(super) const PARTIAL: &str = "partial";
+
 /// A file could not be written.
 #[derive(Debug, Error)]
 #[error("cannot write {}", path.display())]
@@ -135,7 +138,8 @@ impl Write for Draft {
 /// `call.json` as `call.partial.json`.
 pub(super) fn partial(path: &Path) -> PathBuf {
     let mut name = OsString::from(path.file_stem().unwrap_or_default());
-    name.push(".partial");
+    name.push(".");
+    name.push(PARTIAL);
     if let Some(extension) = path.extension() {
         name.push(".");
         name.push(extension);

@@ -47,6 +47,10 @@ const DEMO_HINT: &str = "\
 the bundled demo model knows a few hundred English words of an order line: to try things out.
 For real recordings fetch a real one, as by `sidetone models fetch base.en`, and say --model base.en";
 
+/// Said where it is given a prompt.
+const DEMO_PROMPT_HINT: &str =
+    "it never learned what --prompt and --vocabulary are: it may write less with them";
+
 /// Transcribes, tells how it goes on standard error, and returns the exit status that the help states.
 pub async fn run(args: TranscribeArgs) -> ExitCode {
     let manner = match (args.json_progress, args.quiet) {
@@ -99,6 +103,9 @@ async fn transcribe(args: TranscribeArgs, manner: Manner) -> Result<Tally, Box<d
         let settings = settings(&config, &options, &args);
         if args.model == demo::NAME {
             teller.note(DEMO_HINT);
+            if options.prompt.is_some() || !options.vocabulary.is_empty() {
+                teller.note(DEMO_PROMPT_HINT);
+            }
         }
         let transcriber = task::spawn_blocking(|| Transcriber::load(config));
         let transcriber = transcriber.await.expect("loading does not panic")?;

@@ -1,7 +1,7 @@
 //! Where each transcript goes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     fs,
     path::{Component, Path, PathBuf},
@@ -10,7 +10,7 @@ use std::{
 use sidetone::offline::Format;
 use thiserror::Error;
 
-use super::inputs::Input;
+use super::{files::PARTIAL, inputs::Input};
 
 /// Where the transcripts of a run go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl Place {
         formats: &[Format],
     ) -> Result<Self, PlaceError> {
         let place = match (output, folder) {
-            (_, Some(folder)) => return Ok(Self::Folder(folder.to_owned())),
+            (_, Some(folder)) => Self::Folder(folder.to_owned()),
             (Some(file), None) if file.as_os_str() != "-" => Self::File(file.to_owned()),
             _ => Self::Stdout,
         };
         match (&place, recordings, formats) {
-            (_, [] | [_], [_]) => {}
+            (Self::Folder(_), ..) | (_, [] | [_], [_]) => {}
             (Self::File(_), ..) => {
                 return Err(PlaceError::Several {
                     recordings: recordings.len(),
@@ -66,16 +66,16 @@ impl Place {
             (_, _, [format]) => return Err(PlaceError::FilesOnStdout { format: *format }),
             _ => return Err(PlaceError::FormatsOnStdout),
         }
-        if let Self::File(file) = &place {
-            let same = |input: &Input| {
-                let (file, recording) = (fs::canonicalize(file), fs::canonicalize(input.name()));
-                file.is_ok_and(|file| recording.is_ok_and(|recording| file == recording))
-            };
-            if recordings.iter().any(same) {
-                return Err(PlaceError::OverRecording(file.clone()));
-            }
+        let same: HashSet<PathBuf> = recordings
+            .iter()
+            .filter_map(|input| fs::canonicalize(input.name()).ok())
+            .collect();
+        let over = |file: &PathBuf| fs::canonicalize(file).is_ok_and(|file| same.contains(&file));
+        let mut files = place.files(recordings, formats).into_iter().flatten();
+        match files.find(over) {
+            Some(file) => Err(PlaceError::OverRecording(file)),
+            None => Ok(place),
         }
-        Ok(place)
     }
 
     /// The files of each recording, one for each format; none on standard output.
@@ -97,11 +97,14 @@ impl Place {
 }
 
 /// A name for each recording's transcripts, without extension: that of the recording, or where several share it
-/// all of the path that was named.
+/// all of the path that was named. None ends as what is not complete does.
 fn stems(recordings: &[Input]) -> Vec<PathBuf> {
     let mut stems: Vec<PathBuf> = recordings
         .iter()
-        .map(|input| input.relative().with_extension(""))
+        .map(|input| match input.relative().with_extension("") {
+            stem if stem.extension().is_some_and(|end| end == PARTIAL) => input.relative().into(),
+            stem => stem,
+        })
         .collect();
     let full = |input: &Input| -> PathBuf {
         let parts = input.name().components();
@@ -118,12 +121,13 @@ fn stems(recordings: &[Input]) -> Vec<PathBuf> {
         }
     }
     // "../a/x.wav" and "a/x.wav".
-    let mut taken: HashMap<String, usize> = HashMap::new();
+    let mut taken = HashSet::new();
     for stem in &mut stems {
-        let times = taken.entry(folded(stem)).or_insert(0);
-        *times += 1;
-        if *times > 1 {
-            *stem = with(stem, &times.to_string());
+        let plain = stem.clone();
+        let mut times = 1;
+        while !taken.insert(folded(stem)) {
+            times += 1;
+            *stem = with(&plain, &times.to_string());
         }
     }
     stems
@@ -194,7 +198,9 @@ mod tests {
             file("y/b.wav", "b.wav"),
             file("../x/c.wav", "c.wav"),
             file("x/c.wav", "c.wav"),
+            file("x/c.wav.2.wav", "c.wav.2.wav"),
             file("d.wav", "d.wav"),
+            file("d.partial.wav", "d.partial.wav"),
         ];
         assert_eq!(
             names(&recordings),
@@ -205,7 +211,9 @@ mod tests {
                 "y/b.wav",
                 "x/c.wav",
                 "x/c.wav.2",
-                "d"
+                "c.wav.2",
+                "d",
+                "d.partial.wav"
             ]
         );
     }
@@ -240,6 +248,16 @@ mod tests {
         assert_eq!(
             Place::of(Some(&same), None, &recordings, &[Format::Txt]),
             Err(PlaceError::OverRecording(same))
+        );
+        // What a file holds does not depend on its name.
+        let path = dir.path().join("a.txt");
+        fs::write(&path, "").unwrap();
+        let recordings = [file(path.to_str().unwrap(), "a.txt")];
+        let folder = |formats: &[Format]| Place::of(None, Some(dir.path()), &recordings, formats);
+        assert!(folder(&[Format::Csv]).is_ok());
+        assert_eq!(
+            folder(&[Format::Csv, Format::Txt]),
+            Err(PlaceError::OverRecording(path))
         );
     }
 }

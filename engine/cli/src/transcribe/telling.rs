@@ -52,6 +52,7 @@ struct Known {
     weight: u64,
     progress: Progress,
     ended: bool,
+    began: Instant,
     told: Instant,
 }
 
@@ -104,6 +105,7 @@ impl Teller {
             weight,
             progress: Progress::default(),
             ended: false,
+            began,
             told: began,
         });
         let known: Vec<Known> = known.collect();
@@ -132,8 +134,10 @@ impl Teller {
     }
 
     pub(super) fn began(&self, n: usize) {
+        let mut known = self.known();
+        known[n].began = Instant::now();
+        known[n].told = known[n].began;
         if self.manner == Manner::Json {
-            let known = self.known();
             json(&Line::Started {
                 file: &known[n].name.to_string_lossy(),
                 recording: n + 1,
@@ -161,7 +165,7 @@ impl Teller {
                     .total
                     .map_or(String::new(), |total| format!(" of {}", clock(total)));
                 let (name, done) = (name(&known.name), clock(progress.done));
-                let speed = speed(progress.done, self.began.elapsed());
+                let speed = speed(progress.done, known.began.elapsed());
                 self.line(&format!(
                     "[{}/{of}] {name}: {done}{total}, {speed} real time",
                     n + 1

@@ -147,6 +147,7 @@ impl TranscriberConfig {
         let mut config = Self::new(sidetone_models::resolve(name)?, name);
         if name == demo::NAME {
             config.window_ms = demo::WINDOW_MS;
+            config.languages = demo::LANGUAGES.map(str::to_owned).to_vec();
         }
         Ok(config)
     }
@@ -309,6 +310,10 @@ impl Transcriber {
         };
         if options.translate && !model.is_multilingual() {
             return Err(wrong("translate", "true".into(), understood()));
+        }
+        if options.translate && self.engine.name == demo::NAME {
+            let expected = "the demo model has not learnt to translate".into();
+            return Err(wrong("translate", "true".into(), expected));
         }
         let speakers = speakers(options.speakers, options.channels, usize::from(channels))?;
         let prompt = prompt(options.prompt.as_deref(), &options.vocabulary)?;

@@ -128,13 +128,14 @@ impl Reader {
             let damage = match result {
                 Ok(Ok(0)) => None,
                 Ok(Ok(_)) => continue,
-                Ok(Err(error)) => Some(told(&error)),
-                Err(panic) => Some(format!("its decoder failed: {panic}")),
+                // Of damage in the middle it is told at the end.
+                Ok(Err(error)) => Some((error.at().unwrap_or(read), told(&error))),
+                Err(panic) => Some((read, format!("its decoder failed: {panic}"))),
             };
             let mut state = self.board.lock();
             state.total = Some(read);
-            state.damage = damage.map(|message| Damage {
-                at_ms: u64::try_from(read.as_millis()).unwrap_or(u64::MAX),
+            state.damage = damage.map(|(at, message)| Damage {
+                at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
                 message,
             });
             drop(state);

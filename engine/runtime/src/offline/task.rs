@@ -63,7 +63,7 @@ impl Task for DecodeTask {
         })();
         match result {
             Ok((decoded, encodes)) => {
-                // A translation is English.
+                // What was spoken, also where the text is a translation.
                 self.heading.language.clone_from(&self.task.language);
                 let segments = segments(&self.window, decoded, &self.heading);
                 self.board

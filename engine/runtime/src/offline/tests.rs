@@ -334,6 +334,26 @@ async fn damage_ends_it_with_what_came_before() {
 }
 
 #[tokio::test]
+async fn damage_in_the_middle_is_where_it_is_and_not_at_the_end() {
+    let pool = pool(2, &Arc::default());
+    let mut good = conversation(5, 1);
+    let (transcription, _) = start(&pool, plan(1, english()), move |n| {
+        good(n).or_else(|| {
+            Some(Err(RecordingError::Damaged {
+                at: Duration::from_millis(3_250),
+                places: 1,
+                lost: Duration::from_millis(40),
+                source: None,
+            }))
+        })
+    });
+    let transcript = transcription.finish().await.unwrap();
+    assert_eq!(transcript.segments.len(), 5);
+    assert_eq!(transcript.damage.unwrap().at_ms, 3_250);
+    assert_eq!(transcript.source.duration_ms, 20_000);
+}
+
+#[tokio::test]
 async fn the_language_is_found_out_once_or_for_each_segment() {
     for (choice, times) in [
         (LanguageChoice::DetectOnce, 1),

@@ -13,7 +13,8 @@ pub struct Transcript {
     pub source: Source,
     /// The model's name.
     pub model: String,
-    /// The language of most of the speech, an ISO 639-1 code; `None` without speech.
+    /// The language of most of the speech, an ISO 639-1 code; `None` without speech. Of a
+    /// translation too it is what was spoken.
     pub language: Option<String>,
     /// The speakers, channel by channel; empty where the channels were mixed.
     pub speakers: Vec<String>,
@@ -21,7 +22,7 @@ pub struct Transcript {
     pub segments: Vec<Segment>,
     /// Where the time went.
     pub timings: Timings,
-    /// Where and why the recording could not be decoded further.
+    /// Where and why not all of the recording could be decoded.
     pub damage: Option<Damage>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
@@ -57,7 +58,8 @@ pub struct Segment {
     pub speaker: Option<String>,
     /// The channel it was heard on, from 0; 0 for a mix.
     pub channel: u16,
-    /// The language it was decoded as, an ISO 639-1 code.
+    /// The language that was spoken, an ISO 639-1 code: given, or detected. A translation's text is
+    /// English all the same.
     pub language: String,
     /// The words.
     pub text: String,
@@ -96,9 +98,10 @@ pub struct Timings {
 /// Where a recording broke.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
-    /// All before this point was decoded.
+    /// The first damage: all before it was decoded. What comes after it was too, as far as that is
+    /// possible.
     pub at_ms: u64,
-    /// What is wrong there.
+    /// What is wrong, there and further on.
     pub message: String,
 }
 

@@ -91,7 +91,10 @@ impl Decoder {
     ) -> Result<Transcript, WorkError> {
         let language = match language {
             Some(language) => language,
-            None => self.session.detect(samples)?,
+            None => {
+                let first = samples.len().min(self.settings.longest);
+                self.session.detect(&samples[..first])?
+            }
         };
         let mut text = String::new();
         let mut no_speech_probability: Option<f32> = None;

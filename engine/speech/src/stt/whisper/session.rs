@@ -107,6 +107,16 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the model can tell silence: learnt by warming up, or from another session.
+    pub(super) fn knows_silence(&self) -> bool {
+        self.knows_silence
+    }
+
+    /// What another session learnt, in place of warming up.
+    pub(super) fn learn(&mut self, knows_silence: bool) {
+        self.knows_silence = knows_silence;
+    }
+
     /// The language of the first seconds.
     pub(super) fn detect(&mut self, samples: &[f32]) -> Result<Language, WorkError> {
         let samples = &samples[..samples.len().min(DETECTION)];

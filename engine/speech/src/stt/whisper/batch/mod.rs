@@ -16,7 +16,10 @@ mod loops;
 mod pieces;
 mod words;
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sidetone_models::ModelSource;
 
@@ -26,7 +29,7 @@ use super::{
     cut::SHORTEST,
     error::WhisperError,
     gate::{self, Evidence},
-    model::{Language, Model},
+    model::{ENGLISH, Language, Model},
     session::{Decoded, Manner, Session},
 };
 use crate::pool::WorkError;
@@ -54,6 +57,8 @@ const HALVED: usize = 4 * 16_000;
 pub struct WhisperModel {
     model: Arc<Model>,
     longest: usize,
+    /// Whether it can tell silence. Learnt by the first decoder, with a decode of its own.
+    knows_silence: Arc<Mutex<Option<bool>>>,
 }
 
 impl WhisperModel {
@@ -80,6 +85,7 @@ impl WhisperModel {
         Ok(Self {
             longest: model.longest(window_ms),
             model: Arc::new(model),
+            knows_silence: Arc::default(),
         })
     }
 
@@ -132,7 +138,19 @@ impl WhisperModel {
     /// [`WindowError::Broken`] if there is no memory for it.
     pub fn decoder(&self, retries: usize) -> Result<WindowDecoder, WindowError> {
         let mut session = Session::new(self.model.clone()).map_err(WindowError::Broken)?;
-        session.warm_up()?;
+        // Of decoders made at the same time one finds out, and the others wait.
+        let mut known = self
+            .knows_silence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some(knows_silence) => session.learn(knows_silence),
+            None => {
+                session.warm_up()?;
+                *known = Some(session.knows_silence());
+            }
+        }
+        drop(known);
         Ok(WindowDecoder { session, retries })
     }
 }
@@ -279,7 +297,7 @@ impl Run<'_> {
         if decoded.cut_short && sure && samples.len() >= 2 * HALVED {
             return self.halves(samples, pieces);
         }
-        let words = words::words(&decoded.tokens, self.language.0, samples.len());
+        let words = words::words(&decoded.tokens, self.written(), samples.len());
         let mut dealt = pieces::deal(words, pieces);
         for (words, piece) in dealt.iter_mut().zip(pieces) {
             let evidence = Evidence {
@@ -290,6 +308,15 @@ impl Run<'_> {
             *words = believed(std::mem::take(words), evidence);
         }
         Ok(dealt)
+    }
+
+    /// The language of the text.
+    fn written(&self) -> &'static str {
+        if self.task.translate {
+            ENGLISH.0
+        } else {
+            self.language.0
+        }
     }
 
     /// Some pieces of a window as one of their own.
