@@ -131,7 +131,8 @@ fn a_folder_becomes_files_of_every_format() {
     assert_eq!((ran.status, &*ran.out, &*ran.err), (0, "", ""));
     for caller in ["annie", "max", "paul"] {
         let folder = dir.path().join("out").join(caller);
-        assert_eq!(names(&folder).len(), 5 * 6);
+        let recordings = names(Path::new(&callers).join(caller));
+        assert_eq!(names(&folder).len(), recordings.len() * 6);
         for said in [
             "where-is-my-order",
             "four-two-seven-one",
@@ -400,7 +401,7 @@ fn what_is_wrong_with_all_is_told_once() {
     };
     let language = told(&["--language", "xx"]);
     assert!(
-        language.starts_with("language = \"xx\": demo understands English"),
+        language.starts_with("language = \"xx\": demo understands en, es, pt only"),
         "{language}"
     );
     let model = told(&["--model", "model.bin"]);

@@ -3,6 +3,8 @@
 //!
 //! `cargo test -p sidetone-speech --test echo -- --nocapture` prints the tables.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use sidetone_codecs::{SampleRate, g711::mulaw, wav};

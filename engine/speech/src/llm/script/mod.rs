@@ -54,8 +54,7 @@ use crate::job::{JobHandle, Sink, SinkClosed};
 /// goto = "number"
 ///
 /// [states.number]
-/// expect = "order"                                 # callers may pause in its digits; or
-///                                                  # "yes_no", "date", "spelling"
+/// expect = "order"            # whose digits have pauses; or "yes_no", "date", "spelling"
 /// otherwise = "Please say the number digit by digit."
 /// rules = [
 ///     { when = ["{order}"], say = "Order {order} is on its way.", goto = "open" },

@@ -89,7 +89,7 @@ fn a_state_says_what_kind_of_answer_it_waits_for() {
     fails(
         "otherwise = \"Done.\"",
         "otherwise = \"Done.\"\nexpect = \"number\"",
-        "line 26 of the script, `states.done.expect`: must be \"yes_no\", \"date\", \
+        "line 25 of the script, `states.done.expect`: must be \"yes_no\", \"date\", \
          \"spelling\", or the name of a slot of the kind \"digits\"",
     );
 }
