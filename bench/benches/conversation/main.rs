@@ -15,6 +15,7 @@ mod endpointing;
 mod figures;
 mod interruptions;
 mod lines;
+mod misses;
 mod models;
 mod play;
 mod report;
@@ -60,6 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             &services,
             Detector::Default,
         )?;
+        return Ok(());
+    }
+    if has("--misses") {
+        let mut c = CallConfig::default(); if std::env::var_os("NOECHO").is_some() { c.barge_in.ignore_echo = false; } if let Some(m) = std::env::var_os("PREROLL") { c.vad.pre_roll_ms = m.to_str().unwrap_or("").parse()?; } print(&misses::tell(&stage, &corpus, &c)?);
         return Ok(());
     }
     let mut tables = Vec::new();

@@ -109,7 +109,7 @@ impl Call {
             silent,
         }) = talk.turn.end()
         {
-            self.turn_ended(turn, speech, silent + AUDIO_STALLED, out);
+            self.turn_ended(turn, speech, silent, out);
         }
     }
 
@@ -150,10 +150,10 @@ impl Call {
             return;
         };
         talk.stop_partial(out);
-        let audio = talk.hearing.end_utterance();
+        let audio = talk.hearing.end_utterance(silent);
         let speech_ms = u64::try_from(speech.as_millis()).unwrap_or(u64::MAX);
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
-        let speech_end = now.saturating_sub(silent);
+        let speech_end = talk.latest_audio.saturating_sub(silent);
         talk.quiet_since = speech_end;
         talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
