@@ -13,7 +13,7 @@ const PANEL_WIDTH: f64 = 470.0;
 const LEFTS: [f64; 2] = [62.0, 606.0];
 /// The axes end here, in ms and percent.
 const MOST_MS: f64 = 1_400.0;
-const MOST_PERCENT: f64 = 70.0;
+const MOST_PERCENT: f64 = 100.0;
 /// What is to be reached, in ms and percent.
 const GOAL: (f64, f64) = (350.0, 5.0);
 
@@ -27,7 +27,7 @@ font-size:12px;fill:#1f2937}.t{font-size:18px;font-weight:600}.s{fill:#6b7280}\
 
 /// The picture, a complete SVG document: on the left the median of the response, on the right the
 /// time within which nine of ten turns are answered.
-pub(crate) fn draw(strategies: &[Strategy]) -> String {
+pub(crate) fn draw(strategies: &[Strategy], defaults: &Outcome) -> String {
     let mut body = String::new();
     text(
         &mut body,
@@ -42,7 +42,7 @@ pub(crate) fn draw(strategies: &[Strategy]) -> String {
         60.0,
         "s",
         "Each line is a way to decide that a turn has ended, each point a setting of it. Pauses up to \
-         700 ms, quiet line, services that answer at once. Green: to be reached.",
+         700 ms, quiet line, services that answer at once. Green: to be reached. Ring: the defaults.",
     );
     for (left, name, share) in [
         (LEFTS[0], "median response, ms", 0.5),
@@ -52,6 +52,12 @@ pub(crate) fn draw(strategies: &[Strategy]) -> String {
         for (strategy, colour) in strategies.iter().zip(COLOURS.iter().cycle()) {
             line(&mut body, left, strategy, colour, share);
         }
+        let (x, y) = place(left, defaults, share);
+        let _ = writeln!(
+            body,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"8\" fill=\"none\" stroke=\"#111827\" \
+             stroke-width=\"2\"><title>the defaults</title></circle>"
+        );
     }
     key(&mut body, strategies);
     format!(
@@ -72,7 +78,7 @@ fn axes(out: &mut String, left: f64, name: &str, share: f64) {
             y(0.0) - goal_y
         );
     }
-    for percent in (0..=MOST_PERCENT as u32).step_by(10) {
+    for percent in (0..=MOST_PERCENT as u32).step_by(20) {
         let y = y(f64::from(percent));
         let right = left + PANEL_WIDTH;
         rule(out, (left, y), (right, y));
@@ -84,19 +90,13 @@ fn axes(out: &mut String, left: f64, name: &str, share: f64) {
         anchored(out, x, y(0.0) + 19.0, "middle", &ms.to_string());
     }
     anchored(out, left + PANEL_WIDTH / 2.0, y(0.0) + 38.0, "middle", name);
+    text(out, left - 34.0, TOP - 12.0, "s", "callers cut off");
 }
 
 fn line(out: &mut String, left: f64, strategy: &Strategy, colour: &str, share: f64) {
-    let place = |outcome: &Outcome| {
-        let ms = outcome.response.quantile(share) as f64;
-        (
-            x(left, ms.min(MOST_MS)),
-            y(outcome.short().percent().min(MOST_PERCENT)),
-        )
-    };
     let mut path = String::new();
     for (n, (_, outcome)) in strategy.points.iter().enumerate() {
-        let (x, y) = place(outcome);
+        let (x, y) = place(left, outcome, share);
         let command = if n == 0 { 'M' } else { 'L' };
         let _ = write!(path, "{command}{x:.1} {y:.1}");
     }
@@ -105,7 +105,7 @@ fn line(out: &mut String, left: f64, strategy: &Strategy, colour: &str, share: f
         "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
     );
     for (value, outcome) in &strategy.points {
-        let (x, y) = place(outcome);
+        let (x, y) = place(left, outcome, share);
         let _ = writeln!(
             out,
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"><title>{}: {value}\
@@ -114,6 +114,12 @@ fn line(out: &mut String, left: f64, strategy: &Strategy, colour: &str, share: f
         );
         text(out, x + 5.0, y - 5.0, "v", value);
     }
+}
+
+/// Where an outcome lies.
+fn place(left: f64, outcome: &Outcome, share: f64) -> (f64, f64) {
+    let ms = outcome.response.quantile(share) as f64;
+    (x(left, ms.min(MOST_MS)), y(outcome.short().percent()))
 }
 
 fn key(out: &mut String, strategies: &[Strategy]) {

@@ -3,7 +3,10 @@
 use std::error::Error;
 
 use sidetone_bench::scenario::{Behaviour, Line, Played, Scenario, ServiceBehaviours};
-use sidetone_core::config::{CallConfig, TurnModel};
+use sidetone_core::{
+    config::{CallConfig, TurnModel},
+    event::CallEvent,
+};
 
 use crate::{
     corpus::{After, Corpus, PAUSES_MS},
@@ -20,6 +23,8 @@ pub(crate) const SHORT_PAUSE_MS: u64 = 700;
 pub(crate) struct Outcome {
     /// Pauses in which the agent began to speak, for each of [`PAUSES_MS`].
     pub(crate) cut_off: [Share; PAUSES_MS.len()],
+    /// Pauses in which a turn ended, though the caller may have heard nothing of it.
+    pub(crate) ended: [Share; PAUSES_MS.len()],
     /// From the end of a turn to the agent's first sound.
     pub(crate) response: Times,
     /// Turns that were never answered.
@@ -41,13 +46,14 @@ impl Outcome {
         sum
     }
 
-    fn note(&mut self, played: &Played, after: &[After]) {
+    pub(crate) fn note(&mut self, played: &Played, after: &[After]) {
         for (n, after) in after.iter().enumerate() {
             match after {
                 After::Pause(pause) => {
                     let place = PAUSES_MS.iter().position(|ms| ms == pause);
                     let place = place.expect("pauses are of these lengths");
                     self.cut_off[place].note(played.is_cut_off(n));
+                    self.ended[place].note(ends_after(played, n));
                 }
                 After::End => match played.answered_after(n) {
                     Some(ms) => self.response.push(ms),
@@ -58,6 +64,18 @@ impl Outcome {
         self.callers_words.note_caller(played, |_| true);
         self.agents_words.note_agent(played);
     }
+}
+
+/// Whether a turn ended after act `n` and before the next one had.
+fn ends_after(played: &Played, n: usize) -> bool {
+    let (Some(act), Some(next)) = (played.acts.get(n), played.acts.get(n + 1)) else {
+        return false;
+    };
+    let pause = act.ms.end..next.ms.end;
+    let ends = |(at, event): &(u64, CallEvent)| {
+        pause.contains(at) && matches!(event, CallEvent::TurnEnded { .. })
+    };
+    played.events.iter().any(ends)
 }
 
 /// A row of settings between which one value changes: a line of the curve.

@@ -6,7 +6,9 @@
 //!
 //! Smart Turn and Silero take part where they are: fetched (`sidetone models fetch`), or in
 //! `SIDETONE_MODELS_DIR` as they are published, with ONNX Runtime at `ORT_DYLIB_PATH`. `-- --write`
-//! puts the tables into `docs/turn-taking.md` and the curve beside it. Nothing here is asserted: what
+//! puts the tables into `docs/turn-taking.md` and the curve beside it. `-- --misses` tells instead what
+//! the defaults, or the `[endpointing]` settings that follow it (`'silence_ms = 400'`), make of each part
+//! of the corpus, and the whole course of conversations in which words were lost. Nothing here is asserted: what
 //! must hold is in the tests.
 
 mod corpus;
@@ -63,8 +65,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
         return Ok(());
     }
-    if has("--misses") {
-        let mut c = CallConfig::default(); if std::env::var_os("NOECHO").is_some() { c.barge_in.ignore_echo = false; } if let Some(m) = std::env::var_os("PREROLL") { c.vad.pre_roll_ms = m.to_str().unwrap_or("").parse()?; } print(&misses::tell(&stage, &corpus, &c)?);
+    if let Some(at) = args.iter().position(|arg| arg == "--misses") {
+        let settings = args.get(at + 1).filter(|arg| arg.contains('='));
+        let mut config = CallConfig::default();
+        config.endpointing = toml::from_str(settings.map_or("", String::as_str))?;
+        config.validate()?;
+        print(&misses::tell(&stage, &corpus, &config)?);
         return Ok(());
     }
     let mut tables = Vec::new();
@@ -77,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let docs = root.join("docs");
         fs::write(
             docs.join("endpointing-curve.svg"),
-            curve::draw(&figures.strategies),
+            curve::draw(&figures.strategies, figures.defaults()),
         )?;
         let page = docs.join("turn-taking.md");
         let text = fs::read_to_string(&page)?;

@@ -7,7 +7,7 @@ use sidetone_core::config::CallConfig;
 
 use crate::{
     corpus::{After, Corpus},
-    endpointing::SHORT_PAUSE_MS,
+    endpointing::{Outcome, SHORT_PAUSE_MS},
     figures::{Share, Times, Words},
     models::Detector,
     play::Stage,
@@ -30,6 +30,7 @@ pub(crate) fn tell(
     let mut cut_off: BTreeMap<String, Share> = BTreeMap::new();
     let mut response: BTreeMap<String, Times> = BTreeMap::new();
     let mut lost = String::new();
+    let mut outcome = Outcome::default();
     for (played, conversation) in stage
         .play_with(Detector::Default, &scenarios)?
         .iter()
@@ -50,6 +51,7 @@ pub(crate) fn tell(
             }
         }
         lost += &lost_words(played);
+        outcome.note(played, &conversation.after);
     }
     let mut cut_offs = Table::new(&["cut off after", "of pauses ≤ 700 ms"]);
     let mut cut_off: Vec<_> = cut_off.into_iter().collect();
@@ -64,7 +66,17 @@ pub(crate) fn tell(
         let ms = |share| times.quantile(share).to_string();
         waits.row(vec![part, ms(0.0), ms(0.5), ms(1.0)]);
     }
-    Ok(format!("{cut_offs}\n{waits}\n{lost}"))
+    let short = outcome.short();
+    let summary = format!(
+        "{} of {} cut off, {:.1} %; p50 {}, p90 {}, p99 {} ms",
+        short.some,
+        short.of,
+        short.percent(),
+        outcome.response.quantile(0.5),
+        outcome.response.quantile(0.9),
+        outcome.response.quantile(0.99),
+    );
+    Ok(format!("{summary}\n\n{cut_offs}\n{waits}\n{lost}"))
 }
 
 /// What was said and what was understood, where they differ.

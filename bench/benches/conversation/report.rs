@@ -86,7 +86,7 @@ fn over_lines(
 
 impl Figures {
     /// The corpus with the default settings on the quiet line.
-    fn defaults(&self) -> &Outcome {
+    pub(crate) fn defaults(&self) -> &Outcome {
         &self.by_line[0].1
     }
 }
@@ -188,12 +188,16 @@ fn curve(figures: &Figures, models: &Models) -> String {
 }
 
 fn pauses(outcome: &Outcome) -> String {
-    let mut table = Table::new(&["pause, ms", "cut off", "%"]);
-    for (pause, cut_off) in PAUSES_MS.iter().zip(outcome.cut_off) {
-        let count = format!("{} of {}", cut_off.some, cut_off.of);
-        table.row(vec![pause.to_string(), count, percent(cut_off)]);
+    let mut table = Table::new(&["pause, ms", "agent heard in it", "%", "turn ended in it"]);
+    let shares = outcome.cut_off.into_iter().zip(outcome.ended);
+    for (pause, (cut_off, ended)) in PAUSES_MS.iter().zip(shares) {
+        let heard = count(cut_off);
+        table.row(vec![pause.to_string(), heard, percent(cut_off), count(ended)]);
     }
-    table.to_string()
+    format!(
+        "Cut off is who hears the agent before having gone on to the end of the next part. A turn that \
+         ended unheard is put together again, and costs nothing.\n\n{table}"
+    )
 }
 
 fn by_line(figures: &Figures, models: &Models) -> String {

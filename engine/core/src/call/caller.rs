@@ -117,7 +117,7 @@ impl Call {
         let turn = self.next_turn();
         self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
         let onset = self.now.saturating_sub(since_onset);
-        let question = self.question();
+        let expected = self.expected();
         let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -131,7 +131,7 @@ impl Call {
                 reply.caller_went_on();
             }
         }
-        talk.endpointing.turn_began(question);
+        talk.endpointing.turn_began(expected);
         talk.stable = StableText::default();
         talk.partial = next_partial;
         out.push(Output::Event(CallEvent::TurnStarted { turn }));
