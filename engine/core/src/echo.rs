@@ -44,11 +44,6 @@ const LOUDER: f32 = 2.0;
 /// many frames.
 const MUCH_LOUDER: f32 = 6.0;
 const TRUSTED: u32 = 3;
-/// No telephone gives back more of the energy that it plays: 6 dB below.
-const LOUDEST_GAIN: f32 = 0.25;
-/// A new delay is believed once so many frames were explained by it: voices of one pitch are alike
-/// for a few.
-const CONFIRMED: u32 = 3;
 /// The correlation of tones has peaks nearly as high around its highest: none may come to this share
 /// of it, from one distance to the other, in samples.
 const ALONE: f32 = 0.9;
@@ -75,8 +70,6 @@ pub(crate) struct Echo {
     /// The energy of a frame of the line in which there is only noise.
     noise: f32,
     path: Option<Path>,
-    /// One that the latest frames were explained by, if there is none or they were not by that.
-    candidate: Option<Path>,
 }
 
 /// The way from the phone's loudspeaker to its microphone.
@@ -99,27 +92,6 @@ struct Fit {
     gain: f32,
 }
 
-impl Path {
-    fn new(lag: usize, fit: Fit) -> Self {
-        Self {
-            lag,
-            gain: fit.gain * ROOM_ADDS,
-            heard: 1,
-        }
-    }
-
-    fn is_at(&self, lag: usize) -> bool {
-        self.lag.abs_diff(lag) <= TAPS
-    }
-}
-
-impl Fit {
-    /// It is all but certainly that.
-    fn is_echo(&self) -> bool {
-        self.explained >= EXPLAINED && self.gain <= LOUDEST_GAIN
-    }
-}
-
 impl Echo {
     pub(crate) fn new() -> Self {
         Self {
@@ -128,7 +100,6 @@ impl Echo {
             far_silent: usize::MAX,
             noise: f32::MAX,
             path: None,
-            candidate: None,
         }
     }
 
@@ -162,29 +133,19 @@ impl Echo {
             }
             if energy <= expected * MUCH_LOUDER || path.heard < TRUSTED {
                 let fit = self.fit(path.lag);
-                if fit.explained >= STILL_EXPLAINED && fit.gain <= LOUDEST_GAIN {
+                if fit.explained >= STILL_EXPLAINED {
                     self.learn(path.lag, fit);
                     return true;
                 }
             }
         }
-        let candidate = self.candidate.take();
-        let known = candidate.map(|path| (path.lag, self.fit(path.lag)));
-        let known = known.filter(|(_, fit)| fit.is_echo());
-        let found = || self.find().map(|lag| (lag, self.fit(lag)));
-        let Some((lag, fit)) = known.or_else(found).filter(|(_, fit)| fit.is_echo()) else {
-            return false;
-        };
-        let mut path = Path::new(lag, fit);
-        if let Some(before) = candidate.filter(|before| before.is_at(lag)) {
-            path.heard += before.heard;
-        }
-        if path.heard >= CONFIRMED || self.path.is_some_and(|known| known.is_at(lag)) {
+        let Some(lag) = self.find() else { return false };
+        let fit = self.fit(lag);
+        let is_echo = fit.explained >= EXPLAINED;
+        if is_echo {
             self.learn(lag, fit);
-            return true;
         }
-        self.candidate = Some(path);
-        false
+        is_echo
     }
 
     /// Whether an echo was heard in this call.
@@ -194,13 +155,19 @@ impl Echo {
 
     /// An echo was heard with this delay.
     fn learn(&mut self, lag: usize, fit: Fit) {
-        let new = Path::new(lag, fit);
+        let gain = fit.gain * ROOM_ADDS;
         match &mut self.path {
-            Some(path) if path.is_at(lag) => {
-                path.gain = new.gain.max(path.gain * FORGOTTEN);
+            Some(path) if path.lag.abs_diff(lag) <= TAPS => {
+                path.gain = gain.max(path.gain * FORGOTTEN);
                 path.heard = path.heard.saturating_add(1);
             }
-            path => *path = Some(new),
+            path => {
+                *path = Some(Path {
+                    lag,
+                    gain,
+                    heard: 1,
+                });
+            }
         }
     }
 
