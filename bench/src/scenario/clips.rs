@@ -61,7 +61,7 @@ impl Clips {
 
     /// The sound called `name`: the path of a WAV file within the folder without its ending, such
     /// as `callers/paul/yes`; or `cough-N` or `door-slam-N` for any
-    /// number N; or `silence-N` for as many ms.
+    /// number N; or `machine-N`, `silence-N` for as many ms.
     ///
     /// # Errors
     ///
@@ -87,6 +87,9 @@ impl Clips {
         }
         if let Some(seed) = number("door-slam-") {
             return Ok(computed(sounds::door_slam(seed)));
+        }
+        if let Some(ms) = number("machine-") {
+            return Ok(computed(sounds::machine(ms as usize * 8)));
         }
         if let Some(ms) = number("silence-") {
             return Ok(computed(vec![0; ms as usize * 8]));

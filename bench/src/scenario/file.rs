@@ -162,6 +162,8 @@ pub struct Noise {
 pub enum NoiseKind {
     /// Many people who speak at the same time.
     Babble,
+    /// Two people who talk to each other: louder and softer as speech is.
+    Talk,
     /// Traffic: more of the low frequencies than of the high ones.
     Street,
     /// A fan: all frequencies alike.

@@ -124,6 +124,7 @@ impl Turn {
         let Frame {
             speech: probability,
             is_quiet,
+            is_noise,
             duration: frame,
         } = frame;
         match &mut self.state {
@@ -132,7 +133,7 @@ impl Turn {
                 since_onset,
                 doubtful,
             } => {
-                if probability >= self.speech_threshold {
+                if probability >= self.speech_threshold && !is_noise {
                     *voiced += frame;
                     *doubtful = Duration::ZERO;
                 } else {
@@ -235,6 +236,7 @@ mod tests {
         Frame {
             speech,
             is_quiet: false,
+            is_noise: false,
             duration: FRAME,
         }
     }

@@ -156,6 +156,7 @@ impl Call {
             self.answer_ahead(text, out);
         }
         self.weigh_pause(out);
+        self.words_stand_still(job, asked, text, out);
         true
     }
 

@@ -11,13 +11,13 @@ use crate::{
     interruption::Sound,
     io::Output,
     job::{
-        FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
-        SttPurpose, TtsEvent,
+        FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, Service, SttEvent,
+        SttJob, SttPurpose, TtsEvent,
     },
     keypad::Entry,
     latency::Latency,
     line::Line,
-    partials::StableText,
+    partials::{Growth, StableText},
     time::CallTime,
     transcripts::Outcome,
     turn::TurnChange,
@@ -27,6 +27,10 @@ use crate::{
 pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
 /// A caller who speaks again so soon after the end of a turn had not finished it.
 const GOES_ON: Duration = Duration::from_millis(1_200);
+/// A turn that may be noise is transcribed every so often while it goes on without a pause.
+const PROBED: Duration = Duration::from_millis(1_500);
+/// It has ended when its words have not grown for this long, or as long as such words want silence.
+const STANDS_STILL: Duration = Duration::from_millis(1_250);
 /// The caller's audio is followed in pieces of this length at most.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -133,6 +137,7 @@ impl Call {
         }
         talk.endpointing.turn_began(expected);
         talk.stable = StableText::default();
+        talk.growth = Growth::since(onset);
         talk.partial = next_partial;
         out.push(Output::Event(CallEvent::TurnStarted { turn }));
     }
@@ -199,6 +204,8 @@ impl Call {
     pub(super) fn ask_partial(&mut self, out: &mut Vec<Output>) {
         let id = self.next_job();
         let now = self.now;
+        let is_probe = self.config.partials.interval_ms == 0;
+        let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -206,6 +213,10 @@ impl Call {
         let Some(turn) = talk.turn.current() else {
             return;
         };
+        if is_probe && !talk.hearing.may_be_noise() && talk.overlaps.of(turn).is_none() {
+            talk.partial = next_partial;
+            return;
+        }
         talk.partial = Partial::Asked {
             job: id,
             turn,
@@ -294,7 +305,7 @@ impl Call {
 
     fn transcript(
         &mut self,
-        job: crate::job::JobId,
+        job: JobId,
         outcome: Result<String, JobFailure>,
         out: &mut Vec<Output>,
     ) {
@@ -321,13 +332,9 @@ impl Call {
     }
 
     /// A partial transcript came, or failed; `false` if `job` is none.
-    fn partial(
-        &mut self,
-        job: crate::job::JobId,
-        text: Option<&str>,
-        out: &mut Vec<Output>,
-    ) -> bool {
+    fn partial(&mut self, job: JobId, text: Option<&str>, out: &mut Vec<Output>) -> bool {
         let next_partial = self.next_partial();
+        let is_told = self.config.partials.interval_ms > 0;
         let Phase::Talking(talk) = &mut self.phase else {
             return false;
         };
@@ -341,7 +348,7 @@ impl Call {
         };
         talk.partial = next_partial;
         if let Some(text) = text {
-            if let Some(grown) = talk.stable.push(text) {
+            if is_told && let Some(grown) = talk.stable.push(text) {
                 out.push(Output::Event(CallEvent::TranscriptPartial {
                     turn,
                     text: grown.stable,
@@ -349,17 +356,56 @@ impl Call {
                 }));
             }
             self.partial_in_pause(asked, text, out);
+            self.words_stand_still(job, asked, text, out);
         }
         true
     }
 
+    /// Ends a turn whose words have not grown for long, if any other sound in it may be noise: what is
+    /// still to be heard is taken for that from now on.
+    pub(super) fn words_stand_still(
+        &mut self,
+        job: JobId,
+        asked: CallTime,
+        text: &str,
+        out: &mut Vec<Output>,
+    ) {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let still = talk.growth.push(asked, text);
+        let enough = talk.endpointing.wanted_after(text).max(STANDS_STILL);
+        if still < enough || !(text.is_empty() || talk.hearing.may_be_noise()) {
+            return;
+        }
+        if let Some(TurnChange::Ended {
+            turn,
+            speech,
+            silent,
+        }) = talk.turn.end()
+        {
+            talk.hearing.learn_noise();
+            talk.ahead.words = Words::Heard {
+                job,
+                asked,
+                at: now,
+                text: text.to_owned(),
+            };
+            let all = speech + silent;
+            let silent = still + now.since(asked);
+            self.turn_ended(turn, all.saturating_sub(silent), silent, out);
+        }
+    }
+
     /// When the next partial transcript is due.
     pub(super) fn next_partial(&self) -> Partial {
-        match self.config.partials.interval_ms {
-            0 => Partial::Off,
-            interval => Partial::Due {
-                at: self.now + ms(interval),
-            },
+        let interval = match self.config.partials.interval_ms {
+            0 => PROBED,
+            interval => ms(interval),
+        };
+        Partial::Due {
+            at: self.now + interval,
         }
     }
 
@@ -395,6 +441,10 @@ impl Call {
                     };
                     out.push(Output::Event(event));
                     talk.endpointing.turn_ended(&text);
+                    if text.is_empty() {
+                        // Who speaks after it does not go on with it.
+                        talk.speech_end = None;
+                    }
                     if self.are_for_the_agent(turn, &text, out) {
                         self.heard(&text, latency, out);
                     }

@@ -121,15 +121,29 @@ impl Endpointing {
 
     /// The words up to here.
     pub(crate) fn text(&mut self, text: &str) {
-        if self.uses_text {
-            let context = Context {
-                language: &self.language,
-                expect: self.expect,
-                punctuates: self.punctuates,
-            };
-            self.evidence.text = TextEvidence::Judged(judge(text, context));
-            self.weigh();
+        self.evidence.text = self.judged(text);
+        self.weigh();
+    }
+
+    /// The silence that these words would want, were they all.
+    pub(crate) fn wanted_after(&self, text: &str) -> Duration {
+        let evidence = Evidence {
+            text: self.judged(text),
+            model: None,
+        };
+        self.weighed(evidence).clamp(self.min, self.max)
+    }
+
+    fn judged(&self, text: &str) -> TextEvidence {
+        if !self.uses_text {
+            return self.evidence.text;
         }
+        let context = Context {
+            language: &self.language,
+            expect: self.expect,
+            punctuates: self.punctuates,
+        };
+        TextEvidence::Judged(judge(text, context))
     }
 
     /// The words will not come.
