@@ -192,7 +192,12 @@ fn pauses(outcome: &Outcome) -> String {
     let shares = outcome.cut_off.into_iter().zip(outcome.ended);
     for (pause, (cut_off, ended)) in PAUSES_MS.iter().zip(shares) {
         let heard = count(cut_off);
-        table.row(vec![pause.to_string(), heard, percent(cut_off), count(ended)]);
+        table.row(vec![
+            pause.to_string(),
+            heard,
+            percent(cut_off),
+            count(ended),
+        ]);
     }
     format!(
         "Cut off is who hears the agent before having gone on to the end of the next part. A turn that \

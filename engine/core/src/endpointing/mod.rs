@@ -14,7 +14,7 @@
 //! 2. Otherwise text and model each want a short silence or a long one; where both have a view, the
 //!    turn ends at the mean of the two. Text wants what silence alone wants for a whole sentence,
 //!    `unfinished_ms` for one that breaks off; the model `min_ms` or `unfinished_ms`.
-//! 3. Words that are unclear are decided by the model; without one they wait two thirds of the way from
+//! 3. Words that are unclear are decided by the model; without one they wait three fifths of the way from
 //!    short to long: longer than most pauses.
 //! 4. With neither, silence decides alone; where digits, a date or letters were asked for, it waits
 //!    as for words that are unclear.
@@ -206,7 +206,7 @@ impl Endpointing {
     fn weighed(&self, evidence: Evidence) -> Duration {
         let short = self.silence.wanted();
         let long = self.unfinished.max(short);
-        let between = (short + long * 2) / 3;
+        let between = (short * 2 + long * 3) / 5;
         let model = evidence.model.map(|probability| {
             if probability >= self.model_threshold {
                 self.min
@@ -255,7 +255,7 @@ mod tests {
     fn silence_decides_where_nothing_else_is_known() {
         assert_eq!(wanted_ms(&endpointing()), 300);
         assert_eq!(wanted_ms(&asked(Expect::YesNo)), 300);
-        assert_eq!(wanted_ms(&asked(Expect::Spelling)), 900);
+        assert_eq!(wanted_ms(&asked(Expect::Spelling)), 840);
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
         this.text("I would like");
         assert_eq!(wanted_ms(&this), 1_200);
         this.text("my order");
-        assert_eq!(wanted_ms(&this), 900);
+        assert_eq!(wanted_ms(&this), 840);
         this.text("");
         assert_eq!(wanted_ms(&this), 200);
         this.await_text();

@@ -463,7 +463,11 @@ mod tests {
         all("es", Whole, &["mi pedido llegó y la caja estaba rota"]);
         all("pt", Whole, &["o pedido chegou mas a caixa estava aberta"]);
         all("en", Unclear, &["the lamp arrived and it broke"]);
-        all("en", Unfinished, &["it is too expensive and I do not want to"]);
+        all(
+            "en",
+            Unfinished,
+            &["it is too expensive and I do not want to"],
+        );
     }
 
     #[test]
