@@ -285,6 +285,8 @@ const ENGLISH: Lexicon = Lexicon {
     ],
     stranded: &[
         "speak to",
+        "speaking to",
+        "talking to",
         "talk to",
         "listen to",
         "belong to",
