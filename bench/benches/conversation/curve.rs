@@ -42,7 +42,7 @@ pub(crate) fn draw(strategies: &[Strategy], defaults: &Outcome) -> String {
         60.0,
         "s",
         "Each line is a way to decide that a turn has ended, each point a setting of it. Pauses up to \
-         700 ms, quiet line, services that answer at once. Green: to be reached. Ring: the defaults.",
+         700 ms, quiet line, services at once. Green: to be reached. Ring: the defaults.",
     );
     for (left, name, share) in [
         (LEFTS[0], "median response, ms", 0.5),

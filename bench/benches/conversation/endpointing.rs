@@ -114,7 +114,7 @@ fn strategies(has_smart_turn: bool) -> Vec<(&'static str, &'static str, &'static
             |config, ms| silence(config, ms, true, false),
         ),
         ("text", "silence_ms", &[200, 300, 500, 700], |config, ms| {
-            silence(config, ms, false, true)
+            silence(config, ms, false, true);
         }),
         (
             "text, adaptive",

@@ -67,8 +67,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if let Some(at) = args.iter().position(|arg| arg == "--misses") {
         let settings = args.get(at + 1).filter(|arg| arg.contains('='));
-        let mut config = CallConfig::default();
-        config.endpointing = toml::from_str(settings.map_or("", String::as_str))?;
+        let config = CallConfig {
+            endpointing: toml::from_str(settings.map_or("", String::as_str))?,
+            ..CallConfig::default()
+        };
         config.validate()?;
         print(&misses::tell(&stage, &corpus, &config)?);
         return Ok(());
