@@ -146,10 +146,15 @@ impl Hearing {
         Arc::from(&self.utterance[from..])
     }
 
-    /// The turn ended: all of it, pre-roll and silence at the end included.
-    pub(crate) fn end_utterance(&mut self) -> Arc<[i16]> {
+    /// The turn ended after so much silence: all of it, pre-roll and that silence included. The silence
+    /// may hold the first sounds of the next turn, which begins with them.
+    pub(crate) fn end_utterance(&mut self, silent: Duration) -> Arc<[i16]> {
         self.recording = Recording::PreRoll;
-        Arc::from(std::mem::take(&mut self.utterance))
+        let utterance = std::mem::take(&mut self.utterance);
+        let tail = len(self.rate.samples_in(silent)).min(self.pre_roll_len);
+        let tail = &utterance[utterance.len().saturating_sub(tail)..];
+        self.pre_roll.extend(tail);
+        Arc::from(utterance)
     }
 
     /// The rate of the utterances.

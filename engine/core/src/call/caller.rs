@@ -113,7 +113,7 @@ impl Call {
             silent,
         }) = talk.turn.end()
         {
-            self.turn_ended(turn, speech, silent + AUDIO_STALLED, out);
+            self.turn_ended(turn, speech, silent, out);
         }
     }
 
@@ -121,7 +121,7 @@ impl Call {
         let turn = self.next_turn();
         self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
         let onset = self.now.saturating_sub(since_onset);
-        let question = self.question();
+        let expected = self.expected();
         let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -135,7 +135,7 @@ impl Call {
                 reply.caller_went_on();
             }
         }
-        talk.endpointing.turn_began(question);
+        talk.endpointing.turn_began(expected);
         talk.stable = StableText::default();
         talk.growth = Growth::since(onset);
         talk.partial = next_partial;
@@ -155,10 +155,10 @@ impl Call {
             return;
         };
         talk.stop_partial(out);
-        let audio = talk.hearing.end_utterance();
+        let audio = talk.hearing.end_utterance(silent);
         let speech_ms = u64::try_from(speech.as_millis()).unwrap_or(u64::MAX);
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
-        let speech_end = now.saturating_sub(silent);
+        let speech_end = talk.latest_audio.saturating_sub(silent);
         talk.quiet_since = speech_end;
         talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {

@@ -14,7 +14,8 @@
 //! 2. Otherwise text and model each want a short silence or a long one; where both have a view, the
 //!    turn ends at the mean of the two. Text wants what silence alone wants for a whole sentence,
 //!    `unfinished_ms` for one that breaks off; the model `min_ms` or `unfinished_ms`.
-//! 3. Words that are unclear are decided by the model; without one they wait half-way between.
+//! 3. Words that are unclear are decided by the model; without one they wait three fifths of the way from
+//!    short to long: longer than most pauses.
 //! 4. With neither, silence decides alone; where digits, a date or letters were asked for, it waits
 //!    as for words that are unclear.
 //! 5. While the words are on their way the turn stays open: the answer needs them anyway.
@@ -45,18 +46,9 @@ pub(crate) struct Endpointing {
     uses_text: bool,
     silence: Silence,
     punctuates: bool,
-    question: Question,
+    expect: Option<Expect>,
     evidence: Evidence,
     wanted: Duration,
-}
-
-/// What the caller answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Question {
-    /// What kind of answer it asks for.
-    pub(crate) expect: Option<Expect>,
-    /// The agent's last words were a question.
-    pub(crate) was_asked: bool,
 }
 
 /// What is known about the present pause.
@@ -89,7 +81,7 @@ impl Endpointing {
             uses_text: config.text,
             silence: Silence::new(ms(config.silence_ms), config.adaptive),
             punctuates: false,
-            question: Question::default(),
+            expect: None,
             evidence: Evidence::default(),
             wanted: Duration::ZERO,
         };
@@ -112,9 +104,9 @@ impl Endpointing {
         self.weighed(evidence).clamp(self.min, self.max)
     }
 
-    /// A turn begins, which answers `question`.
-    pub(crate) fn turn_began(&mut self, question: Question) {
-        self.question = question;
+    /// A turn begins; what kind of answer was asked for.
+    pub(crate) fn turn_began(&mut self, expect: Option<Expect>) {
+        self.expect = expect;
         self.evidence = Evidence::default();
         self.weigh();
     }
@@ -148,8 +140,7 @@ impl Endpointing {
         }
         let context = Context {
             language: &self.language,
-            expect: self.question.expect,
-            after_question: self.question.was_asked,
+            expect: self.expect,
             punctuates: self.punctuates,
         };
         TextEvidence::Judged(judge(text, context))
@@ -169,7 +160,7 @@ impl Endpointing {
 
     /// The caller went on after `pause`. What was known about it tells nothing about the next.
     pub(crate) fn resumed(&mut self, pause: Duration) {
-        if !self.breaks_off() {
+        if self.is_up_to_silence() {
             self.silence.paused(pause);
         }
         self.evidence = Evidence::default();
@@ -178,7 +169,9 @@ impl Endpointing {
 
     /// The caller went on after a silence that had ended the turn.
     pub(crate) fn was_wrong(&mut self, pause: Duration) {
-        self.silence.paused(pause);
+        if self.is_up_to_silence() {
+            self.silence.paused(pause);
+        }
     }
 
     /// The turn ended with these words.
@@ -196,6 +189,16 @@ impl Endpointing {
                 .is_some_and(|p| p < self.model_threshold)
     }
 
+    /// Nothing but silence, or a whole sentence, speaks for the end: a caller who goes on all the same
+    /// needs more of it.
+    fn is_up_to_silence(&self) -> bool {
+        let no_text = matches!(
+            self.evidence.text,
+            TextEvidence::None | TextEvidence::Judged(Judgement::Whole)
+        );
+        no_text && !self.breaks_off()
+    }
+
     fn weigh(&mut self) {
         self.wanted = self.weighed(self.evidence).clamp(self.min, self.max);
     }
@@ -203,7 +206,7 @@ impl Endpointing {
     fn weighed(&self, evidence: Evidence) -> Duration {
         let short = self.silence.wanted();
         let long = self.unfinished.max(short);
-        let between = (short + long) / 2;
+        let between = (short * 2 + long * 3) / 5;
         let model = evidence.model.map(|probability| {
             if probability >= self.model_threshold {
                 self.min
@@ -222,7 +225,7 @@ impl Endpointing {
         match (text, model) {
             (Some(text), Some(model)) => (text + model) / 2,
             (Some(wanted), None) | (None, Some(wanted)) => wanted,
-            (None, None) => match self.question.expect {
+            (None, None) => match self.expect {
                 Some(Expect::Digits { .. } | Expect::Date | Expect::Spelling) => between,
                 Some(Expect::YesNo) | None => short,
             },
@@ -240,10 +243,7 @@ mod tests {
 
     fn asked(expect: Expect) -> Endpointing {
         let mut this = endpointing();
-        this.turn_began(Question {
-            expect: Some(expect),
-            was_asked: true,
-        });
+        this.turn_began(Some(expect));
         this
     }
 
@@ -255,7 +255,7 @@ mod tests {
     fn silence_decides_where_nothing_else_is_known() {
         assert_eq!(wanted_ms(&endpointing()), 300);
         assert_eq!(wanted_ms(&asked(Expect::YesNo)), 300);
-        assert_eq!(wanted_ms(&asked(Expect::Spelling)), 750);
+        assert_eq!(wanted_ms(&asked(Expect::Spelling)), 840);
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
         this.text("I would like");
         assert_eq!(wanted_ms(&this), 1_200);
         this.text("my order");
-        assert_eq!(wanted_ms(&this), 750);
+        assert_eq!(wanted_ms(&this), 840);
         this.text("");
         assert_eq!(wanted_ms(&this), 200);
         this.await_text();
