@@ -147,8 +147,8 @@ pub struct EndpointingConfig {
     /// This much silence ends a turn that nothing speaks for or against, and one whose words are
     /// a whole sentence, in ms, `min_ms` to `max_ms`. Default: 300.
     pub silence_ms: u32,
-    /// Callers who pause longer within their turns are waited for longer: up to twice
-    /// `silence_ms`. Default: true.
+    /// Callers who pause longer within their turns are waited for longer where nothing but silence
+    /// can decide: up to twice `silence_ms`. Default: true.
     pub adaptive: bool,
     /// Whether the words of the turn have a say. They are there in time only with eager work or
     /// partial transcripts. Default: true.

@@ -3,7 +3,8 @@
 //! Silence alone cannot tell a pause from an end: many pauses within sentences are longer than the
 //! 200 ms that people leave between turns. So everything that knows more has a say:
 //!
-//! - `silence`: a fixed time, and up to twice as much for a caller who is known to pause;
+//! - `silence`: a fixed time, and, where there are no words, up to twice as much for a caller who is
+//!   known to pause;
 //! - `text`: whether the words end where a sentence does, and answer what was asked;
 //! - the turn model, which hears whether a voice has finished: its probability comes from outside.
 //!
@@ -12,7 +13,7 @@
 //! 1. What answers the question (an expected "yes", all of a number's digits), and a sound without
 //!    words, end the turn after `min_ms`.
 //! 2. Otherwise text and model each want a short silence or a long one; where both have a view, the
-//!    turn ends at the mean of the two. Text wants what silence alone wants for a whole sentence,
+//!    turn ends at the mean of the two. Text wants the fixed silence for a whole sentence,
 //!    `unfinished_ms` for one that breaks off; the model `min_ms` or `unfinished_ms`.
 //! 3. Words that are unclear are decided by the model; without one they wait three fifths of the way from
 //!    short to long: longer than most pauses.
@@ -204,7 +205,11 @@ impl Endpointing {
     }
 
     fn weighed(&self, evidence: Evidence) -> Duration {
-        let short = self.silence.wanted();
+        // Who pauses within sentences does not pause after whole ones.
+        let short = match evidence.text {
+            TextEvidence::Judged(_) => self.silence.fixed(),
+            TextEvidence::None | TextEvidence::Awaited => self.silence.wanted(),
+        };
         let long = self.unfinished.max(short);
         let between = (short * 2 + long * 3) / 5;
         let model = evidence.model.map(|probability| {

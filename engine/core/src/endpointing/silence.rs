@@ -1,5 +1,5 @@
-//! How much silence ends a turn, whatever is said in it: a fixed time, and more for callers who
-//! are known to pause.
+//! How much silence ends a turn: a fixed time, and, where nothing but silence can decide, more for
+//! callers who are known to pause.
 
 use std::time::Duration;
 
@@ -20,7 +20,13 @@ impl Silence {
         }
     }
 
-    /// The silence that ends a turn: the fixed one, at most twice as much.
+    /// The silence that ends a turn whose words are known.
+    pub(super) fn fixed(&self) -> Duration {
+        self.fixed
+    }
+
+    /// The silence that ends a turn of which nothing else is known: the fixed one, at most twice as
+    /// much.
     pub(super) fn wanted(&self) -> Duration {
         self.fixed + self.added
     }
