@@ -1,5 +1,6 @@
 //! Memory does not depend on a recording's length, nor on what a file says of its length.
 #![cfg(feature = "recordings")]
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 use std::{
     fs,

@@ -52,7 +52,7 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new(model: Arc<Model>, settings: Arc<Settings>) -> Result<Self, String> {
         Ok(Self {
-            session: Session::new(model)?,
+            session: Session::new(model, 1)?,
             settings,
             resamplers: HashMap::new(),
             pcm: Vec::new(),
