@@ -660,7 +660,7 @@ fn ctrl_c_on_standard_input_keeps_what_had_come_and_says_that_the_rest_is_lost()
         (&["-", "-d", "out"], Some("out/stdin.partial.txt")),
     ] {
         let mut child = program(dir.path(), line)
-            .args(["--json-progress"])
+            .args(["--language", "en", "--json-progress"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -687,7 +687,7 @@ fn ctrl_c_on_standard_input_keeps_what_had_come_and_says_that_the_rest_is_lost()
             "{rest:?}"
         );
     }
-    let mut child = program(dir.path(), &["-", "-f", "ndjson"])
+    let mut child = program(dir.path(), &["-", "--language", "en", "-f", "ndjson"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
