@@ -364,7 +364,7 @@ mod tests {
             &times(&found),
             &[(20, 80), (6_120, 6_180), (12_220, 12_280)],
         );
-        let end = (samples.len() as u64 * RATE.hz() as u64) / 44_100;
+        let end = (samples.len() as u64 * u64::from(RATE.hz())) / 44_100;
         assert!(
             lane.position.abs_diff(end) <= 2 * FRAME as u64,
             "{}",
