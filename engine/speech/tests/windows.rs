@@ -238,7 +238,7 @@ fn a_translation_has_the_words_of_english() {
             translate,
             prompt: [].into(),
         };
-        let decoded = decoder.decode(&samples, &[piece.clone()], &task, &|| false);
+        let decoded = decoder.decode(&samples, std::slice::from_ref(&piece), &task, &|| false);
         let words = decoded.unwrap().pieces.remove(0).words;
         words.into_iter().map(|word| word.text).collect()
     };
