@@ -51,7 +51,7 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new(model: Arc<Model>, settings: Arc<Settings>) -> Result<Self, String> {
         Ok(Self {
-            session: Session::new(model)?,
+            session: Session::new(model, 1)?,
             settings,
             resampling: Resampling::new(RATE),
             samples: Vec::new(),
