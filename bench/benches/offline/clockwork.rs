@@ -10,10 +10,10 @@
 //!   the end. Whatever is heard, each window costs the same number of tokens in any program.
 //! - The last 64 dimensions of both sides hold a code of the time, and all cross-attention looks
 //!   for the place where its word would be spoken: a program that aligns words with the audio finds them spread
-//!   evenly over 30 s.
+//!   evenly over the window.
 //!
-//! Written as whisper.cpp's ggml file of 16-bit floats. Vocabulary and mel filters are those of the
-//! bundled demo model: OpenAI's.
+//! Written as whisper.cpp's ggml file of 16-bit floats. The mel filters and the words are those of the
+//! bundled demo model: OpenAI's. They understand English only, as OpenAI's models of those names do.
 
 use std::{
     fs::File,
@@ -47,9 +47,27 @@ pub(crate) const SIZES: [Size; 2] = [
     },
 ];
 
+/// The smallest there is: it tells what a program asks of a model, and at little cost.
+pub(crate) const PROBE: Size = Size {
+    name: "probe",
+    width: 128,
+    layers: 1,
+};
+
+/// What a model writes in each window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Of a token each.
+    pub(crate) words: usize,
+    /// The positions of the encoder, 20 ms each, over which they are spread.
+    pub(crate) positions: usize,
+}
+
 const MELS: usize = 80;
 const AUDIO_POSITIONS: usize = 1_500;
 const TEXT_POSITIONS: usize = 448;
+/// Of the models that understand English only.
+const VOCABULARY: usize = 51_864;
 const END_OF_TEXT: usize = 50_256;
 
 /// Each head of Whisper's has so many dimensions, and so has the code of the time.
@@ -65,8 +83,8 @@ const CODE: f32 = 2.0;
 const F32: i32 = 0;
 const F16: i32 = 1;
 
-/// Writes a model of `size` that writes `words` words in each window.
-pub(crate) fn write(path: &Path, size: Size, words: usize) -> io::Result<()> {
+/// Writes a model of `size` that writes at this pace.
+pub(crate) fn write(path: &Path, size: Size, pace: Pace) -> io::Result<()> {
     let demo = sidetone_models::demo::load().map_err(io::Error::other)?;
     let lexicon = Lexicon::of(&demo);
     let mut file = Weights {
@@ -74,16 +92,15 @@ pub(crate) fn write(path: &Path, size: Size, words: usize) -> io::Result<()> {
         size,
         rng: Rng::with_seed(11),
     };
-    file.header(&demo[48..lexicon.end], lexicon.vocabulary)?;
-    let text = lexicon.text(words);
-    file.encoder()?;
-    file.decoder(lexicon.vocabulary, &text)?;
+    file.header(&demo[48..lexicon.end])?;
+    let text = lexicon.text(pace.words);
+    file.encoder(pace.positions as f32 / pace.words as f32)?;
+    file.decoder(&text)?;
     file.file.flush()
 }
 
 /// What the demo model's file says before its weights.
 struct Lexicon {
-    vocabulary: usize,
     /// Words in lower case with a space before them.
     words: Vec<usize>,
     /// Where the weights begin.
@@ -106,17 +123,14 @@ impl Lexicon {
             let bytes = &model[at + 4..at + 4 + len];
             at += 4 + len;
             if let [b' ', word @ ..] = bytes
+                && token < END_OF_TEXT
                 && (3..=7).contains(&word.len())
                 && word.iter().all(u8::is_ascii_lowercase)
             {
                 words.push(token);
             }
         }
-        Self {
-            vocabulary: number(4),
-            words,
-            end: at,
-        }
+        Self { words, end: at }
     }
 
     /// So many different words and the end.
@@ -135,12 +149,12 @@ struct Weights {
 
 impl Weights {
     /// The header of `size` and what follows it: filters and vocabulary.
-    fn header(&mut self, rest: &[u8], vocabulary: usize) -> io::Result<()> {
+    fn header(&mut self, rest: &[u8]) -> io::Result<()> {
         let Size { width, layers, .. } = self.size;
         self.file.write_all(b"lmgg")?;
         let heads = width / HEAD;
         for number in [
-            vocabulary,
+            VOCABULARY,
             AUDIO_POSITIONS,
             width,
             heads,
@@ -157,11 +171,12 @@ impl Weights {
         self.file.write_all(rest)
     }
 
-    fn encoder(&mut self) -> io::Result<()> {
+    /// `spacing`: how many positions there are for a word.
+    fn encoder(&mut self, spacing: f32) -> io::Result<()> {
         let d = self.size.width;
         let mut positions = self.noise(AUDIO_POSITIONS * d, 0.1);
         for (position, row) in positions.chunks_exact_mut(d).enumerate() {
-            code(position as f32, &mut row[d - HEAD..]);
+            code(position as f32 / spacing, &mut row[d - HEAD..]);
         }
         self.put(
             "encoder.positional_embedding",
@@ -184,10 +199,10 @@ impl Weights {
         Ok(())
     }
 
-    fn decoder(&mut self, vocabulary: usize, text: &[usize]) -> io::Result<()> {
+    fn decoder(&mut self, text: &[usize]) -> io::Result<()> {
         let d = self.size.width;
         // Of length 1 and nothing in the code's dimensions.
-        let mut tokens = self.noise(vocabulary * d, 1.0 / ((d - HEAD) as f32).sqrt());
+        let mut tokens = self.noise(VOCABULARY * d, 1.0 / ((d - HEAD) as f32).sqrt());
         for row in tokens.chunks_exact_mut(d) {
             row[d - HEAD..].fill(0.0);
         }
@@ -199,8 +214,7 @@ impl Weights {
             for (out, value) in row.iter_mut().zip(&tokens[token * d..][..d]) {
                 *out = CALL * value;
             }
-            let spacing = AUDIO_POSITIONS as f32 / (text.len() - 1) as f32;
-            code(word as f32 * spacing, &mut row[d - HEAD..]);
+            code(word as f32, &mut row[d - HEAD..]);
         }
         self.put(
             "decoder.positional_embedding",
@@ -210,7 +224,7 @@ impl Weights {
         )?;
         self.put(
             "decoder.token_embedding.weight",
-            &[vocabulary, d],
+            &[VOCABULARY, d],
             F16,
             &tokens,
         )?;
@@ -299,12 +313,13 @@ impl Weights {
     }
 }
 
-/// The code of an encoder position: waves of 20 positions to more than all of them.
-fn code(position: f32, out: &mut [f32]) {
+/// The code of the time at which a word of this number is spoken, or between words: waves from a word's length to more
+/// than all that are said in a window. So neighbours can be told apart, and a word lasts until the next.
+fn code(word: f32, out: &mut [f32]) {
     let waves = out.len() / 2;
     for (n, wave) in out.chunks_exact_mut(2).enumerate() {
-        let step = 0.3 * (0.007_f32).powf(n as f32 / (waves - 1) as f32);
-        wave[0] = CODE * (step * position).sin();
-        wave[1] = CODE * (step * position).cos();
+        let step = 1.2 * (0.007_f32).powf(n as f32 / (waves - 1) as f32);
+        wave[0] = CODE * (step * word).sin();
+        wave[1] = CODE * (step * word).cos();
     }
 }

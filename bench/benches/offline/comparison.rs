@@ -1,6 +1,10 @@
 //! Both programs on a recording, in turns.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sidetone_bench::word_errors::WordErrors;
 
@@ -9,7 +13,7 @@ use crate::{
     recordings::{Kind, Recording},
     report::Report,
     sidetone_child,
-    subject::{Runner, Subject},
+    subject::Subject,
     whisper_cpp::{Job, Search, WhisperCpp},
 };
 
@@ -75,90 +79,137 @@ pub(crate) fn median(times: impl Iterator<Item = Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Runs each program in each round, whisper.cpp's only if there is one.
-pub(crate) fn compare(
-    subject: &Subject,
-    recording: &Recording,
-    whisper_cpp: Option<&WhisperCpp>,
-    threads: usize,
-    rounds: usize,
-) -> io::Result<Vec<Row>> {
-    let mut rows = vec![Row::new(Program::Sidetone)];
-    if whisper_cpp.is_some() {
-        rows.push(Row::new(Program::WhisperCpp(Search::Greedy)));
-        if recording.kind == Kind::Dense {
-            if subject.shape().is_some() {
-                rows.push(Row::new(Program::WhisperCpp(Search::Aligned)));
+/// What is run: the programs on a recording, with a model.
+pub(crate) struct Trial<'a> {
+    pub(crate) subject: &'a Subject,
+    pub(crate) recording: &'a Recording,
+    pub(crate) whisper_cpp: Option<&'a WhisperCpp>,
+    pub(crate) threads: usize,
+    pub(crate) rounds: usize,
+}
+
+/// What came of a run.
+struct Outcome {
+    run: Run,
+    /// For each channel.
+    texts: Vec<String>,
+    encodes: Option<u32>,
+}
+
+impl Trial<'_> {
+    /// Runs each program in each round, whisper.cpp's only if there is one.
+    pub(crate) fn compare(&self) -> io::Result<Vec<Row>> {
+        let mut rows = vec![Row::new(Program::Sidetone)];
+        if self.whisper_cpp.is_some() {
+            rows.push(Row::new(Program::WhisperCpp(Search::Greedy)));
+            if self.recording.kind == Kind::Dense {
+                if self.subject.shape().is_some() {
+                    rows.push(Row::new(Program::WhisperCpp(Search::Aligned)));
+                }
+                rows.push(Row::new(Program::WhisperCpp(Search::Default)));
             }
-            rows.push(Row::new(Program::WhisperCpp(Search::Default)));
         }
-    }
-    for round in 0..rounds {
+        let mut models = Vec::new();
         for row in &mut rows {
-            let texts = match (row.program, whisper_cpp) {
-                (Program::WhisperCpp(search), Some(whisper_cpp)) => {
-                    run_whisper_cpp(row, subject, recording, whisper_cpp, search, threads)?
+            let model = self.model(row.program)?;
+            row.model = model.metadata()?.len();
+            models.push(model);
+        }
+        for round in 0..self.rounds {
+            for (row, model) in rows.iter_mut().zip(&models) {
+                let outcome = self.run(row.program, model)?;
+                Report.ran(row.program, self.recording.kind, outcome.run.wall);
+                row.runs.push(outcome.run);
+                if round > 0 {
+                    continue;
                 }
-                _ => run_sidetone(row, subject, recording, threads)?,
-            };
-            if let Some(run) = row.runs.last() {
-                Report.ran(row.program, recording.kind, run.wall);
-            }
-            if round > 0 {
-                continue;
-            }
-            row.words = texts
-                .iter()
-                .map(|text| text.split_whitespace().count())
-                .sum();
-            if subject.understands() {
-                let mut errors = WordErrors::default();
-                for (said, written) in recording.texts.iter().zip(&texts) {
-                    errors.add(WordErrors::between(said, written));
+                row.encodes = outcome.encodes;
+                row.words = words(&outcome.texts);
+                if self.subject.understands() {
+                    let mut errors = WordErrors::default();
+                    for (said, written) in self.recording.texts.iter().zip(&outcome.texts) {
+                        errors.add(WordErrors::between(said, written));
+                    }
+                    row.errors = Some(errors);
                 }
-                row.errors = Some(errors);
             }
         }
+        Ok(rows)
     }
-    Ok(rows)
+
+    /// The file that a program is to run. Random weights write what is said in all of the recording,
+    /// shared out to the windows that the program makes of it.
+    fn model(&self, program: Program) -> io::Result<PathBuf> {
+        let config = self.subject.transcriber(PathBuf::new(), self.threads);
+        let positions = match program {
+            Program::Sidetone => config.window_ms as usize / 20,
+            Program::WhisperCpp(_) => 1_500,
+        };
+        if self.subject.understands() {
+            return self
+                .subject
+                .file(Subject::pace(Duration::ZERO, 1, positions));
+        }
+        let (probe, pace) = self.subject.probe(positions)?;
+        // However it decodes, its windows are the same.
+        let simplest = match program {
+            Program::Sidetone => program,
+            Program::WhisperCpp(_) => Program::WhisperCpp(Search::Greedy),
+        };
+        let told = self.run(simplest, &probe)?.texts;
+        let windows = words(&told).div_ceil(pace.words);
+        let channels = self.recording.channels.len() as u32;
+        let speech = self.recording.duration.mul_f64(self.recording.share) * channels;
+        self.subject.file(Subject::pace(speech, windows, positions))
+    }
+
+    fn run(&self, program: Program, model: &Path) -> io::Result<Outcome> {
+        match (program, self.whisper_cpp) {
+            (Program::WhisperCpp(search), Some(whisper_cpp)) => {
+                self.run_whisper_cpp(whisper_cpp, search, model)
+            }
+            _ => self.run_sidetone(model),
+        }
+    }
+
+    fn run_sidetone(&self, model: &Path) -> io::Result<Outcome> {
+        let config = self.subject.transcriber(model.to_owned(), self.threads);
+        let run = process::measure(&mut sidetone_child::command(&config, &self.recording.file)?)?;
+        let (texts, encodes) = sidetone_child::texts(&run.output, self.recording.texts.len())?;
+        Ok(Outcome {
+            run,
+            texts,
+            encodes: Some(encodes),
+        })
+    }
+
+    fn run_whisper_cpp(
+        &self,
+        whisper_cpp: &WhisperCpp,
+        search: Search,
+        model: &Path,
+    ) -> io::Result<Outcome> {
+        let run = process::measure(&mut whisper_cpp.command(&Job {
+            model,
+            threads: self.threads,
+            search,
+            timestamps: self.subject.has_timestamps(),
+            understands: self.subject.understands(),
+            shape: self.subject.shape(),
+            files: &self.recording.channels,
+        }))?;
+        Ok(Outcome {
+            run,
+            texts: WhisperCpp::texts(&self.recording.channels)?,
+            encodes: None,
+        })
+    }
 }
 
-fn run_sidetone(
-    row: &mut Row,
-    subject: &Subject,
-    recording: &Recording,
-    threads: usize,
-) -> io::Result<Vec<String>> {
-    let model = subject.file(Runner::Sidetone)?;
-    row.model = model.metadata()?.len();
-    let config = subject.transcriber(model, threads);
-    let run = process::measure(&mut sidetone_child::command(&config, &recording.file)?)?;
-    let (texts, encodes) = sidetone_child::texts(&run.output, recording.texts.len())?;
-    row.encodes = Some(encodes);
-    row.runs.push(run);
-    Ok(texts)
-}
-
-fn run_whisper_cpp(
-    row: &mut Row,
-    subject: &Subject,
-    recording: &Recording,
-    whisper_cpp: &WhisperCpp,
-    search: Search,
-    threads: usize,
-) -> io::Result<Vec<String>> {
-    let percent = (recording.share * 100.0).ceil() as u8;
-    let model = subject.file(Runner::WhisperCpp { percent })?;
-    row.model = model.metadata()?.len();
-    let run = process::measure(&mut whisper_cpp.command(&Job {
-        model: &model,
-        threads,
-        search,
-        timestamps: subject.has_timestamps(),
-        understands: subject.understands(),
-        shape: subject.shape(),
-        files: &recording.channels,
-    }))?;
-    row.runs.push(run);
-    WhisperCpp::texts(&recording.channels)
+/// How many words there are in texts.
+fn words(texts: &[String]) -> usize {
+    texts
+        .iter()
+        .map(|text| text.split_whitespace().count())
+        .sum()
 }

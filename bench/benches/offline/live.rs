@@ -15,10 +15,7 @@ use sidetone_speech::{
 };
 use tokio::{runtime::Runtime, sync::mpsc};
 
-use crate::{
-    speech::LINE,
-    subject::{Runner, Subject},
-};
+use crate::{speech::LINE, subject::Subject};
 
 /// So many turns are decoded with the whole encoder too, in between.
 const WHOLE: usize = 15;
@@ -73,7 +70,7 @@ struct Recogniser {
 
 impl Recogniser {
     fn new(subject: &Subject, audio_context: AudioContext, runtime: &Runtime) -> io::Result<Self> {
-        let model = subject.file(Runner::Live)?;
+        let model = subject.turn_file()?;
         let mut config = WhisperConfig::new(ModelSource::File(model));
         config.threads = 1;
         config.audio_context = audio_context;

@@ -22,6 +22,7 @@ use std::{io, num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::avail
 
 use clap::Parser;
 
+use comparison::Trial;
 use recordings::{Kind, Recording};
 use report::Report;
 use speech::Speech;
@@ -140,14 +141,14 @@ fn measure(args: &Args) -> io::Result<()> {
         }
         Report.say(&format!("\n## {}\n\n{}", subject.name(), subject.note()));
         for (recording, rounds) in &compared {
-            let rows = comparison::compare(
-                &subject,
+            let trial = Trial {
+                subject: &subject,
                 recording,
-                whisper_cpp.as_ref(),
+                whisper_cpp: whisper_cpp.as_ref(),
                 threads,
-                usize::from(*rounds),
-            )?;
-            Report.comparison(recording, &rows);
+                rounds: usize::from(*rounds),
+            };
+            Report.comparison(recording, &trial.compare()?);
         }
         if let Some(dense) = dense.as_ref().filter(|_| wanted(Case::Live)) {
             let live = live::measure(&subject, &dense.turns)?;

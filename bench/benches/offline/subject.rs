@@ -3,22 +3,25 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sidetone::offline::TranscriberConfig;
 use sidetone_models::{ModelSource, demo};
 
-use crate::clockwork::{self, SIZES, Size};
+use crate::clockwork::{self, PROBE, Pace, SIZES, Size};
 
 /// The variable that names a model to run too: one that was fetched, or a path.
 const MODEL_VAR: &str = "SIDETONE_BENCH_MODEL";
 
-/// What a model of random weights writes in a window of 30 s that is full of speech: what people say in
-/// English, in tokens.
-const TOKENS_PER_WINDOW: f64 = 90.0;
+/// What people say in English in a second of speech, in tokens.
+const TOKENS_PER_SECOND: f64 = 3.0;
 
-/// What it writes for a turn of a call.
-const TOKENS_PER_TURN: usize = 8;
+/// What a model of random weights writes for a turn of a call.
+const TURN: Pace = Pace {
+    words: 8,
+    positions: 1_500,
+};
 
 /// A model.
 pub(crate) struct Subject {
@@ -34,17 +37,6 @@ enum Weights {
     /// Somebody's.
     File(PathBuf),
     Random(Size),
-}
-
-/// Who is to run a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Runner {
-    /// Fills its windows with speech.
-    Sidetone,
-    /// Takes windows as they come, with this share of speech.
-    WhisperCpp { percent: u8 },
-    /// A turn of a call at a time.
-    Live,
 }
 
 impl Subject {
@@ -93,10 +85,11 @@ impl Subject {
                 .to_owned(),
             Weights::File(path) => path.display().to_string(),
             Weights::Random(size) => format!(
-                "random weights in the true size of {}: for speed and memory only. Its texts are made up, {} words in a \
-                 window of 30 s of speech for Sidetone, which fills its windows, and as many for each second of speech \
-                 for whisper.cpp; both without second tries at higher temperatures",
-                size.name, TOKENS_PER_WINDOW
+                "random weights in the true size of {}: for speed and memory only. Its texts are made up: {} words \
+                 for each second of speech in the recording, dealt out evenly to the windows that a program \
+                 makes of it, which a run with a tiny model counts. So both programs write as much. Neither \
+                 tries again at higher temperatures",
+                size.name, TOKENS_PER_SECOND
             ),
         }
     }
@@ -119,30 +112,46 @@ impl Subject {
         matches!(self.weights, Weights::File(_))
     }
 
-    /// The file, in ggml's format.
-    pub(crate) fn file(&self, runner: Runner) -> io::Result<PathBuf> {
-        let (Weights::Demo(path) | Weights::File(path)) = &self.weights else {
-            return self.random(runner);
-        };
-        Ok(path.clone())
+    /// The file, in ggml's format. Random weights write at `pace`.
+    pub(crate) fn file(&self, pace: Pace) -> io::Result<PathBuf> {
+        match &self.weights {
+            Weights::Demo(path) | Weights::File(path) => Ok(path.clone()),
+            Weights::Random(size) => self.random(*size, pace),
+        }
     }
 
-    fn random(&self, runner: Runner) -> io::Result<PathBuf> {
-        let Weights::Random(size) = self.weights else {
-            unreachable!("asked for random weights only");
-        };
-        let tokens = match runner {
-            Runner::Sidetone => TOKENS_PER_WINDOW as usize,
-            Runner::WhisperCpp { percent } => {
-                (TOKENS_PER_WINDOW * f64::from(percent) / 100.0).ceil() as usize
-            }
-            Runner::Live => TOKENS_PER_TURN,
-        };
-        let path = self.folder.join(format!("{}-{tokens}.bin", size.name));
+    /// A model that tells how many windows a program makes of a recording: by its words.
+    pub(crate) fn probe(&self, positions: usize) -> io::Result<(PathBuf, Pace)> {
+        // So many that no piece of speech goes without, which would be decoded again.
+        let words = positions * 3 / 50;
+        let pace = Pace { words, positions };
+        Ok((self.random(PROBE, pace)?, pace))
+    }
+
+    fn random(&self, size: Size, pace: Pace) -> io::Result<PathBuf> {
+        let Pace { words, positions } = pace;
+        let path = self
+            .folder
+            .join(format!("{}-{words}-{positions}.bin", size.name));
         if !path.exists() {
-            clockwork::write(&path, size, tokens)?;
+            clockwork::write(&path, size, pace)?;
         }
         Ok(path)
+    }
+
+    /// What random weights are to write in each of so many windows, so that it is what is said in
+    /// `speech`.
+    pub(crate) fn pace(speech: Duration, windows: usize, positions: usize) -> Pace {
+        let words = speech.as_secs_f64() * TOKENS_PER_SECOND / windows.max(1) as f64;
+        Pace {
+            words: (words.round() as usize).max(1),
+            positions,
+        }
+    }
+
+    /// The model's file for a turn of a live call.
+    pub(crate) fn turn_file(&self) -> io::Result<PathBuf> {
+        self.file(TURN)
     }
 
     /// How Sidetone transcribes recordings with it.
@@ -167,7 +176,9 @@ impl Subject {
         if let Weights::Random(size) = self.weights {
             for entry in fs::read_dir(&self.folder)? {
                 let entry = entry?;
-                if entry.file_name().to_string_lossy().starts_with(size.name) {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                if name.starts_with(size.name) || name.starts_with(PROBE.name) {
                     fs::remove_file(entry.path())?;
                 }
             }

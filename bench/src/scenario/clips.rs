@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, ops::Range, path::PathBuf, sync::Arc};
 
-use sidetone_cli::phone::{load_audio, speech_span};
+use sidetone_cli::phone::{ScenarioFileError, load_audio, speech_span};
 
 use super::{file::ScenarioError, sounds};
 
@@ -44,7 +44,7 @@ impl Clips {
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, ScenarioError> {
         let folder = folder.into();
         let path = folder.join("callers/words.toml");
-        let text = fs::read_to_string(&path).map_err(|source| ScenarioError::Read {
+        let text = fs::read_to_string(&path).map_err(|source| ScenarioFileError::Read {
             path: path.clone(),
             source,
         })?;
@@ -61,7 +61,7 @@ impl Clips {
 
     /// The sound called `name`: the path of a WAV file within the folder without its ending, such
     /// as `callers/paul/yes`; or `cough-N` or `door-slam-N` for any
-    /// number N; or `silence-N` for as many ms.
+    /// number N; or `machine-N`, `silence-N` for as many ms.
     ///
     /// # Errors
     ///
@@ -87,6 +87,9 @@ impl Clips {
         }
         if let Some(seed) = number("door-slam-") {
             return Ok(computed(sounds::door_slam(seed)));
+        }
+        if let Some(ms) = number("machine-") {
+            return Ok(computed(sounds::machine(ms as usize * 8)));
         }
         if let Some(ms) = number("silence-") {
             return Ok(computed(vec![0; ms as usize * 8]));

@@ -27,4 +27,5 @@ pub use file::{
 pub use phone::{FromPhone, Phone};
 pub use played::{Played, PlayedAct};
 pub use services::{Later, Services, agent_phrases};
+pub use simulation::{Ears, JudgesTurn};
 pub use voice::{AgentVoice, HeardWord};

@@ -13,8 +13,9 @@ use sidetone_core::{
     call::Call,
     dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
     io::{Input, Output},
-    job::JobUpdate,
+    job::{Job, JobUpdate, TurnEvent, TurnJob},
     time::CallTime,
+    vad::Vad,
 };
 use sidetone_speech::vad::EarshotVad;
 
@@ -34,9 +35,30 @@ enum Happening {
     Job(JobUpdate),
 }
 
+/// Judges whether the caller has finished: so many ms after it was asked, with what result.
+pub type JudgesTurn<'a> = Box<dyn FnMut(&TurnJob) -> (u64, TurnEvent) + 'a>;
+
+/// Who listens to the caller.
+pub struct Ears<'a> {
+    /// Voice activity detection. Default: earshot, as in the engine.
+    pub vad: Box<dyn Vad>,
+    /// The turn model, for calls whose settings name one. Default: none; asked, it fails.
+    pub turn_model: Option<JudgesTurn<'a>>,
+}
+
+impl Default for Ears<'_> {
+    fn default() -> Self {
+        Self {
+            vad: Box::new(EarshotVad::new()),
+            turn_model: None,
+        }
+    }
+}
+
 struct Simulation<'a> {
     scenario: &'a Scenario,
     call: Call,
+    turn_model: Option<JudgesTurn<'a>>,
     phone: Phone,
     services: Services,
     voice: AgentVoice,
@@ -60,11 +82,21 @@ impl Scenario {
     ///
     /// One of the caller's sounds does not exist.
     pub fn play(&self, clips: &mut Clips) -> Result<Played, ScenarioError> {
+        self.play_with(clips, Ears::default())
+    }
+
+    /// As [`play`](Self::play), with other ears.
+    ///
+    /// # Errors
+    ///
+    /// One of the caller's sounds does not exist.
+    pub fn play_with(&self, clips: &mut Clips, ears: Ears<'_>) -> Result<Played, ScenarioError> {
         let mut config = self.config.clone();
         config.phrases = agent_phrases(clips)?;
         let simulation = Simulation {
             scenario: self,
-            call: Call::new(Arc::new(config), Box::new(EarshotVad::new())),
+            call: Call::new(Arc::new(config), ears.vad),
+            turn_model: ears.turn_model,
             phone: Phone::new(self, clips)?,
             services: Services::new(self.services.clone(), self.answers.clone()),
             voice: AgentVoice::new(clips)?,
@@ -190,8 +222,14 @@ impl Simulation<'_> {
                 Output::Start(job) => {
                     let id = job.id();
                     self.played.job(now, &job);
-                    for (after_ms, event) in self.services.start(&job, &self.phone, &mut self.voice)
-                    {
+                    let events = match (&job, &mut self.turn_model) {
+                        (Job::Turn(job), Some(judge)) => {
+                            let (after_ms, event) = judge(job);
+                            vec![(after_ms, event.into())]
+                        }
+                        _ => self.services.start(&job, &self.phone, &mut self.voice),
+                    };
+                    for (after_ms, event) in events {
                         let at = now + Duration::from_millis(after_ms);
                         self.at(at, Happening::Job(JobUpdate { id, event }));
                     }

@@ -57,13 +57,20 @@ pub(super) fn door_slam(seed: u64) -> Vec<i16> {
     normal(&sound, LOUD * 5.0)
 }
 
+/// A machine that runs for so many samples: a hair dryer, 10 dB softer than a caller's speech.
+pub(super) fn machine(len: usize) -> Vec<i16> {
+    let sound = room_noise(NoiseKind::White, 1, &[], len);
+    sound.iter().map(|s| (s * LOUD * 0.3) as i16).collect()
+}
+
 /// A noise without end, at a root mean square of 1; the length is in samples.
 pub(super) fn room_noise(kind: NoiseKind, seed: u64, talkers: &[&[i16]], len: usize) -> Vec<f32> {
     let mut random = Rng::with_seed(seed);
     let mut sound = match kind {
         NoiseKind::White => (0..len).map(|_| noise(&mut random)).collect(),
         NoiseKind::Street => street(&mut random, len),
-        NoiseKind::Babble => babble(&mut random, talkers, len),
+        NoiseKind::Babble => babble(&mut random, talkers, 8, len),
+        NoiseKind::Talk => babble(&mut random, talkers, 2, len),
     };
     let energy: f32 = sound.iter().map(|s| s * s).sum();
     let rms = (energy / sound.len().max(1) as f32).sqrt();
@@ -87,10 +94,10 @@ fn street(random: &mut Rng, len: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Eight people who speak without listening to each other, at different distances.
-fn babble(random: &mut Rng, talkers: &[&[i16]], len: usize) -> Vec<f32> {
+/// So many people who speak without listening to each other, at different distances.
+fn babble(random: &mut Rng, talkers: &[&[i16]], people: usize, len: usize) -> Vec<f32> {
     let mut sound = vec![0.0; len];
-    for _ in 0..8 {
+    for _ in 0..people {
         let distance = 0.5 + random.f32();
         let mut at = 0;
         let mut skip = random.usize(..samples(1_000));
@@ -172,7 +179,12 @@ mod tests {
         let speech: Vec<i16> = (0..4_000)
             .map(|n| if n % 20 < 10 { 900 } else { -900 })
             .collect();
-        for kind in [NoiseKind::White, NoiseKind::Street, NoiseKind::Babble] {
+        for kind in [
+            NoiseKind::White,
+            NoiseKind::Street,
+            NoiseKind::Babble,
+            NoiseKind::Talk,
+        ] {
             let sound = room_noise(kind, 1, &[&speech], 40_000);
             let rms = (sound.iter().map(|s| s * s).sum::<f32>() / 40_000.0).sqrt();
             assert!((rms - 1.0).abs() < 0.01, "{kind:?}: {rms}");

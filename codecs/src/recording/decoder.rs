@@ -5,7 +5,7 @@ use symphonia::{
         audio::{Channels, GenericAudioBufferRef},
         codecs::audio::{
             AudioDecoder, AudioDecoderOptions,
-            well_known::{CODEC_ID_AAC, CODEC_ID_OPUS},
+            well_known::{CODEC_ID_AAC, CODEC_ID_OPUS, CODEC_ID_VORBIS},
         },
         formats::FormatReader,
         packet::Packet,
@@ -17,8 +17,11 @@ use super::{
     RecordingError, Shape,
     container::{Container, Trouble, audio, codec_name, contain},
     opus::{self, OpusTrack},
-    pcm,
+    pcm, vorbis,
 };
+
+/// The most that a Vorbis header's codebooks may take: those of encoders take 2 MiB.
+const MAX_CODEBOOK_BYTES: u64 = 32 << 20;
 
 pub(super) enum Decoder {
     Symphonia(Box<dyn AudioDecoder>),
@@ -57,6 +60,21 @@ impl Decoder {
             let track = OpusTrack::new(container, head)?;
             let shape = Shape::new(opus::RATE.hz(), track.channels())?;
             return Ok((Self::Opus(track), Some(shape)));
+        }
+        if parameters.codec == CODEC_ID_VORBIS {
+            let headers = parameters.extra_data.as_deref().unwrap_or_default();
+            let bytes = vorbis::codebook_bytes(headers);
+            if bytes > MAX_CODEBOOK_BYTES {
+                return Err(RecordingError::Malformed {
+                    container: container.name(),
+                    reason: format!(
+                        "its Vorbis codebooks would take {} MiB of memory, and {} are the most that is \
+                         granted: no encoder makes such",
+                        bytes >> 20,
+                        MAX_CODEBOOK_BYTES >> 20
+                    ),
+                });
+            }
         }
         let channels = parameters.channels.as_ref().map(Channels::count);
         let shape = parameters

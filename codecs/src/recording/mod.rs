@@ -24,6 +24,7 @@ mod pcm;
 mod raw;
 mod sniff;
 mod source;
+mod vorbis;
 mod wav;
 
 pub use error::RecordingError;
@@ -38,10 +39,8 @@ const FORMATS: &str = "WAV (PCM, float, μ-law, A-law), MP3, FLAC, Ogg (Vorbis, 
                        (AAC), AAC, and raw G.711 named .ulaw, .ul, .mulaw, .alaw or .al";
 
 /// A recording that is being decoded. Memory does not depend on its length, but for the index of an
-/// MP4, which takes about 1 MB per hour.
-///
-/// A Vorbis header that was made to do harm may have tables of up to 4 GiB built, 16 MiB for each of
-/// 256 codebooks: who decodes files of strangers should limit the process's memory.
+/// MP4, which takes about 1 MB per hour. A Vorbis header that asks for more than 32 MiB of tables,
+/// some ten times what encoders ask for, is refused.
 pub struct Recording {
     format: String,
     shape: Shape,

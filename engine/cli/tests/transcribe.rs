@@ -644,3 +644,68 @@ fn ctrl_c_says_how_to_go_on() {
         "{told}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_on_standard_input_keeps_what_had_come_and_says_that_the_rest_is_lost() {
+    let wav = fs::read(fixtures("demo/1-where.wav")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // As from a recorder that goes on: the text of a first line, then silence without end.
+    let mut first = wav.clone();
+    first[4..8].fill(0xFF);
+    first[40..44].fill(0xFF);
+    first.extend([0; 8_000 * 2 * 5]);
+    for (line, file) in [
+        (&["-"][..], None),
+        (&["-", "-d", "out"], Some("out/stdin.partial.txt")),
+    ] {
+        let mut child = program(dir.path(), line)
+            .args(["--language", "en", "--json-progress"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&first).unwrap();
+        let mut events = BufReader::new(child.stderr.take().unwrap()).lines();
+        loop {
+            let event: Value = serde_json::from_str(&events.next().unwrap().unwrap()).unwrap();
+            if event["done_ms"].as_u64() > Some(2_000) {
+                break;
+            }
+        }
+        interrupt(&child);
+        let rest: Vec<String> = events.map(Result::unwrap).collect();
+        let ran: Ran = child.wait_with_output().unwrap().into();
+        assert_eq!(ran.status, 130, "{rest:?}");
+        drop(input);
+        let text = file.map_or(ran.out, |file| read(dir.path().join(file)));
+        assert_eq!(text, "where is my order\n");
+        assert!(
+            rest.iter().any(|line| line.contains("\"stopped\":1")),
+            "{rest:?}"
+        );
+    }
+    let mut child = program(dir.path(), &["-", "--language", "en", "-f", "ndjson"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&first).unwrap();
+    let mut segment = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut segment).unwrap();
+    assert!(segment.contains("where is my order"), "{segment}");
+    interrupt(&child);
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.status, 130, "{}", ran.err);
+    let last = ran.err.lines().last().unwrap();
+    assert!(
+        last.starts_with("standard input cannot be gone on with"),
+        "{}",
+        ran.err
+    );
+}

@@ -80,7 +80,7 @@ pub struct VadConfig {
     pub silence_threshold: f32,
     /// Speech begins after this much of it, in ms, 0 to 1000. Default: 80.
     pub min_speech_ms: u32,
-    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 90.
+    /// Speech over the agent must last this long to interrupt it, in ms, 0 to 1000. Default: 80.
     pub barge_in_ms: u32,
     /// How much audio before the first speech frame belongs to the turn, in ms, 0 to 1000.
     /// Default: 300.
@@ -93,7 +93,7 @@ impl Default for VadConfig {
             speech_threshold: 0.5,
             silence_threshold: 0.35,
             min_speech_ms: 80,
-            barge_in_ms: 90,
+            barge_in_ms: 80,
             pre_roll_ms: 300,
         }
     }
@@ -149,8 +149,8 @@ pub struct EndpointingConfig {
     /// This much silence ends a turn that nothing speaks for or against, and one whose words are
     /// a whole sentence, in ms, `min_ms` to `max_ms`. Default: 300.
     pub silence_ms: u32,
-    /// Callers who pause longer within their turns are waited for longer: up to twice
-    /// `silence_ms`. Default: true.
+    /// Callers who pause longer within their turns are waited for longer where nothing but silence
+    /// can decide: up to twice `silence_ms`. Default: true.
     pub adaptive: bool,
     /// Whether the words of the turn have a say. They are there in time only with eager work or
     /// partial transcripts. Default: true.

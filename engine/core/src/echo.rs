@@ -11,6 +11,10 @@
 //! What it explains tells how loud the line's echo can be; later frames that are not louder
 //! are echo, too, as the room's last reflections are, which the filter is too short for.
 //!
+//! Before all that stands what a level can say: no echo is nearly as loud as the voice that it is of, and
+//! none is much louder than any that the line was heard to have. So a caller who speaks up is
+//! heard at once, also one whose voice is of the agent's synthesiser and would look like its echo.
+//!
 //! For telephone audio of 8 kHz. While nothing was played, nothing is judged.
 
 use std::{cell::RefCell, sync::Arc};
@@ -48,6 +52,18 @@ const TRUSTED: u32 = 3;
 /// of it, from one distance to the other, in samples.
 const ALONE: f32 = 0.9;
 const NEIGHBOURS: std::ops::RangeInclusive<usize> = 12..=160;
+/// No echo has more than this share of the energy of what was played: 7 dB less.
+const LOUDEST: f32 = 0.2;
+/// An echo may be this many times as strong as the line's loudest was in relation to what was played:
+/// rooms and phones give back some sounds better than others.
+const STRONGER: f32 = 6.0;
+/// What was not this strong tells nothing about its echo: −45 dBFS in a frame.
+const TELLING: f32 = FRAME as f32 * 184.0 * 184.0;
+/// A line may come to have a louder echo: 2 dB a second.
+const GAIN_RISES: f32 = 1.01;
+/// An echo of a frame has come by so many frames later.
+const LATEST: usize = LONGEST_LAG / FRAME + 2;
+
 /// A frame that is not this many times as strong as the line's noise is nothing but that.
 const ABOVE_NOISE: f32 = 4.0;
 /// The noise is believed to rise so quickly with each frame: 1 dB a second.
@@ -69,7 +85,21 @@ pub(crate) struct Echo {
     far_silent: usize,
     /// The energy of a frame of the line in which there is only noise.
     noise: f32,
+    levels: Levels,
     path: Option<Path>,
+}
+
+/// How strong the line and what was played were, frame by frame, and what that says about echoes.
+struct Levels {
+    near: [f32; LATEST],
+    far: [f32; LATEST],
+    at: usize,
+    /// Of the frame that is not complete.
+    samples: usize,
+    near_energy: f32,
+    far_energy: f32,
+    /// No echo of this line has had more than this share of the energy of its source.
+    gain: f32,
 }
 
 /// The way from the phone's loudspeaker to its microphone.
@@ -81,6 +111,48 @@ struct Path {
     gain: f32,
     /// In how many frames it was heard.
     heard: u32,
+}
+
+impl Levels {
+    fn new() -> Self {
+        Self {
+            near: [0.0; LATEST],
+            far: [0.0; LATEST],
+            at: 0,
+            samples: 0,
+            near_energy: 0.0,
+            far_energy: 0.0,
+            gain: LOUDEST,
+        }
+    }
+
+    /// Takes the next audio; whether the line's greatest gain may have changed.
+    fn push(&mut self, near: &[i16], far: &[i16]) -> bool {
+        self.samples += near.len();
+        self.near_energy += energy(near);
+        self.far_energy += energy(far);
+        if self.samples < FRAME {
+            return false;
+        }
+        // Longer audio counts as one frame of its mean.
+        let per_frame = FRAME as f32 / self.samples as f32;
+        let source = std::mem::replace(&mut self.far[self.at], self.far_energy * per_frame);
+        self.near[self.at] = self.near_energy * per_frame;
+        self.at = (self.at + 1) % LATEST;
+        (self.samples, self.near_energy, self.far_energy) = (0, 0.0, 0.0);
+        self.gain = (self.gain * GAIN_RISES).min(LOUDEST);
+        if source >= TELLING {
+            let loudest = self.near.iter().copied().fold(QUIETEST, f32::max);
+            self.gain = self.gain.min(loudest / source);
+        }
+        true
+    }
+
+    /// No echo of what was played in the last second has more energy in a frame.
+    fn loudest_echo(&self) -> f32 {
+        let source = self.far.iter().copied().fold(self.far_energy, f32::max);
+        source * (self.gain * STRONGER).min(LOUDEST)
+    }
 }
 
 /// What a short filter makes of what was played.
@@ -99,6 +171,7 @@ impl Echo {
             far: History::new(LONGEST_LAG + SEARCHED + TAPS + FRAME),
             far_silent: usize::MAX,
             noise: f32::MAX,
+            levels: Levels::new(),
             path: None,
         }
     }
@@ -107,6 +180,13 @@ impl Echo {
     pub(crate) fn push(&mut self, near: &[i16], played: &[i16]) {
         self.near.push(near);
         self.far.push(played);
+        if self.levels.push(near, played)
+            && let Some(path) = self.path
+            && path.gain > self.levels.gain * STRONGER
+        {
+            // There would have been more of it.
+            self.path = None;
+        }
         let per_frame = FRAME as f32 / near.len().max(1) as f32;
         let energy = (energy(near) * per_frame).max(QUIETEST);
         self.noise = energy.min(self.noise * NOISE_RISES);
@@ -124,8 +204,11 @@ impl Echo {
         if self.far_silent > LONGEST_LAG {
             return false;
         }
+        let energy = self.energy();
+        if energy > self.levels.loudest_echo() {
+            return false;
+        }
         if let Some(path) = self.path {
-            let energy = self.energy();
             let expected = path.gain * self.source(path.lag);
             // A detector believes in speech for a while after its end.
             if energy <= (expected * LOUDER).max(self.noise * ABOVE_NOISE) {

@@ -73,6 +73,28 @@ fn another_voice_is_no_echo() {
 }
 
 #[test]
+fn a_line_that_gave_nothing_back_has_no_echo_whatever_it_sounds_like() {
+    let tone = |n: usize| ((n as f32 * 0.35).sin() * 4_000.0) as i16;
+    for played in [
+        babble(1, 24_000, 3_000.0),
+        (0..24_000).map(tone).collect::<Vec<_>>(),
+    ] {
+        // For two seconds the agent is not to be heard in the line; then comes a voice like its own.
+        let mut line = delayed(&played, 320, 0.3);
+        line[..16_000].fill(0);
+        let mut echo = Echo::new();
+        let frames = line.chunks_exact(FRAME).zip(played.chunks_exact(FRAME));
+        let mut echoes = 0;
+        for (near, far) in frames.take(115) {
+            echo.push(near, far);
+            let loud = energy(near) > 160.0 * 100.0 * 100.0;
+            echoes += usize::from(loud && echo.is_heard());
+        }
+        assert_eq!(echoes, 0);
+    }
+}
+
+#[test]
 fn a_voice_over_the_echo_is_no_echo() {
     let played = babble(1, 48_000, 3_000.0);
     let mut line = delayed(&played, 1_440, 0.1);

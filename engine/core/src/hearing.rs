@@ -5,13 +5,18 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use sidetone_codecs::{Resampler, SampleCount, SampleRate};
 
-use crate::{loudness::Loudness, vad::Vad};
+use crate::{
+    loudness::{Loudness, level_dbfs},
+    noise::Noise,
+    vad::Vad,
+};
 
 /// Runs the detector over the leg's audio, and records what belongs to a turn.
 pub(crate) struct Hearing {
     vad: Box<dyn Vad>,
     frame: Duration,
     loudness: Loudness,
+    noise: Noise,
     resampler: Resampler,
     /// At the detector's rate, less than one frame between pushes.
     unframed: Vec<i16>,
@@ -31,8 +36,10 @@ pub(crate) struct Hearing {
 pub(crate) struct Frame {
     /// The detector's probability of speech.
     pub(crate) speech: f32,
-    /// It is as quiet as the line without speech.
+    /// It is as quiet as the line without speech, or nothing but its noise.
     pub(crate) is_quiet: bool,
+    /// It is nothing but the line's noise, however loud that is.
+    pub(crate) is_noise: bool,
     /// How long it is.
     pub(crate) duration: Duration,
 }
@@ -60,6 +67,7 @@ impl Hearing {
         Some(Self {
             frame,
             loudness: Loudness::new(),
+            noise: Noise::new(frame),
             resampler,
             // A frame of the leg is 20 ms, a few at most; the reserve covers 200 ms.
             unframed: Vec::with_capacity(
@@ -91,14 +99,27 @@ impl Hearing {
         let frame_len = self.vad.frame_len();
         let mut frames = self.unframed.chunks_exact(frame_len);
         for frame in &mut frames {
+            let level = level_dbfs(frame);
+            let is_noise = self.noise.is_all(level, self.frame);
             on_frame(Frame {
                 speech: self.vad.push(frame),
-                is_quiet: self.loudness.is_quiet(frame, self.frame),
+                is_quiet: self.loudness.is_quiet(level, self.frame) || is_noise,
+                is_noise,
                 duration: self.frame,
             });
         }
         let rest = frames.remainder().len();
         self.unframed.drain(..self.unframed.len() - rest);
+    }
+
+    /// Whether what was heard in the last second or so is of too even a level for speech alone.
+    pub(crate) fn may_be_noise(&self) -> bool {
+        self.noise.is_likely()
+    }
+
+    /// What was heard in the last second or so was no speech, whatever it sounded like.
+    pub(crate) fn learn_noise(&mut self) {
+        self.noise.learn_all();
     }
 
     /// A turn began: what was heard just before belongs to it.
@@ -125,10 +146,15 @@ impl Hearing {
         Arc::from(&self.utterance[from..])
     }
 
-    /// The turn ended: all of it, pre-roll and silence at the end included.
-    pub(crate) fn end_utterance(&mut self) -> Arc<[i16]> {
+    /// The turn ended after so much silence: all of it, pre-roll and that silence included. The silence
+    /// may hold the first sounds of the next turn, which begins with them.
+    pub(crate) fn end_utterance(&mut self, silent: Duration) -> Arc<[i16]> {
         self.recording = Recording::PreRoll;
-        Arc::from(std::mem::take(&mut self.utterance))
+        let utterance = std::mem::take(&mut self.utterance);
+        let tail = len(self.rate.samples_in(silent)).min(self.pre_roll_len);
+        let tail = &utterance[utterance.len().saturating_sub(tail)..];
+        self.pre_roll.extend(tail);
+        Arc::from(utterance)
     }
 
     /// The rate of the utterances.

@@ -166,6 +166,7 @@ mod tests {
                 let frame = Frame {
                     speech: *speech,
                     is_quiet: false,
+                    is_noise: false,
                     duration: FRAME,
                 };
                 sound.frame(frame, &VadConfig::default());

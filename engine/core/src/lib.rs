@@ -32,6 +32,8 @@ mod latency;
 mod ledger;
 mod line;
 mod loudness;
+mod noise;
+pub mod numerals;
 mod partials;
 pub mod person;
 mod playout;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 /// Levels are not taken to be lower than this, in dBFS: G.711's silence is digital.
-const QUIETEST_DBFS: f32 = -90.0;
+pub(crate) const QUIETEST_DBFS: f32 = -90.0;
 /// A frame this much above the noise may still be speech.
 const ABOVE_NOISE_DB: f32 = 6.0;
 /// A frame this much below the turn's loudest sound is no speech, whatever the noise.
@@ -44,9 +44,8 @@ impl Loudness {
         }
     }
 
-    /// Takes the next frame; whether it is as quiet as the line without speech.
-    pub(crate) fn is_quiet(&mut self, samples: &[i16], duration: Duration) -> bool {
-        let level = level_dbfs(samples);
+    /// Takes the level of the next frame; whether it is as quiet as the line without speech.
+    pub(crate) fn is_quiet(&mut self, level: f32, duration: Duration) -> bool {
         let seconds = duration.as_secs_f32();
         let noise = self.noise_dbfs.get_or_insert(level);
         if level < *noise {
@@ -71,7 +70,7 @@ impl Loudness {
 }
 
 /// The root mean square of a frame in dB below a full-scale square wave.
-fn level_dbfs(samples: &[i16]) -> f32 {
+pub(crate) fn level_dbfs(samples: &[i16]) -> f32 {
     let energy: i64 = samples.iter().map(|sample| i64::from(*sample).pow(2)).sum();
     let mean = energy as f32 / samples.len().max(1) as f32;
     (10.0 * (mean / (32_768.0 * 32_768.0)).log10()).max(QUIETEST_DBFS)
@@ -96,10 +95,10 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(3);
         let mut loudness = Loudness::new();
         for level in [before; 60].into_iter().chain([speech; 100]) {
-            loudness.is_quiet(&noise(&mut random, level), FRAME);
+            loudness.is_quiet(level_dbfs(&noise(&mut random, level)), FRAME);
         }
         (0..50)
-            .filter(|_| loudness.is_quiet(&noise(&mut random, after), FRAME))
+            .filter(|_| loudness.is_quiet(level_dbfs(&noise(&mut random, after)), FRAME))
             .count()
     }
 
@@ -153,13 +152,13 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(3);
         let mut loudness = Loudness::new();
         for level in [-60.0; 60].into_iter().chain([-20.0; 100]) {
-            loudness.is_quiet(&noise(&mut random, level), FRAME);
+            loudness.is_quiet(level_dbfs(&noise(&mut random, level)), FRAME);
         }
         // Syllables: a few frames each, none as loud as the one before.
         let end = (0..40).map(|n| -30.0 - (n % 5) as f32 * 4.0);
         for level in end {
             assert!(
-                !loudness.is_quiet(&noise(&mut random, level), FRAME),
+                !loudness.is_quiet(level_dbfs(&noise(&mut random, level)), FRAME),
                 "{level} dBFS"
             );
         }

@@ -2,6 +2,12 @@
 //!
 //! A recogniser that hears more of a sentence changes its mind about the last words, rarely about
 //! those before. Words on which two transcripts in a row agree are taken for certain.
+//!
+//! Where noise hides the end of a turn, it is found by this: the words do not grow any more.
+
+use std::time::Duration;
+
+use crate::time::CallTime;
 
 /// Follows the partial transcripts of one turn.
 #[derive(Debug, Default)]
@@ -35,6 +41,32 @@ impl StableText {
             stable: self.stable.join(" "),
             unstable,
         })
+    }
+}
+
+/// Since when the transcript of one turn has not grown.
+#[derive(Debug, Default)]
+pub(crate) struct Growth {
+    words: Vec<String>,
+    since: CallTime,
+}
+
+impl Growth {
+    /// Of a turn that began then.
+    pub(crate) fn since(onset: CallTime) -> Self {
+        Self {
+            words: Vec::new(),
+            since: onset,
+        }
+    }
+
+    /// Takes the transcript of all that was heard until `asked`; for how long it has been the same.
+    pub(crate) fn push(&mut self, asked: CallTime, text: &str) -> Duration {
+        let words: Vec<String> = text.split_whitespace().map(bare).collect();
+        if words != self.words {
+            (self.words, self.since) = (words, asked);
+        }
+        asked.since(self.since)
     }
 }
 
@@ -76,6 +108,18 @@ mod tests {
             None,
             "nothing new"
         );
+    }
+
+    #[test]
+    fn words_stand_still_since_they_were_first_the_same() {
+        let at = CallTime::from_millis;
+        let ms = Duration::from_millis;
+        let mut growth = Growth::since(at(100));
+        assert_eq!(growth.push(at(1_600), ""), ms(1_500), "none since it began");
+        assert_eq!(growth.push(at(3_100), "Where is"), ms(0));
+        assert_eq!(growth.push(at(4_600), "Where is my order"), ms(0));
+        assert_eq!(growth.push(at(6_100), "Where is my order?"), ms(1_500));
+        assert_eq!(growth.push(at(7_600), "where is my order"), ms(3_000));
     }
 
     #[test]

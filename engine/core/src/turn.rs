@@ -124,6 +124,7 @@ impl Turn {
         let Frame {
             speech: probability,
             is_quiet,
+            is_noise,
             duration: frame,
         } = frame;
         match &mut self.state {
@@ -132,7 +133,7 @@ impl Turn {
                 since_onset,
                 doubtful,
             } => {
-                if probability >= self.speech_threshold {
+                if probability >= self.speech_threshold && !is_noise {
                     *voiced += frame;
                     *doubtful = Duration::ZERO;
                 } else {
@@ -235,6 +236,7 @@ mod tests {
         Frame {
             speech,
             is_quiet: false,
+            is_noise: false,
             duration: FRAME,
         }
     }
@@ -279,8 +281,10 @@ mod tests {
 
     #[test]
     fn speech_over_the_agent_must_last_longer() {
-        let (after_ms, _) = until_change(&mut turn(), 0.9, true);
-        assert_eq!(after_ms, 96);
+        let mut config = CallConfig::default();
+        config.vad.barge_in_ms = 130;
+        let (after_ms, _) = until_change(&mut Turn::new(&config), 0.9, true);
+        assert_eq!(after_ms, 144);
     }
 
     #[test]

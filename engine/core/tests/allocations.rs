@@ -39,12 +39,17 @@ const START: &str = r#"{"event":"start","sequenceNumber":"1","streamSid":"MZ1","
     "customParameters":{},
     "mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}"#;
 
-/// 20 ms of one μ-law code: `gA` repeated is loud, `//` is silence.
+/// What speech sounds like in frame `n`: no speech is of one level for long.
+fn speech(n: u64) -> &'static str {
+    if n % 6 < 4 { "gICA" } else { "wMDA" }
+}
+
+/// 20 ms of one μ-law code: `gA` repeated is loud, `wM` softer, `//` is silence.
 fn media(n: u64, pair: &str) -> String {
     let payload = format!(
         "{}{}",
         pair.repeat(53),
-        if pair == "gICA" { "gA==" } else { "/w==" }
+        if pair == "////" { "/w==" } else { "gA==" }
     );
     format!(
         r#"{{"event":"media","sequenceNumber":"{}","media":{{"track":"inbound","chunk":"{}","timestamp":"{}","payload":"{}"}},"streamSid":"MZ1"}}"#,
@@ -63,7 +68,7 @@ fn allocations_of(frames: std::ops::Range<u64>, loud: impl Fn(u64) -> bool) -> u
     let mut out = Vec::with_capacity(64);
     let first = frames.start;
     let messages: Vec<String> = (0..frames.end)
-        .map(|n| media(n, if loud(n) { "gICA" } else { "////" }))
+        .map(|n| media(n, if loud(n) { speech(n) } else { "////" }))
         .collect();
     let start = twilio.parse(START.as_bytes()).expect("a start");
     call.step(CallTime::ZERO, Input::Leg(start), &mut out);

@@ -73,7 +73,7 @@ pub struct TranscribeArgs {
     /// Names and terms to expect: a file with one on each line, or a list by commas.
     #[arg(long, value_name = "FILE|LIST", help_heading = RECOGNITION)]
     pub(super) vocabulary: Option<String>,
-    /// How many stretches of speech are recognised at the same time. Default: one for each core.
+    /// How many threads recognise speech. Default: one for each core.
     #[arg(long, value_name = "N", help_heading = RECOGNITION)]
     pub(super) threads: Option<NonZeroUsize>,
 

@@ -31,9 +31,9 @@ pub use args::TranscribeArgs;
 use self::{
     calls::Calls,
     finished::FinishedList,
-    inputs::Inputs,
+    inputs::{Input, Inputs},
     one::{Run, Task},
-    outcome::{Outcome, Tally},
+    outcome::{Outcome, State, Tally},
     places::Place,
     telling::{Manner, Teller},
 };
@@ -44,7 +44,7 @@ const TOGETHER_MAX: usize = 8;
 
 /// Said with the demo model.
 const DEMO_HINT: &str = "\
-the bundled demo model knows a few hundred English words of an order line: to try things out.
+the bundled demo model knows a few hundred words of an order line, most of them English: to try things out.
 For real recordings fetch a real one, as by `sidetone models fetch base.en`, and say --model base.en";
 
 /// Said where it is given a prompt.
@@ -137,7 +137,11 @@ async fn transcribe(args: TranscribeArgs, manner: Manner) -> Result<Tally, Box<d
     let tally = Tally::of(&outcomes, found.problems.len());
     teller.summary(&outcomes, tally, found.others);
     if tally.stopped > 0 && manner == Manner::Plain {
-        how_to_go_on(&place, &teller);
+        let ends = found.recordings.iter().zip(&outcomes);
+        let mut stopped =
+            ends.filter(|(_, outcome)| matches!(outcome.state, State::Stopped | State::NotBegun));
+        let only_stdin = stopped.all(|(input, _)| *input == Input::Stdin);
+        how_to_go_on(&place, only_stdin, &teller);
     }
     Ok(tally)
 }
@@ -211,8 +215,12 @@ async fn obey_signals(mut signals: Signals, stop: watch::Sender<bool>, teller: A
     process::exit(130);
 }
 
-fn how_to_go_on(place: &Place, teller: &Teller) {
+fn how_to_go_on(place: &Place, only_stdin: bool, teller: &Teller) {
     match place {
+        _ if only_stdin => teller.note(
+            "standard input cannot be gone on with: what comes after is lost, unless it is written to a file \
+             and that is transcribed",
+        ),
         Place::Folder(_) => {
             let mut command: Vec<String> = env::args_os().map(quoted).collect();
             if !command.iter().any(|word| word == "--resume") {

@@ -26,12 +26,18 @@ use sidetone_core::{
 
 /// μ-law codes of the caller's audio.
 const LOUD: u8 = 0x8A;
+const SOFT: u8 = 0xCA;
 const SILENT: u8 = 0xFF;
 /// A level that no voice has; see [`code_of`].
 const PHRASE_LEVEL: i16 = -900;
 
 /// Speech where the audio is loud.
 struct LoudVad;
+
+/// What speech sounds like in its `frame`: it is never of one level for long.
+fn speech(frame: usize) -> u8 {
+    if frame % 6 < 4 { LOUD } else { SOFT }
+}
 
 impl Vad for LoudVad {
     fn rate(&self) -> SampleRate {
@@ -123,8 +129,11 @@ impl Driver {
             ),
             1..=4 => {
                 // Up to 640 ms of speech or silence, in frames of 20 ms.
-                let level = if code.is_multiple_of(2) { SILENT } else { LOUD };
-                for _ in 0..value % 33 {
+                for frame in 0..value % 33 {
+                    let level = match code.is_multiple_of(2) {
+                        true => SILENT,
+                        false => speech(frame.into()),
+                    };
                     self.frame(vec![level; 160]);
                 }
             }
@@ -172,7 +181,8 @@ impl Driver {
             11 if value == 2 => self.step(Input::End(EndReason::LegStalled)),
             11 if value < 10 => {
                 // Several turns in one message.
-                let turn = [vec![LOUD; 2_400], vec![SILENT; 2_800]].concat();
+                let frames = (0..15).map(|frame| vec![speech(frame); 160]);
+                let turn = [frames.collect::<Vec<_>>().concat(), vec![SILENT; 2_800]].concat();
                 self.frame(turn.repeat(usize::from(value) - 2));
             }
             _ => self.news(code, value),
@@ -291,8 +301,8 @@ impl Driver {
         if !self.seen.stream_started {
             return;
         }
-        for _ in 0..30 {
-            self.frame(vec![LOUD; 160]);
+        for frame in 0..30 {
+            self.frame(vec![speech(frame); 160]);
         }
         let sent = self.seen.media_sent;
         for _ in 0..400 {

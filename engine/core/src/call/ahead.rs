@@ -10,10 +10,9 @@ use super::{Call, Partial, Phase, Talk};
 use crate::{
     config::TurnModel,
     conversation::{Message, Role},
-    endpointing::Question,
     event::CallEvent,
     io::Output,
-    job::{Job, JobId, LlmJob, SttJob, SttPurpose, TurnEvent, TurnJob},
+    job::{Expect, Job, JobId, LlmJob, SttJob, SttPurpose, TurnEvent, TurnJob},
     latency::Latency,
     ledger::join,
     reply::{Delivery, Reply},
@@ -51,18 +50,13 @@ pub(super) enum Words {
 }
 
 impl Call {
-    /// What the caller's next turn answers.
-    pub(super) fn question(&self) -> Question {
+    /// What kind of answer was asked for.
+    pub(super) fn expected(&self) -> Option<Expect> {
         let Phase::Talking(talk) = &self.phase else {
-            return Question::default();
+            return None;
         };
-        let agents = self.conversation.iter().rev();
-        let latest = agents.into_iter().find(|m| m.role == Role::Agent);
         let being_said = talk.reply.as_ref().and_then(|reply| reply.expect);
-        Question {
-            expect: being_said.or(talk.expect),
-            was_asked: latest.is_some_and(|m| m.text.trim_end().ends_with('?')),
-        }
+        being_said.or(talk.expect)
     }
 
     /// The caller paused in the middle of a turn, or at its end.
@@ -162,6 +156,7 @@ impl Call {
             self.answer_ahead(text, out);
         }
         self.weigh_pause(out);
+        self.words_stand_still(job, asked, text, out);
         true
     }
 

@@ -11,13 +11,13 @@ use crate::{
     interruption::Sound,
     io::Output,
     job::{
-        FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, Service, SttEvent, SttJob,
-        SttPurpose, TtsEvent,
+        FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, Service, SttEvent,
+        SttJob, SttPurpose, TtsEvent,
     },
     keypad::Entry,
     latency::Latency,
     line::Line,
-    partials::StableText,
+    partials::{Growth, StableText},
     time::CallTime,
     transcripts::Outcome,
     turn::TurnChange,
@@ -27,6 +27,10 @@ use crate::{
 pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
 /// A caller who speaks again so soon after the end of a turn had not finished it.
 const GOES_ON: Duration = Duration::from_millis(1_200);
+/// A turn that may be noise is transcribed every so often while it goes on without a pause.
+const PROBED: Duration = Duration::from_millis(1_500);
+/// It has ended when its words have not grown for this long, or as long as such words want silence.
+const STANDS_STILL: Duration = Duration::from_millis(1_250);
 /// The caller's audio is followed in pieces of this length at most.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -109,7 +113,7 @@ impl Call {
             silent,
         }) = talk.turn.end()
         {
-            self.turn_ended(turn, speech, silent + AUDIO_STALLED, out);
+            self.turn_ended(turn, speech, silent, out);
         }
     }
 
@@ -117,7 +121,7 @@ impl Call {
         let turn = self.next_turn();
         self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
         let onset = self.now.saturating_sub(since_onset);
-        let question = self.question();
+        let expected = self.expected();
         let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -131,8 +135,9 @@ impl Call {
                 reply.caller_went_on();
             }
         }
-        talk.endpointing.turn_began(question);
+        talk.endpointing.turn_began(expected);
         talk.stable = StableText::default();
+        talk.growth = Growth::since(onset);
         talk.partial = next_partial;
         out.push(Output::Event(CallEvent::TurnStarted { turn }));
     }
@@ -150,10 +155,10 @@ impl Call {
             return;
         };
         talk.stop_partial(out);
-        let audio = talk.hearing.end_utterance();
+        let audio = talk.hearing.end_utterance(silent);
         let speech_ms = u64::try_from(speech.as_millis()).unwrap_or(u64::MAX);
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
-        let speech_end = now.saturating_sub(silent);
+        let speech_end = talk.latest_audio.saturating_sub(silent);
         talk.quiet_since = speech_end;
         talk.fillers = 0;
         if talk.reply.as_ref().is_some_and(|reply| reply.is_farewell()) {
@@ -199,6 +204,8 @@ impl Call {
     pub(super) fn ask_partial(&mut self, out: &mut Vec<Output>) {
         let id = self.next_job();
         let now = self.now;
+        let is_probe = self.config.partials.interval_ms == 0;
+        let next_partial = self.next_partial();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -206,6 +213,10 @@ impl Call {
         let Some(turn) = talk.turn.current() else {
             return;
         };
+        if is_probe && !talk.hearing.may_be_noise() && talk.overlaps.of(turn).is_none() {
+            talk.partial = next_partial;
+            return;
+        }
         talk.partial = Partial::Asked {
             job: id,
             turn,
@@ -294,7 +305,7 @@ impl Call {
 
     fn transcript(
         &mut self,
-        job: crate::job::JobId,
+        job: JobId,
         outcome: Result<String, JobFailure>,
         out: &mut Vec<Output>,
     ) {
@@ -321,13 +332,9 @@ impl Call {
     }
 
     /// A partial transcript came, or failed; `false` if `job` is none.
-    fn partial(
-        &mut self,
-        job: crate::job::JobId,
-        text: Option<&str>,
-        out: &mut Vec<Output>,
-    ) -> bool {
+    fn partial(&mut self, job: JobId, text: Option<&str>, out: &mut Vec<Output>) -> bool {
         let next_partial = self.next_partial();
+        let is_told = self.config.partials.interval_ms > 0;
         let Phase::Talking(talk) = &mut self.phase else {
             return false;
         };
@@ -341,7 +348,7 @@ impl Call {
         };
         talk.partial = next_partial;
         if let Some(text) = text {
-            if let Some(grown) = talk.stable.push(text) {
+            if is_told && let Some(grown) = talk.stable.push(text) {
                 out.push(Output::Event(CallEvent::TranscriptPartial {
                     turn,
                     text: grown.stable,
@@ -349,17 +356,56 @@ impl Call {
                 }));
             }
             self.partial_in_pause(asked, text, out);
+            self.words_stand_still(job, asked, text, out);
         }
         true
     }
 
+    /// Ends a turn whose words have not grown for long, if any other sound in it may be noise: what is
+    /// still to be heard is taken for that from now on.
+    pub(super) fn words_stand_still(
+        &mut self,
+        job: JobId,
+        asked: CallTime,
+        text: &str,
+        out: &mut Vec<Output>,
+    ) {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let still = talk.growth.push(asked, text);
+        let enough = talk.endpointing.wanted_after(text).max(STANDS_STILL);
+        if still < enough || !(text.is_empty() || talk.hearing.may_be_noise()) {
+            return;
+        }
+        if let Some(TurnChange::Ended {
+            turn,
+            speech,
+            silent,
+        }) = talk.turn.end()
+        {
+            talk.hearing.learn_noise();
+            talk.ahead.words = Words::Heard {
+                job,
+                asked,
+                at: now,
+                text: text.to_owned(),
+            };
+            let all = speech + silent;
+            let silent = still + now.since(asked);
+            self.turn_ended(turn, all.saturating_sub(silent), silent, out);
+        }
+    }
+
     /// When the next partial transcript is due.
     pub(super) fn next_partial(&self) -> Partial {
-        match self.config.partials.interval_ms {
-            0 => Partial::Off,
-            interval => Partial::Due {
-                at: self.now + ms(interval),
-            },
+        let interval = match self.config.partials.interval_ms {
+            0 => PROBED,
+            interval => ms(interval),
+        };
+        Partial::Due {
+            at: self.now + interval,
         }
     }
 
@@ -395,6 +441,10 @@ impl Call {
                     };
                     out.push(Output::Event(event));
                     talk.endpointing.turn_ended(&text);
+                    if text.is_empty() {
+                        // Who speaks after it does not go on with it.
+                        talk.speech_end = None;
+                    }
                     if self.are_for_the_agent(turn, &text, out) {
                         self.heard(&text, latency, out);
                     }

@@ -32,7 +32,7 @@ use crate::{
     keypad::Keypad,
     latency::Latency,
     line::Line,
-    partials::StableText,
+    partials::{Growth, StableText},
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
@@ -96,6 +96,7 @@ struct Talk {
     transcripts: Transcripts,
     partial: Partial,
     stable: StableText,
+    growth: Growth,
     latest_audio: CallTime,
     playout: Playout,
     reply: Option<Reply>,
@@ -117,7 +118,7 @@ struct Talk {
 /// The partial transcript of the turn that is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Partial {
-    /// Nobody speaks, or partials are off.
+    /// Nobody speaks.
     Off,
     /// The next one will be asked for.
     Due { at: CallTime },
@@ -295,6 +296,7 @@ impl Call {
             transcripts: Transcripts::default(),
             partial: Partial::Off,
             stable: StableText::default(),
+            growth: Growth::default(),
             latest_audio: self.now,
             playout: Playout::new(start.format, &config.playout, config.patience.mark_grace),
             reply: None,

@@ -3,7 +3,8 @@
 //! Silence alone cannot tell a pause from an end: many pauses within sentences are longer than the
 //! 200 ms that people leave between turns. So everything that knows more has a say:
 //!
-//! - `silence`: a fixed time, and up to twice as much for a caller who is known to pause;
+//! - `silence`: a fixed time, and, where there are no words, up to twice as much for a caller who is
+//!   known to pause;
 //! - `text`: whether the words end where a sentence does, and answer what was asked;
 //! - the turn model, which hears whether a voice has finished: its probability comes from outside.
 //!
@@ -12,9 +13,10 @@
 //! 1. What answers the question (an expected "yes", all of a number's digits), and a sound without
 //!    words, end the turn after `min_ms`.
 //! 2. Otherwise text and model each want a short silence or a long one; where both have a view, the
-//!    turn ends at the mean of the two. Text wants what silence alone wants for a whole sentence,
+//!    turn ends at the mean of the two. Text wants the fixed silence for a whole sentence,
 //!    `unfinished_ms` for one that breaks off; the model `min_ms` or `unfinished_ms`.
-//! 3. Words that are unclear are decided by the model; without one they wait half-way between.
+//! 3. Words that are unclear are decided by the model; without one they wait three fifths of the way from
+//!    short to long: longer than most pauses.
 //! 4. With neither, silence decides alone; where digits, a date or letters were asked for, it waits
 //!    as for words that are unclear.
 //! 5. While the words are on their way the turn stays open: the answer needs them anyway.
@@ -45,18 +47,9 @@ pub(crate) struct Endpointing {
     uses_text: bool,
     silence: Silence,
     punctuates: bool,
-    question: Question,
+    expect: Option<Expect>,
     evidence: Evidence,
     wanted: Duration,
-}
-
-/// What the caller answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Question {
-    /// What kind of answer it asks for.
-    pub(crate) expect: Option<Expect>,
-    /// The agent's last words were a question.
-    pub(crate) was_asked: bool,
 }
 
 /// What is known about the present pause.
@@ -89,7 +82,7 @@ impl Endpointing {
             uses_text: config.text,
             silence: Silence::new(ms(config.silence_ms), config.adaptive),
             punctuates: false,
-            question: Question::default(),
+            expect: None,
             evidence: Evidence::default(),
             wanted: Duration::ZERO,
         };
@@ -112,9 +105,9 @@ impl Endpointing {
         self.weighed(evidence).clamp(self.min, self.max)
     }
 
-    /// A turn begins, which answers `question`.
-    pub(crate) fn turn_began(&mut self, question: Question) {
-        self.question = question;
+    /// A turn begins; what kind of answer was asked for.
+    pub(crate) fn turn_began(&mut self, expect: Option<Expect>) {
+        self.expect = expect;
         self.evidence = Evidence::default();
         self.weigh();
     }
@@ -129,16 +122,29 @@ impl Endpointing {
 
     /// The words up to here.
     pub(crate) fn text(&mut self, text: &str) {
-        if self.uses_text {
-            let context = Context {
-                language: &self.language,
-                expect: self.question.expect,
-                after_question: self.question.was_asked,
-                punctuates: self.punctuates,
-            };
-            self.evidence.text = TextEvidence::Judged(judge(text, context));
-            self.weigh();
+        self.evidence.text = self.judged(text);
+        self.weigh();
+    }
+
+    /// The silence that these words would want, were they all.
+    pub(crate) fn wanted_after(&self, text: &str) -> Duration {
+        let evidence = Evidence {
+            text: self.judged(text),
+            model: None,
+        };
+        self.weighed(evidence).clamp(self.min, self.max)
+    }
+
+    fn judged(&self, text: &str) -> TextEvidence {
+        if !self.uses_text {
+            return self.evidence.text;
         }
+        let context = Context {
+            language: &self.language,
+            expect: self.expect,
+            punctuates: self.punctuates,
+        };
+        TextEvidence::Judged(judge(text, context))
     }
 
     /// The words will not come.
@@ -155,7 +161,7 @@ impl Endpointing {
 
     /// The caller went on after `pause`. What was known about it tells nothing about the next.
     pub(crate) fn resumed(&mut self, pause: Duration) {
-        if !self.breaks_off() {
+        if self.is_up_to_silence() {
             self.silence.paused(pause);
         }
         self.evidence = Evidence::default();
@@ -164,7 +170,9 @@ impl Endpointing {
 
     /// The caller went on after a silence that had ended the turn.
     pub(crate) fn was_wrong(&mut self, pause: Duration) {
-        self.silence.paused(pause);
+        if self.is_up_to_silence() {
+            self.silence.paused(pause);
+        }
     }
 
     /// The turn ended with these words.
@@ -182,14 +190,28 @@ impl Endpointing {
                 .is_some_and(|p| p < self.model_threshold)
     }
 
+    /// Nothing but silence, or a whole sentence, speaks for the end: a caller who goes on all the same
+    /// needs more of it.
+    fn is_up_to_silence(&self) -> bool {
+        let no_text = matches!(
+            self.evidence.text,
+            TextEvidence::None | TextEvidence::Judged(Judgement::Whole)
+        );
+        no_text && !self.breaks_off()
+    }
+
     fn weigh(&mut self) {
         self.wanted = self.weighed(self.evidence).clamp(self.min, self.max);
     }
 
     fn weighed(&self, evidence: Evidence) -> Duration {
-        let short = self.silence.wanted();
+        // Who pauses within sentences does not pause after whole ones.
+        let short = match evidence.text {
+            TextEvidence::Judged(_) => self.silence.fixed(),
+            TextEvidence::None | TextEvidence::Awaited => self.silence.wanted(),
+        };
         let long = self.unfinished.max(short);
-        let between = (short + long) / 2;
+        let between = (short * 2 + long * 3) / 5;
         let model = evidence.model.map(|probability| {
             if probability >= self.model_threshold {
                 self.min
@@ -208,7 +230,7 @@ impl Endpointing {
         match (text, model) {
             (Some(text), Some(model)) => (text + model) / 2,
             (Some(wanted), None) | (None, Some(wanted)) => wanted,
-            (None, None) => match self.question.expect {
+            (None, None) => match self.expect {
                 Some(Expect::Digits { .. } | Expect::Date | Expect::Spelling) => between,
                 Some(Expect::YesNo) | None => short,
             },
@@ -226,10 +248,7 @@ mod tests {
 
     fn asked(expect: Expect) -> Endpointing {
         let mut this = endpointing();
-        this.turn_began(Question {
-            expect: Some(expect),
-            was_asked: true,
-        });
+        this.turn_began(Some(expect));
         this
     }
 
@@ -241,7 +260,7 @@ mod tests {
     fn silence_decides_where_nothing_else_is_known() {
         assert_eq!(wanted_ms(&endpointing()), 300);
         assert_eq!(wanted_ms(&asked(Expect::YesNo)), 300);
-        assert_eq!(wanted_ms(&asked(Expect::Spelling)), 750);
+        assert_eq!(wanted_ms(&asked(Expect::Spelling)), 840);
     }
 
     #[test]
@@ -254,7 +273,7 @@ mod tests {
         this.text("I would like");
         assert_eq!(wanted_ms(&this), 1_200);
         this.text("my order");
-        assert_eq!(wanted_ms(&this), 750);
+        assert_eq!(wanted_ms(&this), 840);
         this.text("");
         assert_eq!(wanted_ms(&this), 200);
         this.await_text();

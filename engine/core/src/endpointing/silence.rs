@@ -1,5 +1,5 @@
-//! How much silence ends a turn, whatever is said in it: a fixed time, and more for callers who
-//! are known to pause.
+//! How much silence ends a turn: a fixed time, and, where nothing but silence can decide, more for
+//! callers who are known to pause.
 
 use std::time::Duration;
 
@@ -20,14 +20,21 @@ impl Silence {
         }
     }
 
-    /// The silence that ends a turn: the fixed one, at most twice as much.
+    /// The silence that ends a turn whose words are known.
+    pub(super) fn fixed(&self) -> Duration {
+        self.fixed
+    }
+
+    /// The silence that ends a turn of which nothing else is known: the fixed one, at most twice as
+    /// much.
     pub(super) fn wanted(&self) -> Duration {
         self.fixed + self.added
     }
 
-    /// The caller went on after a pause that only silence judged.
+    /// The caller went on after a pause that only silence judged. One that is longer than any silence
+    /// wanted here would not have been waited for anyway, and teaches nothing.
     pub(super) fn paused(&mut self, pause: Duration) {
-        if self.adapts {
+        if self.adapts && pause <= self.fixed * 2 {
             // One that was nearly taken for the end counts, too.
             let safe = pause * 5 / 4;
             self.added = self
@@ -59,6 +66,8 @@ mod tests {
         silence.paused(ms(280));
         assert_eq!(silence.wanted(), ms(350), "nearly the end");
         silence.paused(ms(1_500));
+        assert_eq!(silence.wanted(), ms(350), "too long to be waited for");
+        silence.paused(ms(590));
         assert_eq!(silence.wanted(), ms(600), "twice as much");
         for _ in 0..20 {
             silence.ended();
@@ -69,7 +78,7 @@ mod tests {
     #[test]
     fn it_is_fixed_where_it_is_not_to_adapt() {
         let mut silence = Silence::new(ms(300), false);
-        silence.paused(ms(1_500));
+        silence.paused(ms(500));
         assert_eq!(silence.wanted(), ms(300));
     }
 }

@@ -5,7 +5,7 @@
 //! the question before asked for. A plain statement without a mark is neither: people add to it.
 
 use super::words::{Lexicon, lexicon};
-use crate::job::Expect;
+use crate::{job::Expect, numerals::takes_unit};
 
 /// What the words of a turn say about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,6 @@ pub(crate) struct Context<'a> {
     pub(crate) language: &'a str,
     /// What was asked for.
     pub(crate) expect: Option<Expect>,
-    /// The agent's last words were a question: a few words may answer it.
-    pub(crate) after_question: bool,
     /// The recogniser ends sentences with a punctuation mark.
     pub(crate) punctuates: bool,
 }
@@ -69,12 +67,10 @@ pub(crate) fn judge(text: &str, context: Context<'_>) -> Judgement {
         context.expect,
         Some(Expect::Digits { .. } | Expect::Date | Expect::Spelling)
     );
-    let is_whole = if is_closed || lexicon.subjects.is_empty() {
-        is_closed || !context.punctuates
-    } else {
-        !context.punctuates && said.is_whole(context.after_question)
-    };
-    if is_whole && !unanswered {
+    let has_words = !lexicon.subjects.is_empty();
+    if unanswered || (context.punctuates && !is_closed) {
+        Judgement::Unclear
+    } else if is_closed || !has_words || said.is_whole() {
         Judgement::Whole
     } else {
         Judgement::Unclear
@@ -126,18 +122,21 @@ impl Said<'_> {
 
     fn breaks_off(&self) -> bool {
         let (last, lexicon) = (self.last(), self.lexicon);
-        if self.ends_in(lexicon.complete) {
+        let begins_to_ask = self.begins_with(lexicon.asks);
+        let may_end_in_link = self.is_question() && !begins_to_ask && !lexicon.asks.contains(&last);
+        if self.ends_in(lexicon.complete) || (may_end_in_link && self.ends_in(lexicon.stranded)) {
             return false;
+        }
+        if self.lacks_verb() {
+            return true;
         }
         if lexicon.openers.contains(&last) || self.ends_in(lexicon.pending) {
             return true;
         }
-        let begins_to_ask = self.begins_with(lexicon.asks);
         // "Could you".
         if begins_to_ask && self.said_after_leads().len() < 3 && lexicon.subjects.contains(&last) {
             return true;
         }
-        let may_end_in_link = self.is_question() && !begins_to_ask && !lexicon.asks.contains(&last);
         let is_excused = may_end_in_link || self.is_short_answer() || self.refers_back();
         lexicon.links.contains(&last) && !is_excused
     }
@@ -174,6 +173,15 @@ impl Said<'_> {
         said.len() >= 3 && (word_order || is(0, asks))
     }
 
+    /// "When will somebody".
+    fn lacks_verb(&self) -> bool {
+        let Lexicon {
+            questions, verbal, ..
+        } = self.lexicon;
+        matches!(self.said_after_leads(), [question, auxiliary, _]
+            if questions.contains(&question.as_str()) && verbal.contains(&auxiliary.as_str()))
+    }
+
     /// A question word in the middle: "that is what I want".
     fn refers_back(&self) -> bool {
         let said = self.said_after_leads();
@@ -185,20 +193,24 @@ impl Said<'_> {
     }
 
     /// Something marks it as all there is.
-    fn is_whole(&self, after_question: bool) -> bool {
-        let said = self.said_after_leads();
-        let is_short = |most| (0..=most).contains(&said.len());
-        let states = self.begins_with(self.lexicon.subjects)
-            || self.begins_with(self.lexicon.determiners)
-            || self.begins_with(self.lexicon.subordinators);
+    fn is_whole(&self) -> bool {
         self.is_question()
             || self.ends_in(self.lexicon.complete)
             || (self.refers_back() && self.lexicon.links.contains(&self.last()))
             || self.begins_with(self.lexicon.commands)
             || self.is_short_answer()
             || self.lexicon.closers.contains(&self.last())
-            || (is_short(2) && !states)
-            || (is_short(4) && after_question && !self.begins_with(self.lexicon.subordinators))
+            || self.said_after_leads().is_empty()
+            || self.ends_in_second_clause()
+    }
+
+    /// "… and it does not work any more": people add to a statement, but seldom twice.
+    fn ends_in_second_clause(&self) -> bool {
+        let said = self.said_after_leads();
+        let ends = said.len().saturating_sub(3);
+        let joints = said.get(2..ends).unwrap_or_default();
+        let joins = |word: &String| self.lexicon.joins.contains(&word.as_str());
+        joints.iter().any(joins)
     }
 
     /// "Yes I do."
@@ -244,6 +256,8 @@ impl Said<'_> {
             1 | 2 if numbered => Some(Judgement::Unfinished),
             3.. if numbered || numbers.last_words > 1 => Some(Judgement::Unclear),
             2 if numbers.last_words > 1 => Some(Judgement::Unclear),
+            // People say numbers in groups.
+            1.. if before.is_empty() => Some(Judgement::Unclear),
             _ => None,
         }
     }
@@ -280,28 +294,26 @@ impl Said<'_> {
     /// How many digits the number at the start of `words` has, and of how many words it is.
     fn number_at(&self, words: &[String]) -> Option<(usize, usize)> {
         let lexicon = self.lexicon;
-        let is = |list: &[&str], at: usize| {
-            words
-                .get(at)
-                .is_some_and(|word| list.contains(&word.as_str()))
-        };
         let first = words.first()?;
         if first.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some((first.len(), 1));
         }
-        if is(lexicon.digits, 0) {
-            return Some((1, 1));
-        }
-        if is(lexicon.teens, 0) {
-            return Some((2, 1));
-        }
-        if is(lexicon.tens, 0) {
-            let and = usize::from(!lexicon.and.is_empty() && is(&[lexicon.and], 1));
-            let unit = is(lexicon.digits, 1 + and);
-            return Some((2, if unit { 2 + and } else { 1 }));
+        let is_digit = |at: usize| {
+            let word = words.get(at);
+            word.is_some_and(|word| lexicon.numerals.digit(word).is_some())
+        };
+        match lexicon.numerals.value(first) {
+            Some(0..10) => return Some((1, 1)),
+            Some(value) if takes_unit(value) => {
+                let has_and = words.get(1).is_some_and(|word| word == lexicon.and);
+                let and = usize::from(has_and);
+                return Some((2, if is_digit(1 + and) { 2 + and } else { 1 }));
+            }
+            Some(_) => return Some((2, 1)),
+            None => {}
         }
         let multiple = lexicon.multiples.iter().find(|(word, _)| word == first);
-        let (_, times) = multiple.filter(|_| is(lexicon.digits, 1))?;
+        let (_, times) = multiple.filter(|_| is_digit(1))?;
         Some((*times, 2))
     }
 }
@@ -313,7 +325,6 @@ mod tests {
     const FREE: Context<'_> = Context {
         language: "en",
         expect: None,
-        after_question: false,
         punctuates: false,
     };
 
@@ -330,6 +341,8 @@ mod tests {
             "where is my order",
             "Where are you from?",
             "who am I speaking to",
+            "who can I talk to",
+            "give me a second",
             "hello",
             "hi there",
             "yes",
@@ -353,7 +366,7 @@ mod tests {
             "sí",
             "no, gracias",
             "Quiero pagar.",
-            "puede repetirlo",
+            "puede repetirlo por favor",
         ];
         all("es", Whole, &spanish);
         let portuguese = [
@@ -391,6 +404,11 @@ mod tests {
             "I think",
             "my phone number is four two",
             "my order number is 4",
+            "what does it cost to",
+            "when will somebody",
+            "any time after",
+            "let me think about that",
+            "hmm",
         ];
         all("en", Unfinished, &english);
         let spanish = [
@@ -419,7 +437,11 @@ mod tests {
             "if I order today",
             "my number is four two seven one",
             "four two",
+            "twelve",
             "it is 4271 double five",
+            "I bought it from you",
+            "the blue one",
+            "on Friday afternoon",
         ];
         all("en", Unclear, &english);
         all(
@@ -431,15 +453,21 @@ mod tests {
     }
 
     #[test]
-    fn a_few_words_answer_a_question() {
-        let answer = Context {
-            after_question: true,
-            ..FREE
-        };
-        assert_eq!(judge("the blue one", answer), Whole);
-        assert_eq!(judge("on Friday afternoon", answer), Whole);
-        assert_eq!(judge("I bought it in your shop", answer), Unclear);
-        assert_eq!(judge("the", answer), Unfinished);
+    fn a_second_clause_ends_a_statement() {
+        let english = [
+            "the lamp arrived and the glass was broken",
+            "I have an appointment tomorrow but I can't make it",
+            "I'm calling about an order that I placed last week",
+        ];
+        all("en", Whole, &english);
+        all("es", Whole, &["mi pedido llegó y la caja estaba rota"]);
+        all("pt", Whole, &["o pedido chegou mas a caixa estava aberta"]);
+        all("en", Unclear, &["the lamp arrived and it broke"]);
+        all(
+            "en",
+            Unfinished,
+            &["it is too expensive and I do not want to"],
+        );
     }
 
     #[test]

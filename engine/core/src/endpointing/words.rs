@@ -3,6 +3,8 @@
 //! Small on purpose: only words that are frequent on the telephone and that nearly always mean the
 //! same at the end of what was said. All are lower case, as [`super::text`] compares them.
 
+use crate::numerals::Numerals;
+
 /// What is known about a language.
 #[derive(Debug)]
 pub(super) struct Lexicon {
@@ -22,6 +24,12 @@ pub(super) struct Lexicon {
     pub(super) pending: &'static [&'static str],
     /// Words that lead in and say nothing about what follows.
     pub(super) leads: &'static [&'static str],
+    /// What ends such a question though nothing else ends in it: "who can I speak to".
+    pub(super) stranded: &'static [&'static str],
+    /// Auxiliaries that want a verb: "when will somebody" is half a question.
+    pub(super) verbal: &'static [&'static str],
+    /// What joins one clause to another.
+    pub(super) joins: &'static [&'static str],
     /// Auxiliaries: a question begins with one, or has one after its question word.
     pub(super) asks: &'static [&'static str],
     /// What is asked of somebody begins with these.
@@ -30,18 +38,10 @@ pub(super) struct Lexicon {
     pub(super) closers: &'static [&'static str],
     /// A statement begins with these, and wants a verb.
     pub(super) subjects: &'static [&'static str],
-    /// A noun phrase begins with these.
-    pub(super) determiners: &'static [&'static str],
-    /// A clause begins with these that wants another.
-    pub(super) subordinators: &'static [&'static str],
     /// After these a number is being said.
     pub(super) numbered: &'static [&'static str],
-    /// The digits, with their other names.
-    pub(super) digits: &'static [&'static str],
-    /// Numbers of two digits that take no unit.
-    pub(super) teens: &'static [&'static str],
-    /// Numbers of two digits that may take a unit.
-    pub(super) tens: &'static [&'static str],
+    /// The numbers below a hundred.
+    pub(super) numerals: Numerals,
     /// What may stand between tens and units.
     pub(super) and: &'static str,
     /// What makes one digit two, or three.
@@ -70,16 +70,15 @@ const NONE: Lexicon = Lexicon {
     complete: &[],
     pending: &[],
     leads: &[],
+    stranded: &[],
+    verbal: &[],
+    joins: &[],
     asks: &[],
     commands: &[],
     closers: &[],
     subjects: &[],
-    determiners: &[],
-    subordinators: &[],
     numbered: &[],
-    digits: &[],
-    teens: &[],
-    tens: &[],
+    numerals: Numerals::NONE,
     and: "",
     multiples: &[],
     months: &[],
@@ -92,11 +91,10 @@ const ENGLISH: Lexicon = Lexicon {
         "than", "whether", "although", "while", "until", "unless", "i'm", "it's", "there's",
         "we're", "they're", "you're", "he's", "she's", "i'll", "we'll", "i'd", "we'd", "i've",
         "we've", "gonna", "wanna", "gotta", "very", "um", "uh", "uhm", "umm", "uhh", "erm", "er",
-        "ehm", "well", "also", "plus", "every",
+        "ehm", "hmm", "hmmm", "well", "also", "plus", "every", "to",
     ],
     links: &[
         "of",
-        "to",
         "for",
         "with",
         "at",
@@ -111,6 +109,7 @@ const ENGLISH: Lexicon = Lexicon {
         "without",
         "under",
         "through",
+        "after",
         "per",
         "via",
         "like",
@@ -240,6 +239,17 @@ const ENGLISH: Lexicon = Lexicon {
         "don't know",
         "not sure",
         "are welcome",
+        "thank you",
+        "see you",
+        "a second",
+        "a minute",
+        "a moment",
+        "one second",
+        "one moment",
+        "day after",
+        "week after",
+        "month after",
+        "soon after",
         "hi there",
         "hello there",
         "of course",
@@ -249,6 +259,8 @@ const ENGLISH: Lexicon = Lexicon {
     pending: &[
         "let me see",
         "let me think",
+        "think about that",
+        "think about it",
         "let me check",
         "let me look",
         "you know",
@@ -271,6 +283,27 @@ const ENGLISH: Lexicon = Lexicon {
         "and", "so", "okay", "ok", "yes", "yeah", "no", "hi", "hello", "hey", "well", "um", "uh",
         "but", "oh", "sorry", "excuse", "please", "then", "thanks",
     ],
+    stranded: &[
+        "speak to",
+        "speaking to",
+        "talking to",
+        "talk to",
+        "listen to",
+        "belong to",
+        "go to",
+        "get to",
+        "write to",
+        "send it to",
+        "send them to",
+        "going to",
+    ],
+    verbal: &[
+        "do", "does", "did", "can", "could", "will", "would", "should", "shall", "may", "can't",
+        "don't", "doesn't", "didn't", "won't", "couldn't",
+    ],
+    joins: &[
+        "and", "but", "because", "or", "so", "if", "that", "which", "since", "when",
+    ],
     asks: &[
         "is", "are", "am", "was", "were", "do", "does", "did", "can", "could", "will", "would",
         "should", "shall", "may", "has", "have", "isn't", "aren't", "don't", "doesn't", "can't",
@@ -284,7 +317,6 @@ const ENGLISH: Lexicon = Lexicon {
     closers: &[
         "please",
         "thanks",
-        "you",
         "bye",
         "goodbye",
         "anymore",
@@ -303,12 +335,6 @@ const ENGLISH: Lexicon = Lexicon {
         "i", "we", "he", "she", "they", "it", "you", "there", "i'm", "i've", "i'd", "it's",
         "that's", "my", "our", "the", "what", "someone", "somebody",
     ],
-    determiners: &[
-        "a", "an", "the", "my", "your", "our", "their", "his", "her", "this", "that",
-    ],
-    subordinators: &[
-        "if", "although", "because", "unless", "while", "since", "whenever",
-    ],
     numbered: &[
         "number",
         "code",
@@ -322,25 +348,7 @@ const ENGLISH: Lexicon = Lexicon {
         "reference",
         "order",
     ],
-    digits: &[
-        "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-        "nought",
-    ],
-    teens: &[
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ],
-    tens: &[
-        "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-    ],
+    numerals: Numerals::ENGLISH,
     and: "",
     multiples: &[("double", 2), ("triple", 3)],
     months: &[
@@ -464,6 +472,9 @@ const SPANISH: Lexicon = Lexicon {
         "y", "pues", "bueno", "sí", "no", "hola", "vale", "oiga", "perdón", "disculpe", "eh",
         "entonces", "gracias",
     ],
+    stranded: &[],
+    verbal: &[],
+    joins: &["y", "pero", "porque", "o", "si", "que", "cuando", "desde"],
     asks: &[
         "es", "está", "están", "son", "hay", "puede", "puedo", "podría", "tiene", "tienen", "me",
         "hace", "va", "cuesta", "se", "llega", "era", "fue", "abren", "cierran",
@@ -490,10 +501,6 @@ const SPANISH: Lexicon = Lexicon {
         "yo", "nosotros", "él", "ella", "ellos", "usted", "mi", "mis", "nuestro", "el", "la",
         "los", "las", "lo", "quiero", "quisiera", "necesito", "tengo", "estoy", "me", "he",
     ],
-    determiners: &[
-        "el", "la", "los", "las", "un", "una", "mi", "tu", "su", "este", "esta", "ese", "esa",
-    ],
-    subordinators: &["si", "aunque", "porque", "mientras", "cuando"],
     numbered: &[
         "número",
         "numero",
@@ -507,40 +514,7 @@ const SPANISH: Lexicon = Lexicon {
         "referencia",
         "pin",
     ],
-    digits: &[
-        "cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve",
-    ],
-    teens: &[
-        "diez",
-        "once",
-        "doce",
-        "trece",
-        "catorce",
-        "quince",
-        "dieciséis",
-        "diecisiete",
-        "dieciocho",
-        "diecinueve",
-        "veintiuno",
-        "veintidós",
-        "veintitrés",
-        "veinticuatro",
-        "veinticinco",
-        "veintiséis",
-        "veintisiete",
-        "veintiocho",
-        "veintinueve",
-    ],
-    tens: &[
-        "veinte",
-        "treinta",
-        "cuarenta",
-        "cincuenta",
-        "sesenta",
-        "setenta",
-        "ochenta",
-        "noventa",
-    ],
+    numerals: Numerals::SPANISH,
     and: "y",
     multiples: &[("doble", 2), ("triple", 3)],
     months: &[
@@ -621,6 +595,9 @@ const PORTUGUESE: Lexicon = Lexicon {
         "e", "então", "bom", "sim", "não", "olá", "oi", "tá", "certo", "desculpe", "ah",
         "obrigado", "obrigada", "alô",
     ],
+    stranded: &[],
+    verbal: &[],
+    joins: &["e", "mas", "porque", "ou", "se", "que", "quando", "desde"],
     asks: &[
         "é", "está", "estão", "são", "há", "pode", "posso", "poderia", "tem", "têm", "vai",
         "custa", "foi", "era", "abrem", "fecham", "chega", "você",
@@ -636,11 +613,6 @@ const PORTUGUESE: Lexicon = Lexicon {
         "eu", "nós", "ele", "ela", "eles", "você", "a", "o", "os", "as", "meu", "minha", "nosso",
         "quero", "queria", "gostaria", "preciso", "tenho", "estou",
     ],
-    determiners: &[
-        "o", "a", "os", "as", "um", "uma", "meu", "minha", "seu", "sua", "este", "esta", "esse",
-        "essa",
-    ],
-    subordinators: &["se", "embora", "porque", "enquanto", "quando"],
     numbered: &[
         "número",
         "numero",
@@ -654,36 +626,7 @@ const PORTUGUESE: Lexicon = Lexicon {
         "referência",
         "senha",
     ],
-    digits: &[
-        "zero", "um", "uma", "dois", "duas", "três", "tres", "quatro", "cinco", "seis", "meia",
-        "sete", "oito", "nove",
-    ],
-    teens: &[
-        "dez",
-        "onze",
-        "doze",
-        "treze",
-        "catorze",
-        "quatorze",
-        "quinze",
-        "dezesseis",
-        "dezasseis",
-        "dezessete",
-        "dezassete",
-        "dezoito",
-        "dezenove",
-        "dezanove",
-    ],
-    tens: &[
-        "vinte",
-        "trinta",
-        "quarenta",
-        "cinquenta",
-        "sessenta",
-        "setenta",
-        "oitenta",
-        "noventa",
-    ],
+    numerals: Numerals::PORTUGUESE,
     and: "e",
     multiples: &[],
     months: &[

@@ -86,8 +86,10 @@ impl ByHand {
     }
 
     fn hear(&mut self, ms: u64, code: u8) {
-        for _ in 0..ms / FRAME_MS {
+        for frame in 0..ms / FRAME_MS {
             self.wait(FRAME_MS);
+            let is_soft = code < 0xB0 && super::is_soft(frame * FRAME_MS);
+            let code = if is_soft { code + 0x40 } else { code };
             self.leg(Inbound::Media(Media {
                 track: Track::Inbound,
                 chunk: None,

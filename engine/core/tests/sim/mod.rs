@@ -201,6 +201,21 @@ fn level(n: usize) -> i16 {
     level
 }
 
+/// The same sound where it is softer: no speech is of one level for long.
+fn soft_level(n: usize) -> i16 {
+    mulaw::decode(mulaw::encode(level(n)) + 0x40)
+}
+
+/// Whether a sample is one of the caller's `n`-th sound.
+fn is_of(sample: i16, n: usize) -> bool {
+    sample == level(n) || sample == soft_level(n)
+}
+
+/// Sounds are softer for a third of the time.
+pub(crate) fn is_soft(at_ms: u64) -> bool {
+    at_ms % 120 >= 80
+}
+
 /// What the agent's voice sounds like in the caller's ear.
 pub(crate) const VOICE_LEVEL: i16 = 2_000;
 
@@ -372,7 +387,14 @@ impl Simulation {
                 let sound = self.world.sounds.iter().position(|sound| {
                     (sound.at_ms..sound.at_ms + sound.duration_ms).contains(&at_ms)
                 });
-                mulaw::encode(sound.map_or(0, level))
+                let sample = |n| {
+                    if is_soft(at_ms) {
+                        soft_level(n)
+                    } else {
+                        level(n)
+                    }
+                };
+                mulaw::encode(sound.map_or(0, sample))
             })
             .collect();
         self.chunk += 1;
@@ -567,7 +589,7 @@ impl Simulation {
 
     /// The sounds of which 100 ms are in the audio.
     fn sounds_in(&self, audio: &[i16]) -> impl Iterator<Item = usize> {
-        let heard = |n: usize| audio.iter().filter(|sample| **sample == level(n)).count() as u64;
+        let heard = |n: usize| audio.iter().filter(|sample| is_of(**sample, n)).count() as u64;
         (0..self.world.sounds.len()).filter(move |n| heard(*n) >= SAMPLES_PER_MS * 100)
     }
 
@@ -579,11 +601,7 @@ impl Simulation {
             .iter()
             .enumerate()
             .filter_map(|(n, sound)| {
-                let samples = job
-                    .audio
-                    .iter()
-                    .filter(|sample| **sample == level(n))
-                    .count() as u64;
+                let samples = job.audio.iter().filter(|sample| is_of(**sample, n)).count() as u64;
                 let most = match job.purpose {
                     SttPurpose::Final | SttPurpose::Eager => {
                         sound.duration_ms * SAMPLES_PER_MS * 9 / 10

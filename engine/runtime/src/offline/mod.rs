@@ -25,19 +25,21 @@
 //! One thread for each recording decodes it, block by block, and finds speech: each channel is
 //! resampled to 16 kHz and heard by the [VAD](crate::speech::vad::EarshotVad). Digital silence is
 //! skipped without being looked at. A piece of speech is kept with 200 ms around it, pauses of less
-//! than 500 ms are part of it, and one that is longer than the window is cut at its quietest point.
+//! than 500 ms (200 ms for models of short windows) are part of it, and one that is longer than the
+//! window is cut at its quietest point.
 //!
-//! The pieces of a channel are packed into windows of up to 30 s with short silence between them,
+//! The pieces of a channel are packed into windows of up to 20 s with short silence between them,
 //! so that the encoder, which is most of the cost, hears speech only; how much of it runs follows
 //! the window's length. Whisper's alignment of words with the audio tells which piece each word
 //! belongs to and when it was spoken. A model that was trained on single short utterances, such as
 //! the demo model, gets each piece by itself: see [`TranscriberConfig::window_ms`]. A window is not
 //! kept open for more than two minutes of the recording.
 //!
-//! A fixed number of threads decode the windows of all recordings under way. What is decoded from a
-//! window depends on nothing else, so the transcript does not depend on the number of threads.
-//! Reading waits when two windows for each thread are ahead: memory is bounded whatever the
-//! recording's length, some megabytes beside the model and its threads' working memory.
+//! A fixed number of threads decode the windows of all recordings under way, up to four a window.
+//! What is decoded from a window depends on nothing else, so the transcript does not depend on the
+//! number of threads.
+//! Reading waits when two windows for each that is being decoded are ahead: memory is bounded whatever
+//! the recording's length, some megabytes beside the model and its decoders' working memory.
 //!
 //! # Channels
 //!
@@ -116,10 +118,11 @@ pub struct TranscriberConfig {
     /// What may be spoken, ISO 639-1 codes: one of them is detected, others are refused. Default:
     /// empty, all languages of the model's vocabulary.
     pub languages: Vec<String>,
-    /// How many windows are decoded at the same time, each by one thread. 1 to 64. Default: one per
-    /// core.
+    /// How many threads decode. 1 to 64. Default: one per core. Up to four work on a window together,
+    /// beyond that several windows are decoded at the same time; with a model of short windows, each
+    /// thread has one of its own.
     pub threads: usize,
-    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 30000, and 5000
+    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 20000, and 5000
     /// for the bundled demo model. Below 20000 the model is taken for one that was trained on
     /// single utterances: each piece of speech is then a window of its own, else windows are filled
     /// with several.
@@ -129,6 +132,10 @@ pub struct TranscriberConfig {
     pub retries: usize,
 }
 
+/// What the attention of Whisper's encoder takes grows with the square of the window: one of 20 s takes less time for
+/// a second of speech than one of 30 s, and half the memory.
+const WINDOW_MS: u32 = 20_000;
+
 /// Windows of at least this are filled with several pieces.
 const SEVERAL_MS: u32 = 20_000;
 
@@ -136,6 +143,15 @@ const SEVERAL_MS: u32 = 20_000;
 /// expect some, the demo model was trained with this little.
 const PADDING: u32 = 100;
 const PADDING_SHORT: u32 = 8;
+
+/// So many threads work on a window together: they share its working memory, some 200 MB for tiny's
+/// longest windows, and take as long as if each had its own.
+const TOGETHER: usize = 4;
+
+/// Speech parted by less than this is one piece. Models of short windows were trained on what is
+/// said without a pause.
+const PAUSE_MS: u32 = 500;
+const PAUSE_SHORT_MS: u32 = 200;
 
 impl TranscriberConfig {
     /// The defaults for a model by its name: `demo`, one that was fetched, or a path.
@@ -160,7 +176,7 @@ impl TranscriberConfig {
             name: name.to_owned(),
             languages: Vec::new(),
             threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            window_ms: 30_000,
+            window_ms: WINDOW_MS,
             retries: WhisperModel::MAX_RETRIES,
         }
     }
@@ -245,9 +261,15 @@ impl Transcriber {
                 },
                 error => error.into(),
             })?;
-        let (shared, retries) = (model.clone(), config.retries);
-        let build: Arc<Build> = Arc::new(move || Ok(Box::new(shared.decoder(retries)?)));
-        let pool = Pool::start(config.threads, build).map_err(TranscribeError::Thread)?;
+        // What is small is not worth sharing out.
+        let windows = if several {
+            config.threads.div_ceil(TOGETHER)
+        } else {
+            config.threads
+        };
+        let (shared, retries, together) = (model.clone(), config.retries, config.threads / windows);
+        let build: Arc<Build> = Arc::new(move || Ok(Box::new(shared.decoder(retries, together)?)));
+        let pool = Pool::start(windows, build).map_err(TranscribeError::Thread)?;
         Ok(Self {
             engine: Arc::new(Engine {
                 pool: Arc::new(pool),
@@ -342,6 +364,11 @@ impl Transcriber {
             words: options.words,
             longest: model.longest(),
             several,
+            pause_ms: if self.engine.several {
+                PAUSE_MS
+            } else {
+                PAUSE_SHORT_MS
+            },
         })
     }
 }

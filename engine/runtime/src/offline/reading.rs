@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) longest: usize,
     /// Whether windows hold several pieces.
     pub(super) several: bool,
+    /// The pause that parts pieces.
+    pub(super) pause_ms: u32,
 }
 
 /// Reads, and hands out windows as there is room for them.
@@ -75,7 +77,8 @@ impl Reader {
         };
         let lanes = (0..lanes)
             .map(|n| {
-                let lane = Lane::new(plan.rate, Box::new(EarshotVad::new()), plan.longest)?;
+                let vad = Box::new(EarshotVad::new());
+                let lane = Lane::new(plan.rate, vad, plan.longest, plan.pause_ms)?;
                 let channel = u16::try_from(n).unwrap_or(u16::MAX);
                 Ok((lane, Packer::new(channel, plan.longest, plan.several)))
             })

@@ -122,3 +122,124 @@ fn word(spoken: Spoken) -> Word {
         probability: spoken.word.probability,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sidetone_speech::stt::whisper::batch::{DecodedPiece, Piece};
+
+    use super::*;
+
+    /// Words with their times in ms from the piece's beginning, which is 100 s into the recording.
+    fn of(words: &[(&str, u64, u64)], with_words: bool) -> Vec<Segment> {
+        const GAP: usize = 1_600;
+        let words = words.iter().map(|(text, start, end)| DecodedWord {
+            text: (*text).to_owned(),
+            at: GAP + (start * MS) as usize..GAP + (end * MS) as usize,
+            probability: 0.5,
+        });
+        let piece = Piece {
+            audio: GAP..GAP + 30 * 16_000,
+            speech: GAP..GAP + 30 * 16_000,
+        };
+        let window = Window {
+            channel: 1,
+            samples: Vec::new(),
+            pieces: vec![piece],
+            starts: vec![100 * 16_000],
+        };
+        let decoded = DecodedWindow {
+            pieces: vec![DecodedPiece {
+                words: words.collect(),
+            }],
+            encodes: 1,
+        };
+        let heading = Heading {
+            speaker: Some("agent".to_owned()),
+            language: "en".to_owned(),
+            words: with_words,
+        };
+        segments(&window, decoded, &heading)
+    }
+
+    fn texts(segments: &[Segment]) -> Vec<(&str, u64, u64)> {
+        let told = segments
+            .iter()
+            .map(|segment| (&*segment.text, segment.start_ms, segment.end_ms));
+        told.collect()
+    }
+
+    #[test]
+    fn sentences_are_segments_unless_they_are_short() {
+        let said = of(
+            &[
+                (" Yes.", 0, 400),
+                (" It", 500, 800),
+                (" left.", 900, 2_100),
+                (" When?", 2_500, 3_000),
+            ],
+            false,
+        );
+        assert_eq!(
+            texts(&said),
+            [
+                ("Yes. It left.", 100_000, 102_100),
+                ("When?", 102_500, 103_000)
+            ]
+        );
+        let segment = &said[0];
+        assert_eq!(
+            (segment.channel, segment.speaker.as_deref()),
+            (1, Some("agent"))
+        );
+        assert_eq!((&*segment.language, segment.probability), ("en", 0.5));
+        assert!(segment.words.is_empty());
+    }
+
+    #[test]
+    fn what_is_long_is_parted_at_its_longest_pauses() {
+        let mut words: Vec<(&str, u64, u64)> = (0..28)
+            .map(|n| (" so", n * 1_000, n * 1_000 + 900))
+            .collect();
+        // Pauses of 400 ms after the 10th word and of 300 ms after the 20th.
+        (words[9].2, words[19].2) = (9_600, 19_700);
+        let said = of(&words, false);
+        let starts: Vec<_> = said.iter().map(|segment| segment.start_ms).collect();
+        assert_eq!(starts, [100_000, 110_000, 120_000]);
+        assert!(
+            said.iter()
+                .all(|segment| segment.end_ms - segment.start_ms <= 12_000)
+        );
+        // Of equal pauses the one in the middle.
+        let words: Vec<_> = (0..16)
+            .map(|n| (" so", n * 1_000, n * 1_000 + 900))
+            .collect();
+        let starts: Vec<_> = of(&words, false).iter().map(|s| s.start_ms).collect();
+        assert_eq!(starts, [100_000, 108_000]);
+        // A single word cannot be parted.
+        assert_eq!(of(&[(" so", 0, 20_000)], false).len(), 1);
+    }
+
+    #[test]
+    fn words_are_given_where_they_are_wanted_and_blank_ones_make_no_segment() {
+        let said = of(
+            &[(" No", 200, 500), (",", 500, 500), (" wait", 900, 1_200)],
+            true,
+        );
+        assert_eq!(texts(&said), [("No, wait", 100_200, 101_200)]);
+        let words: Vec<_> = said[0]
+            .words
+            .iter()
+            .map(|w| (&*w.text, w.start_ms, w.end_ms))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                ("No", 100_200, 100_500),
+                (",", 100_500, 100_500),
+                ("wait", 100_900, 101_200)
+            ]
+        );
+        assert!(of(&[(" ", 0, 100)], true).is_empty());
+        assert!(of(&[], true).is_empty());
+    }
+}

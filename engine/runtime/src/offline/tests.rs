@@ -134,6 +134,7 @@ fn plan(channels: usize, language: LanguageChoice) -> Plan {
         words: false,
         longest: 30 * 16_000,
         several: false,
+        pause_ms: 500,
     }
 }
 

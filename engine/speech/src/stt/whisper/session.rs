@@ -28,6 +28,8 @@ pub(super) struct Session {
     state: WhisperState,
     /// By language: setting one leaks a string in whisper-rs, so each is made once.
     params: HashMap<i32, FullParams<'static, 'static>>,
+    /// How many threads work on a decode. What comes out does not depend on it.
+    threads: usize,
     knows_silence: bool,
 }
 
@@ -72,7 +74,7 @@ impl Decoded {
 }
 
 impl Session {
-    pub(super) fn new(model: Arc<Model>) -> Result<Self, String> {
+    pub(super) fn new(model: Arc<Model>, threads: usize) -> Result<Self, String> {
         let state = model
             .context
             .create_state()
@@ -81,6 +83,7 @@ impl Session {
             model,
             state,
             params: HashMap::new(),
+            threads,
             knows_silence: false,
         })
     }
@@ -88,7 +91,7 @@ impl Session {
     /// The same with working memory that no decode has touched: whisper.cpp's random numbers
     /// start afresh with it.
     pub(super) fn afresh(&self) -> Result<Self, String> {
-        let mut fresh = Self::new(self.model.clone())?;
+        let mut fresh = Self::new(self.model.clone(), self.threads)?;
         fresh.params.clone_from(&self.params);
         fresh.knows_silence = self.knows_silence;
         Ok(fresh)
@@ -126,7 +129,7 @@ impl Session {
         params.set_audio_ctx(self.model.audio_context(samples.len()));
         params.set_duration_ms(100);
         self.state.full(params, samples).map_err(broken)?;
-        let (_, probabilities) = self.state.lang_detect(0, 1).map_err(broken)?;
+        let (_, probabilities) = self.state.lang_detect(0, self.threads).map_err(broken)?;
         let probability = |&(_, id): &Language| {
             let id = usize::try_from(id).ok()?;
             probabilities.get(id).copied()
@@ -208,7 +211,9 @@ impl Session {
     fn no_speech_token(&mut self) -> Result<f32, WorkError> {
         let start = self.model.context.token_sot();
         let no_speech = self.model.context.token_nosp();
-        self.state.decode(&[start], 0, 1).map_err(broken)?;
+        self.state
+            .decode(&[start], 0, self.threads)
+            .map_err(broken)?;
         let logits = self.state.get_logits().map_err(broken)?;
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
@@ -224,7 +229,11 @@ impl Session {
         let (code, id) = language;
         self.params
             .entry(id)
-            .or_insert_with(|| params(code))
+            .or_insert_with(|| {
+                let mut params = params(code);
+                params.set_n_threads(i32::try_from(self.threads).unwrap_or(1));
+                params
+            })
             .clone()
     }
 }

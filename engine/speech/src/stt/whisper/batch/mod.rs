@@ -1,6 +1,6 @@
 //! Whisper for recordings: windows of speech in, words with their times out.
 //!
-//! A [`WhisperModel`] is shared by any number of threads, each with a [`WindowDecoder`] of its own.
+//! A [`WhisperModel`] is shared by any number of [`WindowDecoder`]s, each with working memory of its own.
 //! What is decoded depends on the window alone: not on the windows before it, nor on which decoder
 //! it falls to.
 //!
@@ -131,13 +131,15 @@ impl WhisperModel {
         self.model.prompt_room()
     }
 
-    /// A decoder for one thread; `retries` is how many higher temperatures it tries.
+    /// A decoder. `retries` is how many higher temperatures it tries; `threads`, at least 1, how many work
+    /// on a window at the same time: they share the working memory, which is most of what a decoder takes.
     ///
     /// # Errors
     ///
     /// [`WindowError::Broken`] if there is no memory for it.
-    pub fn decoder(&self, retries: usize) -> Result<WindowDecoder, WindowError> {
-        let mut session = Session::new(self.model.clone()).map_err(WindowError::Broken)?;
+    pub fn decoder(&self, retries: usize, threads: usize) -> Result<WindowDecoder, WindowError> {
+        let session = Session::new(self.model.clone(), threads.max(1));
+        let mut session = session.map_err(WindowError::Broken)?;
         // Of decoders made at the same time one finds out, and the others wait.
         let mut known = self
             .knows_silence
@@ -207,7 +209,7 @@ impl From<WorkError> for WindowError {
     }
 }
 
-/// Decodes windows, one at a time, with a thread's own working memory.
+/// Decodes windows, one at a time, with working memory of its own.
 pub struct WindowDecoder {
     session: Session,
     retries: usize,
