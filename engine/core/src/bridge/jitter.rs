@@ -326,12 +326,11 @@ mod tests {
             buffer.push(at(400), &[n * 100; FRAME]);
         }
         assert!(buffer.samples.len() <= buffer.max_ahead + FRAME);
-        let latest = (0..4).map(|n| pull(&mut buffer, 405 + n * 20)).next_back();
-        assert_eq!(
-            latest.map(|out| out[159]),
-            Some(1_900),
-            "the newest is heard"
-        );
+        for n in 0..2 {
+            pull(&mut buffer, 405 + n * 20);
+        }
+        let latest = pull(&mut buffer, 445);
+        assert_eq!(latest[159], 1_900, "the newest is heard");
         assert!(buffer.quality().told().cut_ms >= 300);
     }
 

@@ -54,14 +54,15 @@ pub(crate) fn mix_two(one: &[i16], other: &[i16], out: &mut Vec<i16>) {
 
 /// Bends what is too loud: monotonous, and without a step at the knee.
 fn soft(sum: i32) -> i16 {
-    let excess = sum.abs() - KNEE;
+    let (level, knee) = (i64::from(sum.abs()), i64::from(KNEE));
+    let excess = level - knee;
     let limited = if excess <= 0 {
-        sum.abs()
+        level
     } else {
-        let room = HIGHEST - KNEE;
-        KNEE + excess * room / (excess + room)
+        let room = i64::from(HIGHEST) - knee;
+        knee + excess * room / (excess + room)
     };
-    i16::try_from(limited * sum.signum()).unwrap_or(i16::MAX)
+    i16::try_from(limited * i64::from(sum.signum())).unwrap_or(i16::MAX)
 }
 
 #[cfg(test)]

@@ -37,12 +37,22 @@ const BEHIND: Duration = Duration::from_millis(30);
 pub(super) struct Live {
     /// When the leg will have played all that was sent, if every message reached it at once.
     end: CallTime,
+    lead: Lead,
     /// Ticks without a sound.
     silent: u32,
     /// The agent's part of a tick, and the whole.
     agent: Vec<i16>,
     mixed: Vec<i16>,
     behind: Behind,
+}
+
+/// How much the leg has to play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// What the agent was sent ahead before people spoke.
+    Ahead,
+    /// As little as may be.
+    Level,
 }
 
 /// How far the leg is behind.
@@ -68,6 +78,7 @@ impl Live {
     fn new(end: CallTime) -> Self {
         Self {
             end,
+            lead: Lead::Ahead,
             silent: SILENT_TICKS,
             agent: Vec::new(),
             mixed: Vec::new(),
@@ -120,13 +131,15 @@ impl Playout {
     ) {
         let is_voiced = voices.iter().any(|sample| sample.unsigned_abs() > SILENT);
         if live.end.since(now) > MOST_AHEAD {
-            if !is_voiced {
+            if live.lead == Lead::Level || !is_voiced {
+                // A wake-up came late, and another tick was sent just now; or nobody speaks yet.
                 return;
             }
-            // The agent was sent ahead before people spoke: it goes on where it was heard.
+            // The agent goes on where it was heard.
             self.take_back(now, out);
             live.end = now;
         }
+        live.lead = Lead::Level;
         let from_agent = self.queue.sendable(held).min(voices.len());
         let is_silent = !is_voiced && from_agent == 0;
         live.silent = if is_silent { live.silent + 1 } else { 0 };
