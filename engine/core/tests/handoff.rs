@@ -217,13 +217,6 @@ fn a_takeover_stops_the_agent_in_mid_sentence_and_keeps_what_was_heard() {
             "Anna, Person: Anna speaking",
             "Caller: at last",
         ]
-        .map(|line| if line.starts_with("Agent") {
-            let heard = &LONG[..33];
-            let words = heard.rsplit_once(' ').map_or(heard, |(words, _)| words);
-            format!("Agent: {words}")
-        } else {
-            line.to_owned()
-        })
     );
     assert_eq!(run.llm_jobs.len(), 0, "the agent answers nothing");
     assert!(run.caller_heard_level_ms(level(0, 0)) >= 980);
@@ -512,7 +505,7 @@ fn a_paused_agent_is_silent_and_the_caller_is_not_left_alone() {
     world.until_ms = 65_000;
     let run = world.run();
     assert!(run.caller_heard_level_ms(voice()) < 1_100 + 10 * 60 + 500);
-    assert!(run.longest_silence_ms(1_000, 61_000) <= 13_000, "company");
+    assert!(run.longest_silence_ms(4_000, 61_000) <= 12_500, "company");
     let unpaused = run.all(|event| match event {
         CallEvent::AgentUnpaused { reason } => Some(*reason),
         _ => None,
@@ -611,6 +604,7 @@ fn who_barges_in_interrupts_the_agent_which_then_knows_what_they_said() {
     .run();
     assert_eq!(run.interruptions().len(), 1);
     let lines = run.lines();
+    assert_eq!(lines[2], "Agent: one two three four five six");
     assert_eq!(lines[3], "Anna, Person: wait a moment");
     assert_eq!(lines[4], "Agent: As Anna says.");
     assert_eq!(lines.len(), 5);
@@ -648,7 +642,7 @@ fn keys_are_played_to_the_caller_and_are_no_words() {
     let run = World {
         commands: vec![(1_000, Command::SendDigits { digits })],
         sounds: vec![says(1_100, 300, "welcome")],
-        until_ms: 1_800,
+        until_ms: 1_600,
         ..World::with_phrases()
     }
     .run();
@@ -676,7 +670,7 @@ fn a_recording_holds_both_sides_as_they_were_heard() {
         ..world(vec![anna])
     }
     .run();
-    assert_eq!(run.recorded.len() / 160, 445, "8.9 s");
+    assert_eq!(run.recorded.len() / 160, 444, "8.9 s less the tick at its end");
     let caller_ms = run.recorded.iter().filter(|(c, _)| *c == caller(0)).count() / 8;
     assert!(caller_ms >= 980);
     let side = |level: i16| run.recorded.iter().filter(|(_, o)| *o == level).count() / 8;

@@ -147,8 +147,9 @@ impl Playout {
             return;
         }
         if is_silent && live.behind.excess >= TICK {
-            // Nobody hears that it is missing.
+            // Nobody hears that it is missing, and the leg still has something to play.
             live.behind.leave_out(TICK);
+            live.end = live.end + TICK;
             return;
         }
         live.agent.clear();
@@ -165,7 +166,8 @@ impl Playout {
             self.media_sent += 1;
         }
         let payload = self.queue.encoded(&live.mixed);
-        live.end = live.end + self.duration(payload.len() as u64);
+        // What was left out the leg has too much of.
+        live.end = live.end + TICK;
         out.push(Output::Leg(Outbound::Media { payload }));
         self.media_sent += 1;
         if from_agent > 0 {
