@@ -105,7 +105,11 @@ impl Playout {
     pub(crate) fn set_live(&mut self, live: bool) {
         match (live, self.live.take()) {
             (true, None) => self.live = Some(Live::new(self.play_end_at_best, self.live_marks)),
-            (false, Some(live)) => self.live_marks = live.behind.newest,
+            (false, Some(live)) => {
+                self.live_marks = live.behind.newest;
+                // The last of their voices is played before what the agent says next.
+                self.play_end = self.play_end.max(live.end);
+            }
             (_, unchanged) => self.live = unchanged,
         }
     }
