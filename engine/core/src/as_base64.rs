@@ -59,14 +59,9 @@ pub(crate) mod pcm {
 pub(crate) mod cow_pcm {
     use std::borrow::Cow;
 
-    use serde::{Deserializer, Serializer};
+    use serde::Deserializer;
 
-    pub(crate) fn serialize<S: Serializer>(
-        samples: &Cow<'_, [i16]>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        super::pcm::serialize(samples, serializer)
-    }
+    pub(crate) use super::pcm::serialize;
 
     pub(crate) fn deserialize<'de, 'a, D: Deserializer<'de>>(
         deserializer: D,

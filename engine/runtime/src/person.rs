@@ -96,6 +96,18 @@ impl PersonLeg {
         self.sender.set_mode(mode).await
     }
 
+    /// See [`PersonSender::dropped`].
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.sender.dropped()
+    }
+
+    /// See [`PersonReceiver::missed`].
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.receiver.missed()
+    }
+
     /// Takes the person off the call.
     pub fn leave(self) {}
 

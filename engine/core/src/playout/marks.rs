@@ -85,6 +85,13 @@ impl Marks {
         }
     }
 
+    /// The leg was cleared, and what is behind `position` will be sent again: no mark that was sent
+    /// says anything any more.
+    pub(super) fn restart(&mut self, position: u64) {
+        self.next_epoch();
+        self.newest = position;
+    }
+
     /// The leg was cleared: no mark says anything any more, and positions begin anew.
     pub(super) fn next_epoch(&mut self) {
         self.epoch += 1;

@@ -9,6 +9,7 @@
 //! what the leg reports. This file decides when to send, and knows what the caller heard.
 
 mod intake;
+mod live;
 mod marks;
 mod queue;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use sidetone_codecs::{ResampleError, SampleCount, SampleRate};
 
-use self::{intake::Intake, marks::Marks, queue::Queue};
+use self::{intake::Intake, live::Live, marks::Marks, queue::Queue};
 use crate::{
     config::PlayoutConfig,
     dialect::{LegFormat, Outbound},
@@ -47,6 +48,10 @@ pub(crate) struct Playout {
     /// The same if every message reached it at once: no leg plays faster.
     play_end_at_best: CallTime,
     media_sent: u64,
+    /// People speak to the caller: see [`live`].
+    live: Option<Live>,
+    /// How many marks were sent in that state, before it ended last.
+    live_marks: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +79,8 @@ impl Playout {
             play_end: CallTime::ZERO,
             play_end_at_best: CallTime::ZERO,
             media_sent: 0,
+            live: None,
+            live_marks: 0,
         }
     }
 
@@ -135,8 +142,18 @@ impl Playout {
         self.queue.interject(pcm);
     }
 
+    /// The same; until when it will have been played, if nothing stops it.
+    pub(crate) fn interject_until(&mut self, now: CallTime, pcm: &[i16]) -> CallTime {
+        let lasts = SampleCount::of(pcm).duration(SampleRate::HZ_8000);
+        self.interject(pcm);
+        self.play_end.max(now) + lasts
+    }
+
     /// Sends as much as the lead allows; of what is `held`, nothing.
     pub(crate) fn pump(&mut self, now: CallTime, held: bool, out: &mut Vec<Output>) {
+        if self.live.is_some() {
+            return;
+        }
         loop {
             let lead = self.lead(now);
             let chunk = self.chunk_len - self.since_mark();
@@ -158,20 +175,27 @@ impl Playout {
                 self.play_end_at_best = self.play_end_at_best.max(now) + lasts;
                 self.forget_heard(now);
             }
-            let all_sent =
-                self.queue.sendable(held) == 0 && (held || self.supply == Supply::Flushed);
-            if self.since_mark() == self.chunk_len || (self.since_mark() > 0 && all_sent) {
-                let name = self.marks.send(self.queue.sent(), now);
-                out.push(Output::Leg(Outbound::Mark { name }));
-            }
+            self.mark(now, held, out);
             if ready == 0 {
                 return;
             }
         }
     }
 
+    /// Sends a mark behind a whole chunk, and behind the last of what may be sent.
+    fn mark(&mut self, now: CallTime, held: bool, out: &mut Vec<Output>) {
+        let all_sent = self.queue.sendable(held) == 0 && (held || self.supply == Supply::Flushed);
+        if self.since_mark() >= self.chunk_len || (self.since_mark() > 0 && all_sent) {
+            let name = self.marks.send(self.queue.sent(), now);
+            out.push(Output::Leg(Outbound::Mark { name }));
+        }
+    }
+
     /// A mark came back.
     pub(crate) fn mark_returned(&mut self, now: CallTime, name: &str) -> MarkReturn {
+        if let Some(n) = live::parse_mark(name) {
+            return self.live_mark_returned(now, n);
+        }
         let Some(position) = self.marks.take(name) else {
             return self.marks.unexpected(name);
         };
@@ -221,7 +245,9 @@ impl Playout {
     }
 
     fn clear_leg(&mut self, now: CallTime, out: &mut Vec<Output>) {
-        if self.in_leg(now) {
+        // What little is ahead while people speak holds their voices too.
+        let is_little = self.live.as_mut().is_some_and(|live| !live.clears(now));
+        if self.in_leg(now) && !is_little {
             out.push(Output::Leg(Outbound::Clear));
         }
     }
@@ -318,6 +344,9 @@ impl Playout {
 
     /// When there will be room for the next chunk of what is not `held`.
     pub(crate) fn send_deadline(&self, held: bool) -> Option<CallTime> {
+        if self.live.is_some() {
+            return None;
+        }
         let sendable = self.queue.sendable(held);
         let ahead = self.lead.saturating_sub(self.chunk);
         let chunk = self.chunk_len - self.since_mark();

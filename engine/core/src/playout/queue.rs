@@ -95,6 +95,25 @@ impl Queue {
         self.codes.range(start..start + len).copied().collect()
     }
 
+    /// What was sent from `position` on is to be sent again.
+    pub(super) fn unsend(&mut self, position: u64) {
+        self.sent = self.sent.min(position.max(self.kept_from));
+    }
+
+    /// Audio of the leg's rate in its format.
+    pub(super) fn encoded(&mut self, pcm: &[i16]) -> Vec<u8> {
+        self.encode(pcm);
+        self.encoded.clone()
+    }
+
+    /// Takes the next `len` samples, at most those that wait, as sent, and appends them to `pcm`.
+    pub(super) fn take(&mut self, len: usize, pcm: &mut Vec<i16>) {
+        let start = self.sent_len();
+        self.sent += len as u64;
+        let codes = self.codes.range(start..start + len);
+        pcm.extend(codes.map(|code| self.decode(*code)));
+    }
+
     /// Lets go of the samples in front of `position`.
     pub(super) fn forget_before(&mut self, position: u64) {
         if let Ok(len @ 1..) = usize::try_from(position.saturating_sub(self.kept_from)) {
