@@ -3,6 +3,7 @@
 use std::error::Error;
 
 pub mod call;
+pub mod carrier;
 pub mod demo;
 pub mod models;
 pub mod phone;

@@ -18,6 +18,7 @@ mod report;
 mod scenario;
 pub mod script;
 mod twiml;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -33,3 +34,6 @@ pub use report::{
 pub use scenario::{ScenarioError, audio_from_wav, load_audio, load_scenario, parse_scenario};
 pub use script::{Expect, Line, Script, When};
 pub use twiml::TwimlError;
+
+pub(crate) use twiml::{Stream, stream_noun};
+pub(crate) use webhook::{Answer, Webhook};
