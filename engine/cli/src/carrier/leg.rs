@@ -194,6 +194,7 @@ impl Leg {
 
     /// Rings; says whether somebody answered. If not, the call is over.
     async fn ring(&mut self, patience: Duration) -> bool {
+        self.set(Status::Initiated);
         self.progress("initiated");
         self.set(Status::Ringing);
         self.progress("ringing");

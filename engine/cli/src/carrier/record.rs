@@ -102,6 +102,8 @@ impl Direction {
 pub enum Status {
     /// Accepted.
     Queued,
+    /// The network is asked for the number.
+    Initiated,
     /// It rings.
     Ringing,
     /// Answered.
@@ -124,6 +126,7 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Initiated => "initiated",
             Self::Ringing => "ringing",
             Self::InProgress => "in-progress",
             Self::Completed => "completed",
@@ -137,7 +140,10 @@ impl Status {
     /// Whether the call is over.
     #[must_use]
     pub fn is_over(self) -> bool {
-        !matches!(self, Self::Queued | Self::Ringing | Self::InProgress)
+        !matches!(
+            self,
+            Self::Queued | Self::Initiated | Self::Ringing | Self::InProgress
+        )
     }
 }
 
