@@ -31,6 +31,7 @@ mod latency;
 mod ledger;
 mod line;
 mod loudness;
+pub mod numerals;
 mod partials;
 mod playout;
 mod reply;
