@@ -19,6 +19,7 @@ mod scenario;
 mod scenario_file;
 pub mod script;
 mod twiml;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -35,3 +36,6 @@ pub use scenario::{ScenarioError, audio_from_wav, load_audio, load_scenario, par
 pub use scenario_file::{ScenarioFileError, read_scenario, scenario_from_toml};
 pub use script::{Expect, Line, Script, When};
 pub use twiml::TwimlError;
+
+pub(crate) use twiml::{Stream, stream_noun};
+pub(crate) use webhook::{Answer, Webhook};
