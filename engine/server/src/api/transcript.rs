@@ -143,7 +143,7 @@ pub(super) async fn read(
         .note(&who.token_id, Action::TranscriptRead, Some(&id));
     let after = last.or(query.after).unwrap_or(0);
     if sse::is_wanted(&headers) {
-        let mut events = api.feed.call(CallId::from(id), after);
+        let mut events = api.feed.call(CallId::from(id), after, call.state != CallState::Live);
         events.begin().await?;
         if events.is_over() {
             return Ok(StatusCode::NO_CONTENT.into_response());

@@ -97,9 +97,10 @@ impl Feed {
         }
     }
 
-    /// The events of one call after number `after_seq`, those to come among them.
-    pub(crate) fn call(&self, id: CallId, after_seq: u64) -> CallEvents {
-        CallEvents::new(self.clone(), id, after_seq)
+    /// The events of one call after number `after_seq`, those to come among them. `is_complete`: the store
+    /// has them all.
+    pub(crate) fn call(&self, id: CallId, after_seq: u64, is_complete: bool) -> CallEvents {
+        CallEvents::new(self.clone(), id, after_seq, is_complete)
     }
 
     /// The events of all calls after the one that the store has under `after`; without it those to come.

@@ -29,9 +29,9 @@ async fn nothing_but_health_answers_without_a_token() {
             "{path}: {}",
             answer.head
         );
-        let wrong = world.get(path, "sdt_wrong").await;
-        assert_eq!((wrong.status, wrong.problem()), (401, "unauthorized"), "{path}");
     }
+    let wrong = world.get("/api/calls", "sdt_wrong").await;
+    assert_eq!((wrong.status, wrong.problem()), (401, "unauthorized"));
     world.server.shutdown().await;
 }
 

@@ -14,7 +14,6 @@ use tokio::net::TcpListener;
 pub(crate) enum Mood {
     Places,
     Refuses,
-    Fails,
     Stalls,
 }
 
@@ -88,7 +87,6 @@ async fn calls(State(stand_in): State<StandIn>, body: String) -> axum::response:
             })),
         )
             .into_response(),
-        Mood::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Mood::Stalls => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
             StatusCode::CREATED.into_response()
