@@ -157,6 +157,14 @@ pub enum CallEvent {
         #[serde(flatten)]
         refusal: Refusal,
     },
+    /// A person who is heard by the caller began to speak.
+    #[serde(rename = "person.speaking")]
+    PersonSpeaking {
+        /// Their leg.
+        person: PersonId,
+        /// Their turn.
+        turn: TurnId,
+    },
     /// A person who is heard by the caller said this.
     #[serde(rename = "person.said")]
     PersonSaid {

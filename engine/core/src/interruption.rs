@@ -126,6 +126,11 @@ impl Overlaps {
         self.of(turn).is_some_and(|overlap| overlap.was_short)
     }
 
+    /// `turn` is not the caller's.
+    pub(crate) fn forget(&mut self, turn: TurnId) {
+        self.0.retain(|overlap| overlap.turn != turn);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

@@ -12,6 +12,7 @@
 
 mod as_base64;
 mod backchannel;
+mod bridge;
 pub mod call;
 pub mod config;
 pub mod conversation;
@@ -40,6 +41,7 @@ mod sentence;
 pub mod sim;
 pub mod time;
 pub mod timer;
+mod tones;
 mod transcripts;
 mod turn;
 pub mod vad;

@@ -153,6 +153,12 @@ impl Reply {
         }
     }
 
+    /// A reply that the language model will write though nobody asked anything.
+    pub(crate) fn written_unasked(job: JobId, turn: TurnId, now: CallTime) -> Self {
+        let progressed = now;
+        Self::new(turn, Text::Writing { job, progressed })
+    }
+
     /// A reply to a turn that may not have ended. It gets a turn of its own once it has.
     pub(crate) fn written_ahead(
         job: JobId,

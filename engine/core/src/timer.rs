@@ -30,6 +30,20 @@ pub enum Timer {
     Playout,
     /// A mark did not come back.
     Mark,
+    /// The bridge's next tick.
+    Bridge,
+    /// A person stopped sending audio in the middle of a turn.
+    PersonPaused,
+    /// The leg of a person who took over sends no audio any more.
+    PersonStalled,
+    /// The call is the agent's again, and the caller has heard nothing of it yet.
+    Back,
+    /// Nobody came to the phone.
+    Ring,
+    /// A caller who waits for somebody is to hear a word.
+    Company,
+    /// The agent has been paused for too long.
+    Paused,
 }
 
 /// The earliest of a set of timers.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{event::TurnId, job::JobId, latency::Latency, time::CallTime};
+use crate::{event::TurnId, job::JobId, latency::Latency, person::PersonId, time::CallTime};
 
 /// Every turn that ended and whose words are not part of the conversation yet. A transcript that
 /// overtakes an older one waits for it.
@@ -13,11 +13,23 @@ pub(crate) struct Transcripts {
 
 #[derive(Debug)]
 struct Final {
+    speaker: Speaker,
     job: JobId,
     turn: TurnId,
     asked: CallTime,
     latency: Latency,
     result: Option<Outcome>,
+}
+
+/// Whose turn it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    Caller,
+    /// A person, who may have left since.
+    Person {
+        id: PersonId,
+        name: String,
+    },
 }
 
 /// What became of a turn's words.
@@ -30,9 +42,22 @@ pub(crate) enum Outcome {
 }
 
 impl Transcripts {
-    /// The words of `turn` were asked for.
+    /// The words of `turn`, of the caller, were asked for.
     pub(crate) fn ask(&mut self, job: JobId, turn: TurnId, asked: CallTime, latency: Latency) {
+        self.ask_of(Speaker::Caller, job, turn, asked, latency);
+    }
+
+    /// The words of `speaker`'s `turn` were asked for.
+    pub(crate) fn ask_of(
+        &mut self,
+        speaker: Speaker,
+        job: JobId,
+        turn: TurnId,
+        asked: CallTime,
+        latency: Latency,
+    ) {
         self.finals.push_back(Final {
+            speaker,
             job,
             turn,
             asked,
@@ -54,10 +79,10 @@ impl Transcripts {
     }
 
     /// The oldest turn, once its result is there.
-    pub(crate) fn next_ready(&mut self) -> Option<(TurnId, Outcome, Latency)> {
+    pub(crate) fn next_ready(&mut self) -> Option<(Speaker, TurnId, Outcome, Latency)> {
         self.finals.front()?.result.as_ref()?;
         let ready = self.finals.pop_front()?;
-        Some((ready.turn, ready.result?, ready.latency))
+        Some((ready.speaker, ready.turn, ready.result?, ready.latency))
     }
 
     /// Whether the result of `turn` is there.
@@ -66,9 +91,16 @@ impl Transcripts {
         finals.any(|f| f.turn == turn && f.result.is_some())
     }
 
-    /// The turns whose words are on their way.
+    /// The caller's turns whose words are on their way.
     pub(crate) fn turns(&self) -> impl Iterator<Item = TurnId> + '_ {
-        self.finals.iter().map(|f| f.turn)
+        let callers = self.finals.iter().filter(|f| f.speaker == Speaker::Caller);
+        callers.map(|f| f.turn)
+    }
+
+    /// `job` recognises what the caller said.
+    pub(crate) fn is_callers(&self, job: JobId) -> bool {
+        let mut finals = self.finals.iter();
+        finals.any(|f| f.job == job && f.speaker == Speaker::Caller)
     }
 
     /// No words are on their way.
@@ -117,7 +149,7 @@ mod tests {
         assert_eq!(transcripts.next_ready(), None, "one is not there yet");
         assert!(transcripts.answer(CallTime::ZERO, JobId(0), words("one")));
         let order: Vec<_> = std::iter::from_fn(|| transcripts.next_ready())
-            .map(|(_, words, _)| words)
+            .map(|(_, _, words, _)| words)
             .collect();
         assert_eq!(order, [words("one"), words("two")]);
         assert!(transcripts.is_empty());
@@ -131,7 +163,7 @@ mod tests {
         assert!(!transcripts.answer(CallTime::ZERO, JobId(9), words("foreign")));
         assert_eq!(transcripts.oldest_unanswered(), None);
         assert_eq!(
-            transcripts.next_ready().map(|(_, outcome, _)| outcome),
+            transcripts.next_ready().map(|(_, _, outcome, _)| outcome),
             Some(Outcome::Lost)
         );
     }

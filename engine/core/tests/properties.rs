@@ -10,6 +10,7 @@ fn operations() -> impl Strategy<Value = Vec<u8>> {
     let operation = prop_oneof![
         4 => (1..=4_u8, any::<u8>()),
         2 => (5..=5_u8, any::<u8>()),
+        3 => (9..=9_u8, 16..=255_u8),
         6 => (12..=15_u8, any::<u8>()),
         4 => any::<(u8, u8)>(),
     ];

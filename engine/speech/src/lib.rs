@@ -6,6 +6,7 @@
 //! Providers share their models and connections between all calls. They know nothing of sockets,
 //! turns or playout.
 
+mod caught;
 mod error;
 pub mod http;
 pub mod job;
@@ -14,6 +15,7 @@ pub mod llm;
 pub mod onnx;
 mod phrases;
 mod pool;
+mod resampling;
 mod secret;
 pub mod stt;
 #[cfg(feature = "testing")]
@@ -22,6 +24,7 @@ pub mod tts;
 pub mod turn_detector;
 pub mod vad;
 
+pub use caught::caught;
 pub use error::ProviderError;
 pub use http::Timeouts;
 pub use job::{JobHandle, Sink, SinkClosed};

@@ -8,7 +8,7 @@ mod invariants;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-use invariants::{Invariants, code_of};
+use invariants::{Invariants, code_of, level_of};
 use sidetone_codecs::{SampleCount, SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
@@ -67,6 +67,8 @@ struct Driver {
     sequence: u64,
     returnable: Vec<String>,
     farewell_was_ordered: bool,
+    /// The newest leg of a person.
+    latest_person: u32,
     seen: Invariants,
 }
 
@@ -96,7 +98,8 @@ impl Driver {
         config.barge_in.ignore_echo = false;
         config.validate().expect("every setting is valid");
         let lead = Duration::from_millis(config.playout.lead_ms.into());
-        let call = Call::new(Arc::new(config), Box::new(LoudVad));
+        let call = Call::new(Arc::new(config), Box::new(LoudVad))
+            .hearing_people(Arc::new(|| Box::new(LoudVad)));
         Self {
             deadline: call.next_wake().map(|(at, _)| at),
             call,
@@ -104,6 +107,7 @@ impl Driver {
             sequence: 0,
             returnable: Vec::new(),
             farewell_was_ordered: false,
+            latest_person: 0,
             seen: Invariants::new(lead),
         }
     }
@@ -153,7 +157,8 @@ impl Driver {
                     digit: char::from(b'0' + value % 10),
                 },
             ),
-            9 => self.step(Input::LegMalformed(DialectError::Base64)),
+            9 if value < 16 => self.step(Input::LegMalformed(DialectError::Base64)),
+            9 => self.people(value),
             10 => self.command(match value % 3 {
                 0 => Command::Say {
                     text: "A word from the management, if I may.".into(),
@@ -177,6 +182,62 @@ impl Driver {
             }
             _ => self.news(code, value),
         }
+    }
+
+    /// Somebody does something on the call, or about it.
+    fn people(&mut self, value: u8) {
+        let mode = match value & 3 {
+            0 => Mode::Monitor,
+            1 => Mode::Whisper,
+            2 => Mode::Barge,
+            _ => Mode::Takeover,
+        };
+        // One of the newest legs.
+        let id = PersonId(self.latest_person.saturating_sub(u32::from(value >> 2 & 3)));
+        match value >> 4 {
+            1 | 2 => {
+                self.latest_person += 1;
+                let join = Join {
+                    name: "Anna".into(),
+                    mode,
+                    rank: value >> 2 & 3,
+                    rate: SampleRate::HZ_8000,
+                };
+                let id = PersonId(self.latest_person);
+                self.person(id, PersonInput::Join(join));
+            }
+            3 | 4 => self.person(id, PersonInput::Mode(mode)),
+            5 => self.person(id, PersonInput::Left),
+            6..=8 => {
+                for _ in 0..5 {
+                    self.wait(Duration::from_millis(20));
+                    let level = if value & 1 == 0 { 0 } else { level_of(id) };
+                    self.person(id, PersonInput::Audio(vec![level; 160].into()));
+                }
+            }
+            9 => self.command(Command::PauseAgent),
+            10 => self.command(Command::ResumeAgent),
+            11 => self.command(Command::RequestHandoff { say: None }),
+            12 if value & 1 == 0 => self.command(Command::HandoffRinging),
+            12 => self.command(Command::HandoffFailed {
+                say: (value & 2 == 0).then(|| "They are busy.".into()),
+            }),
+            13 => self.command(Command::HandBack {
+                person: (value & 1 == 0).then_some(id),
+            }),
+            14 if value & 1 == 0 => self.command(Command::Record { on: value & 2 == 0 }),
+            14 => self.command(Command::SendDigits {
+                digits: "12w#".into(),
+            }),
+            _ => self.command(Command::Guide {
+                from: "Anna".into(),
+                text: "Be kind.".into(),
+            }),
+        }
+    }
+
+    fn person(&mut self, id: PersonId, input: PersonInput<'static>) {
+        self.step(Input::Person { id, input });
     }
 
     /// News of a job: of the latest mostly, of any other, or of none that exists.
@@ -290,6 +351,13 @@ impl Driver {
     fn speak_and_be_answered(&mut self) {
         if !self.seen.stream_started {
             return;
+        }
+        self.command(Command::HandBack { person: None });
+        self.command(Command::ResumeAgent);
+        // The last of what is done by that is heard out.
+        for _ in 0..200 {
+            self.serve();
+            self.frame(vec![SILENT; 160]);
         }
         for _ in 0..30 {
             self.frame(vec![LOUD; 160]);

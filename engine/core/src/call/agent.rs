@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sidetone_codecs::SampleRate;
 
-use super::{Call, Delivery, Ending, Phase, Reply, Text, Voice, caller::timed_out};
+use super::{Call, Delivery, Ending, Owed, Phase, Reply, Text, Voice, caller::timed_out};
 use crate::{
     config::Phrase,
     conversation::{Message, Role},
@@ -122,14 +122,17 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.reply.is_some() || !talk.is_agents_turn() {
+        if talk.reply.is_some() || !talk.is_agents_turn() || talk.handoff.is_taken_over() {
             return;
         }
-        if let Some(latency) = talk.owed.take() {
+        if let Some(owed) = talk.owed.take() {
             let (job, turn) = (self.next_job(), self.next_turn());
             let messages = self.conversation.as_slice().into();
             let language = self.config.agent.language.clone();
-            self.set_reply(Reply::written_by(job, turn, now, latency));
+            self.set_reply(match owed {
+                Owed::Answer(latency) => Reply::written_by(job, turn, now, latency),
+                Owed::Word => Reply::written_unasked(job, turn, now),
+            });
             let job = LlmJob {
                 id: job,
                 messages,
@@ -437,6 +440,21 @@ impl Call {
         failure: JobFailure,
         out: &mut Vec<Output>,
     ) {
+        self.tell_failure(service, failure, out);
+        if let Phase::Talking(talk) = &mut self.phase
+            && !talk.handoff.rests()
+        {
+            talk.failures_in_a_row += 1;
+        }
+    }
+
+    /// A service failed, and nobody waits for it.
+    pub(super) fn tell_failure(
+        &mut self,
+        service: Service,
+        failure: JobFailure,
+        out: &mut Vec<Output>,
+    ) {
         self.counters.service_failures += 1;
         let JobFailure {
             kind: failure,
@@ -448,9 +466,6 @@ impl Call {
             detail,
         };
         out.push(Output::Event(CallEvent::Error { error }));
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.failures_in_a_row += 1;
-        }
     }
 
     /// Something failed: tells the caller, in a voice that needs no service; after too many
@@ -460,6 +475,9 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
+        if talk.handoff.rests() {
+            return;
+        }
         if talk.reply.is_none() {
             let turn = self.next_turn();
             self.set_reply(Reply::of_text(turn, ""));

@@ -221,6 +221,7 @@ impl Call {
         let is_free = talk.reply.is_none()
             && talk.owed.is_none()
             && talk.transcripts.is_empty()
+            && !talk.handoff.rests()
             && !talk.keypad.is_pressing()
             && !talk.is_audible(now);
         if !is_free {

@@ -30,6 +30,9 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
+        if now < talk.tones_end {
+            return;
+        }
         let Some(reply) = &mut talk.reply else {
             if talk.playout.has_sent() {
                 talk.playout.clear(now, out);

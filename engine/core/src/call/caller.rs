@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Call, Delivery, Partial, Phase, Talk,
+    Call, Delivery, Owed, Partial, Phase, Talk,
     ahead::{Words, add_words},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     line::Line,
     partials::StableText,
     time::CallTime,
-    transcripts::Outcome,
+    transcripts::{Outcome, Speaker},
     turn::TurnChange,
 };
 
@@ -36,6 +36,9 @@ impl Call {
     pub(super) fn audio(&mut self, pcm: &[i16], out: &mut Vec<Output>) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.latest_audio = self.now;
+            if let Some(bridge) = &mut talk.bridge {
+                bridge.caller(self.now, pcm);
+            }
             if let Some(line) = &mut talk.line {
                 line.arrives(self.now, pcm.len());
             }
@@ -308,14 +311,18 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        match outcome {
-            Ok(text) => {
-                talk.transcripts.answer(now, job, Outcome::Words(text));
-            }
-            Err(failure) => {
-                if talk.transcripts.answer(now, job, Outcome::Lost) {
-                    self.report_failure(Service::Stt, failure, out);
-                }
+        let (words, failure) = match outcome {
+            Ok(text) => (Outcome::Words(text), None),
+            Err(failure) => (Outcome::Lost, Some(failure)),
+        };
+        let is_callers = talk.transcripts.is_callers(job);
+        let guidance = talk.bridge.as_mut().map(|bridge| &mut bridge.guidance);
+        let guides = guidance.is_some_and(|guidance| guidance.answer(now, job, words.clone()));
+        let is_awaited = guides || talk.transcripts.answer(now, job, words);
+        if let Some(failure) = failure.filter(|_| is_awaited) {
+            match is_callers {
+                true => self.report_failure(Service::Stt, failure, out),
+                false => self.tell_failure(Service::Stt, failure, out),
             }
         }
     }
@@ -369,13 +376,27 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
+        let failure = timed_out("speech recognition", self.config.patience.service);
+        let guidance = talk.bridge.as_mut().map(|bridge| &mut bridge.guidance);
+        let asked_in_time = now.saturating_sub(self.config.patience.service);
+        if let Some(guidance) = guidance
+            && let Some((job, asked)) = guidance.oldest_unanswered()
+            && asked <= asked_in_time
+        {
+            guidance.answer(now, job, Outcome::Lost);
+            out.push(Output::Cancel(job));
+            return self.tell_failure(Service::Stt, failure, out);
+        }
         let Some((job, _)) = talk.transcripts.oldest_unanswered() else {
             return;
         };
+        let is_callers = talk.transcripts.is_callers(job);
         talk.transcripts.answer(now, job, Outcome::Lost);
         out.push(Output::Cancel(job));
-        let failure = timed_out("speech recognition", self.config.patience.service);
-        self.report_failure(Service::Stt, failure, out);
+        match is_callers {
+            true => self.report_failure(Service::Stt, failure, out),
+            false => self.tell_failure(Service::Stt, failure, out),
+        }
     }
 
     /// Moves the transcripts whose turn it is into the conversation.
@@ -384,9 +405,15 @@ impl Call {
             let Phase::Talking(talk) = &mut self.phase else {
                 return;
             };
-            let Some((turn, outcome, latency)) = talk.transcripts.next_ready() else {
+            let Some((speaker, turn, outcome, latency)) = talk.transcripts.next_ready() else {
                 return;
             };
+            if let Speaker::Person { id, name } = speaker {
+                if let Outcome::Words(text) = outcome {
+                    self.person_said(id, name, turn, text, latency, out);
+                }
+                continue;
+            }
             match outcome {
                 Outcome::Words(text) => {
                     let event = CallEvent::TranscriptFinal {
@@ -424,8 +451,9 @@ impl Call {
         add_words(&mut self.conversation, words);
         if let Phase::Talking(talk) = &mut self.phase
             && !is_answered
+            && !talk.handoff.rests()
         {
-            talk.owed = Some(latency);
+            talk.owed = Some(Owed::Answer(latency));
         }
     }
 }

@@ -4,7 +4,9 @@
 //! - `caller` follows the caller: audio to turns, turns to words, keys to words;
 //! - `ahead` has the answer made in pauses that may be the end of the caller's turn;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio;
-//! - `barge_in` decides what becomes of a sound over the agent.
+//! - `barge_in` decides what becomes of a sound over the agent;
+//! - `people` follows the legs of people on the call, and what is said on them;
+//! - `handing` moves the call between the agent and people.
 //!
 //! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
 //! state now calls for. That makes the order in which results arrive irrelevant.
@@ -13,17 +15,22 @@ mod agent;
 mod ahead;
 mod barge_in;
 mod caller;
+mod handing;
 mod people;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use self::ahead::Ahead;
 use crate::{
+    bridge::Bridge,
     config::CallConfig,
     conversation::{Message, Role},
     dialect::{LegMessage, Start},
     endpointing::Endpointing,
-    event::{CallError, CallEvent, Counters, EndReason, LegFault, TurnId},
+    event::{
+        BackReason, CallError, CallEvent, Counters, EndReason, LegFault, TurnId, UnpauseReason,
+    },
+    handoff::Handoff,
     hearing::Hearing,
     ingress::{Accepted, Ingress},
     interruption::Overlaps,
@@ -33,6 +40,7 @@ use crate::{
     latency::Latency,
     line::Line,
     partials::StableText,
+    person::PersonId,
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
@@ -60,6 +68,8 @@ pub struct Call {
     latest_from_leg: CallTime,
     turns: u32,
     jobs: u64,
+    /// Who has been on the call, or was refused.
+    latest_person: Option<PersonId>,
     conversation: Vec<Message>,
     /// What the program wants said and nobody began to say yet.
     announcements: VecDeque<Announcement>,
@@ -100,8 +110,8 @@ struct Talk {
     playout: Playout,
     reply: Option<Reply>,
     overlaps: Overlaps,
-    /// Words of the caller that no reply was begun for, and when they were said.
-    owed: Option<Latency>,
+    /// What no reply was begun for.
+    owed: Option<Owed>,
     /// What kind of answer the agent's last words asked for.
     expect: Option<Expect>,
     /// When the caller's latest turn ended.
@@ -112,6 +122,20 @@ struct Talk {
     fillers: u32,
     /// Services that failed since one last worked to the end.
     failures_in_a_row: u32,
+    handoff: Handoff,
+    /// People on the call, and whoever records it.
+    bridge: Option<Box<Bridge>>,
+    /// Until then the tones of keys are played.
+    tones_end: CallTime,
+}
+
+/// What the agent is to say something to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Owed {
+    /// Words of the caller, and when they were said.
+    Answer(Latency),
+    /// That the call is the agent's again.
+    Word,
 }
 
 /// The partial transcript of the turn that is going on.
@@ -150,6 +174,7 @@ impl Call {
             latest_from_leg: CallTime::ZERO,
             turns: 0,
             jobs: 0,
+            latest_person: None,
             conversation,
             announcements: VecDeque::new(),
             prompts: 0,
@@ -218,7 +243,12 @@ impl Call {
                 earliest.consider(Timer::Idle, Some(self.latest_from_leg + patience.idle));
                 talk.timers(self.now, &self.config, &mut earliest);
                 let idle = &self.config.idle;
-                if idle.prompt_after_ms > 0 && self.announcements.is_empty() && talk.is_idle() {
+                if idle.prompt_after_ms > 0
+                    && self.announcements.is_empty()
+                    && talk.is_idle()
+                    && talk.handoff.is_agents()
+                    && !talk.handoff.is_paused()
+                {
                     let silent = talk.quiet_since.max(talk.playout.play_end());
                     let prompt = silent + Duration::from_millis(idle.prompt_after_ms.into());
                     earliest.consider(Timer::Prompt, Some(prompt));
@@ -305,6 +335,9 @@ impl Call {
             quiet_since: self.now,
             fillers: 0,
             failures_in_a_row: 0,
+            handoff: Handoff::default(),
+            bridge: None,
+            tones_end: CallTime::ZERO,
         }));
         out.push(Output::Event(CallEvent::CallStarted {
             stream_id: start.stream_id,
@@ -370,8 +403,20 @@ impl Call {
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
-            } => self.say_goodbye(&text, EndReason::Commanded, out),
-            command => self.handoff_command(command, out),
+            } => match self.is_taken_over() {
+                // Whoever has the call says goodbye themselves.
+                true => self.end(EndReason::Commanded, out),
+                false => self.say_goodbye(&text, EndReason::Commanded, out),
+            },
+            Command::PauseAgent => self.pause_agent(out),
+            Command::ResumeAgent => self.resume_agent(UnpauseReason::Commanded, out),
+            Command::Guide { from, text } => self.guide(from, None, text, out),
+            Command::RequestHandoff { say } => self.request_handoff(say, out),
+            Command::HandoffRinging => self.handoff_ringing(out),
+            Command::HandoffFailed { say } => self.handoff_failed(BackReason::Failed, say, out),
+            Command::HandBack { person } => self.hand_back(person, out),
+            Command::SendDigits { digits } => self.send_digits(&digits, out),
+            Command::Record { on } => self.record(on, out),
         }
     }
 
@@ -398,6 +443,13 @@ impl Call {
                 Timer::Playout => self.speak(out),
                 Timer::Mark => self.marks_lost(out),
                 Timer::Prompt => self.prompt(out),
+                Timer::Bridge => self.bridge_tick(out),
+                Timer::PersonPaused => self.people_paused(out),
+                Timer::PersonStalled => self.person_stalled(out),
+                Timer::Back => self.back_due(out),
+                Timer::Ring => self.handoff_failed(BackReason::NoAnswer, None, out),
+                Timer::Company => self.keep_company(out),
+                Timer::Paused => self.resume_agent(UnpauseReason::TooLong, out),
             }
         }
     }
@@ -407,6 +459,7 @@ impl Call {
         // What was said during a turn of the agent that cannot be interrupted comes after it.
         self.finish_reply(out);
         self.keys_finished(out);
+        self.take_guidance(out);
         self.take_words(out);
         self.release_reply();
         self.finish_reply(out);
@@ -420,6 +473,7 @@ impl Call {
             let heard = talk.playout.cut(self.now);
             self.cut_reply(&heard, out);
         }
+        self.dismiss_people(reason, out);
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ended => return,
             Phase::Connecting { .. } => {}
@@ -468,7 +522,7 @@ impl Talk {
         if !self.reply.as_ref().is_some_and(Reply::is_uninterruptible) {
             earliest.consider(Timer::Keypad, self.keypad.deadline());
         }
-        if self.waits(now) {
+        if self.waits(now) && !self.handoff.rests() {
             let distance = Duration::from_millis(config.idle.hold_after_ms.into());
             let distance = distance * self.fillers.max(1);
             let waited = self.quiet_since.max(self.playout.play_end()) + distance;
@@ -498,6 +552,7 @@ impl Talk {
         earliest.consider(Timer::Playout, send);
         earliest.consider(Timer::Playout, self.playout.drain_deadline(now));
         earliest.consider(Timer::Mark, self.playout.mark_deadline());
+        self.people_timers(now, config, earliest);
     }
 
     /// The caller speaks or presses keys.
@@ -505,9 +560,9 @@ impl Talk {
         self.turn.current().is_some() || self.keypad.is_pressing()
     }
 
-    /// The caller has said everything, and it was understood.
+    /// Whom the caller hears has said everything, and so has the caller, and it was understood.
     fn is_agents_turn(&self) -> bool {
-        !self.caller_has_floor() && self.transcripts.is_empty()
+        !self.caller_has_floor() && !self.people_have_floor() && self.transcripts.is_empty()
     }
 
     /// What is queued may not be sent: the caller has the floor.
@@ -529,7 +584,7 @@ impl Talk {
     fn waits(&self, now: CallTime) -> bool {
         let answer_due =
             self.reply.is_some() || self.owed.is_some() || !self.transcripts.is_empty();
-        answer_due && !self.caller_has_floor() && !self.is_audible(now)
+        answer_due && !self.caller_has_floor() && !self.people_have_floor() && !self.is_audible(now)
     }
 }
 

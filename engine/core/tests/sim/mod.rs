@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod by_hand;
+pub(crate) mod people;
 mod run;
 
 use std::{
@@ -31,11 +32,13 @@ use sidetone_core::{
         Expect, FailureKind, Job, JobEvent, JobFailure, JobUpdate, LlmEvent, SttEvent, SttJob,
         SttPurpose, Transcript, TtsEvent, TurnEvent,
     },
+    person::{PersonId, PersonInput},
     sim::PlayoutBuffer,
     time::CallTime,
     vad::Vad,
 };
 
+pub(crate) use people::{Person, person};
 pub(crate) use run::Run;
 
 pub(crate) const FRAME_MS: u64 = 20;
@@ -107,6 +110,12 @@ pub(crate) struct World {
     pub(crate) sounds: Vec<Sound>,
     pub(crate) keys: Vec<(u64, char)>,
     pub(crate) commands: Vec<(u64, Command)>,
+    /// Who comes on the call.
+    pub(crate) people: Vec<Person>,
+    /// Every input and output is kept.
+    pub(crate) keeps_log: bool,
+    /// How much faster the phone's clock is than the call's.
+    pub(crate) phone_ppm: i64,
     /// The caller hangs up at this time.
     pub(crate) hangs_up_ms: Option<u64>,
     /// How much audio the phone sends in one message.
@@ -145,6 +154,9 @@ impl Default for World {
             sounds: Vec::new(),
             keys: Vec::new(),
             commands: Vec::new(),
+            people: Vec::new(),
+            keeps_log: true,
+            phone_ppm: 0,
             hangs_up_ms: None,
             frame_ms: FRAME_MS,
             falls_silent_ms: None,
@@ -174,6 +186,8 @@ enum Happening {
     MarkPlayed,
     Job(JobUpdate),
     Command(Command),
+    Person(PersonId, PersonInput<'static>),
+    PersonFrame(usize, u64),
     Deadline(CallTime),
 }
 
@@ -244,6 +258,8 @@ struct Simulation {
     chunk: u64,
     counts: HashMap<&'static str, usize>,
     marks: Vec<(CallTime, String)>,
+    /// When the latest frame of each person came.
+    arrivals: Vec<u64>,
     run: Run,
 }
 
@@ -253,7 +269,8 @@ impl Simulation {
             .config
             .validate()
             .expect("the test's configuration is valid");
-        let call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad));
+        let call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad))
+            .hearing_people(Arc::new(|| Box::new(LevelVad)));
         let run = Run {
             events: Vec::new(),
             sent: Vec::new(),
@@ -267,6 +284,10 @@ impl Simulation {
             ended: None,
             underruns: 0,
             most_buffered_ms: 0,
+            heard_by: BTreeMap::new(),
+            told: Vec::new(),
+            recorded: Vec::new(),
+            quality: Vec::new(),
             log: Vec::new(),
         };
         Self {
@@ -283,6 +304,7 @@ impl Simulation {
             chunk: 0,
             counts: HashMap::new(),
             marks: Vec::new(),
+            arrivals: vec![0; 8],
             run,
         }
     }
@@ -311,6 +333,7 @@ impl Simulation {
         for (at_ms, command) in self.world.commands.clone() {
             self.at(CallTime::from_millis(at_ms), Happening::Command(command));
         }
+        self.begin_people();
         if let Some(at_ms) = self.world.hangs_up_ms {
             self.at(CallTime::from_millis(at_ms), Happening::HangUp);
         }
@@ -322,6 +345,7 @@ impl Simulation {
             self.happen(now, happening);
         }
         self.run.conversation = self.call.conversation().to_vec();
+        self.run.quality = self.call.bridge_quality();
         let end = self
             .run
             .ended
@@ -339,6 +363,8 @@ impl Simulation {
             Happening::ToEngine(message) => self.step(now, Input::Leg(message)),
             Happening::Job(update) => self.step(now, Input::Job(update)),
             Happening::Command(command) => self.step(now, Input::Command(command)),
+            Happening::Person(id, input) => self.step(now, Input::Person { id, input }),
+            Happening::PersonFrame(index, n) => self.person_frame(now, index, n),
             Happening::Deadline(at) => {
                 if self
                     .call
@@ -356,8 +382,8 @@ impl Simulation {
     /// The phone sends the caller's next frame.
     fn frame(&mut self, now: CallTime, n: u64) {
         let frame_ms = self.world.frame_ms;
-        let next = now + std::time::Duration::from_millis(frame_ms);
-        self.at(next, Happening::Frame(n + 1));
+        let next = self.call_time(CallTime::from_millis((n + 2) * frame_ms));
+        self.at(next.max(now), Happening::Frame(n + 1));
         if self
             .world
             .falls_silent_ms
@@ -406,29 +432,43 @@ impl Simulation {
         std::time::Duration::from_micros(self.world.network.delay_ms * 1_000 + jitter)
     }
 
+    /// What the phone's clock shows.
+    fn phone_time(&self, now: CallTime) -> CallTime {
+        let micros = i128::from(now.as_micros());
+        let shown = micros + micros * i128::from(self.world.phone_ppm) / 1_000_000;
+        CallTime::from_micros(u64::try_from(shown).expect("time is positive"))
+    }
+
+    /// When the phone's clock shows `shown`.
+    fn call_time(&self, shown: CallTime) -> CallTime {
+        let micros = i128::from(shown.as_micros());
+        let now = micros * 1_000_000 / (1_000_000 + i128::from(self.world.phone_ppm));
+        let round_up = i128::from(self.world.phone_ppm != 0);
+        CallTime::from_micros(u64::try_from(now + round_up).expect("time is positive"))
+    }
+
     fn phone(&mut self, now: CallTime, message: Outbound) {
         self.play(now);
+        let shown = self.phone_time(now);
         match message {
             Outbound::Media { payload } => {
                 let pcm: Vec<i16> = payload.iter().map(|code| mulaw::decode(*code)).collect();
-                self.buffer.media(now, &pcm);
+                self.buffer.media(shown, &pcm);
                 let buffered = self.buffer.buffered().as_millis();
                 let buffered = u64::try_from(buffered).expect("the buffer is bounded");
                 self.run.most_buffered_ms = self.run.most_buffered_ms.max(buffered);
             }
-            Outbound::Mark { name } => self.buffer.mark(now, name),
-            Outbound::Clear => self.buffer.clear(now),
+            Outbound::Mark { name } => self.buffer.mark(shown, name),
+            Outbound::Clear => self.buffer.clear(shown),
             other => panic!("a phone cannot do {other:?}"),
         }
         self.play(now);
-        if let Some(at) = self.buffer.next_mark_at() {
-            self.at(at, Happening::MarkPlayed);
-        }
     }
 
     fn play(&mut self, now: CallTime) {
         let mut marks = std::mem::take(&mut self.marks);
-        self.buffer.advance(now, &mut self.run.heard, &mut marks);
+        let shown = self.phone_time(now);
+        self.buffer.advance(shown, &mut self.run.heard, &mut marks);
         for (_, name) in marks.drain(..) {
             if !self.world.network.loses_marks {
                 self.say_to_engine(now, Inbound::Mark { name: name.into() });
@@ -436,14 +476,19 @@ impl Simulation {
         }
         self.marks = marks;
         if let Some(at) = self.buffer.next_mark_at() {
-            self.at(at, Happening::MarkPlayed);
+            let at = self.call_time(at).max(now);
+            if at > now {
+                self.at(at, Happening::MarkPlayed);
+            }
         }
     }
 
     fn step(&mut self, now: CallTime, input: Input<'static>) {
         let mut out = Vec::new();
         let deadline = self.call.step(now, input.clone(), &mut out);
-        self.run.log.push((now, input, out.clone()));
+        if self.world.keeps_log {
+            self.run.log.push((now, input, out.clone()));
+        }
         let now_ms = now.as_millis();
         for output in out {
             match output {
@@ -456,6 +501,10 @@ impl Simulation {
                 Output::Cancel(id) => self.run.cancelled.push(id),
                 Output::Event(event) => self.run.events.push((now_ms, event)),
                 Output::HangUp(reason) => self.run.ended = Some((now_ms, reason)),
+                Output::Person { id, output } => self.run.person(now_ms, id, output),
+                Output::Recorded { caller, others, .. } => {
+                    self.run.recorded.extend(caller.into_iter().zip(others));
+                }
                 other => panic!("unknown output {other:?}"),
             }
         }
@@ -573,17 +622,12 @@ impl Simulation {
 
     /// The words of the sounds whose level is in the audio for most of their duration.
     fn recognise(&self, job: &SttJob) -> JobEvent {
-        let heard = self
-            .world
-            .sounds
-            .iter()
-            .enumerate()
-            .filter_map(|(n, sound)| {
-                let samples = job
-                    .audio
-                    .iter()
-                    .filter(|sample| **sample == level(n))
-                    .count() as u64;
+        let callers = self.world.sounds.iter().enumerate();
+        let callers = callers.map(|(n, sound)| (level(n), sound));
+        let heard = callers
+            .chain(self.peoples_sounds())
+            .filter_map(|(level, sound)| {
+                let samples = job.audio.iter().filter(|sample| **sample == level).count() as u64;
                 let most = match job.purpose {
                     SttPurpose::Final | SttPurpose::Eager => {
                         sound.duration_ms * SAMPLES_PER_MS * 9 / 10

@@ -1,11 +1,14 @@
 //! What happened in a simulated call, and questions about it.
 
+use std::collections::BTreeMap;
+
 use sidetone_core::{
     conversation::Message,
     dialect::Outbound,
     event::{CallEvent, EndReason, TurnMetrics},
     io::{Input, Output},
     job::{JobId, LlmJob, SttJob, TtsJob},
+    person::{BridgeQuality, PersonId, PersonOutput},
     time::CallTime,
 };
 
@@ -29,6 +32,14 @@ pub(crate) struct Run {
     pub(crate) underruns: u64,
     /// The most audio that was ever in the phone's buffer, in ms.
     pub(crate) most_buffered_ms: u64,
+    /// What each person heard, sample by sample since they came.
+    pub(crate) heard_by: BTreeMap<PersonId, Vec<i16>>,
+    /// What else each person's leg was told.
+    pub(crate) told: Vec<(u64, PersonId, PersonOutput)>,
+    /// The recording: caller and others.
+    pub(crate) recorded: Vec<(i16, i16)>,
+    /// How the legs' audio fared, at the end.
+    pub(crate) quality: Vec<(Option<PersonId>, BridgeQuality)>,
     /// All inputs and what followed from each.
     pub(crate) log: Vec<(CallTime, Input<'static>, Vec<Output>)>,
 }
@@ -91,7 +102,10 @@ impl Run {
     }
 
     pub(crate) fn lines_of(conversation: &[Message]) -> Vec<String> {
-        let line = |m: &Message| format!("{:?}: {}", m.role, m.text);
+        let line = |m: &Message| match &m.name {
+            Some(name) => format!("{name}, {:?}: {}", m.role, m.text),
+            None => format!("{:?}: {}", m.role, m.text),
+        };
         conversation.iter().map(line).collect()
     }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io,
-    panic::{self, AssertUnwindSafe},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -173,12 +172,6 @@ fn work(queue: &Queue, build: &Build) {
 
 /// Runs `work`; a panic becomes an error. What it touched is dropped by the caller, not reused.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, WindowError>) -> Result<T, WindowError> {
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|message| (*message).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        Err(WindowError::Broken(format!("a panic: {message}")))
-    })
+    let failed = |message| WindowError::Broken(format!("a panic: {message}"));
+    sidetone_speech::caught(work, failed)
 }

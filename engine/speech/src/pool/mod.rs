@@ -5,7 +5,6 @@
 mod queue;
 
 use std::{
-    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::queue::Queue;
 pub(crate) use self::queue::Urgency;
-use crate::job::{JobHandle, Sink};
+use crate::{
+    caught,
+    job::{JobHandle, Sink},
+};
 
 /// What one thread works with. It never leaves it.
 pub(crate) trait Worker {
@@ -279,8 +281,10 @@ fn work<W: Worker>(
         };
         let stop = || task.is_cancelled() || shared.closing.load(Ordering::Relaxed);
         let result = match &mut worker {
-            Ok(ready) => caught(|| Ok(ready.work(&task.job, &stop)))
-                .unwrap_or_else(|panic| Err(WorkError::Broken(panic))),
+            Ok(ready) => caught(
+                || ready.work(&task.job, &stop),
+                |message| WorkError::Broken(panicked(message)),
+            ),
             Err(failure) => Err(WorkError::Broken(failure.clone())),
         };
         match result {
@@ -310,21 +314,13 @@ impl WorkError {
 
 /// A worker that has run warm.
 fn prepare<W: Worker>(build: &impl Fn() -> Result<W, String>) -> Result<W, String> {
-    let mut worker = caught(build)?;
-    caught(|| worker.warm_up().map_err(WorkError::describe))?;
+    let mut worker = caught(build, panicked)?;
+    caught(|| worker.warm_up().map_err(WorkError::describe), panicked)?;
     Ok(worker)
 }
 
-/// Runs `work`; a panic becomes an error. What it touched is dropped by the caller, not reused.
-fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|message| (*message).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        Err(format!("it panicked: {message}"))
-    })
+fn panicked(message: String) -> String {
+    format!("it panicked: {message}")
 }
 
 #[cfg(test)]

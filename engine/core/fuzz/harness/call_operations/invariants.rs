@@ -10,8 +10,10 @@ use sidetone_core::{
     conversation::{Message, Role},
     dialect::Outbound,
     event::{CallEvent, RejectReason, TurnId, TurnMetrics},
+    handoff::HandoffState,
     io::Output,
     job::{Job, JobId},
+    person::{Mode, PersonId, PersonOutput},
     sim::PlayoutBuffer,
     time::CallTime,
 };
@@ -43,6 +45,10 @@ pub(crate) struct Invariants {
     turns: BTreeSet<TurnId>,
     callers: BTreeMap<TurnId, Callers>,
     agents: BTreeMap<TurnId, Agents>,
+    /// Who is on the call, and what they do.
+    people: BTreeMap<PersonId, Mode>,
+    handoff: HandoffState,
+    paused: bool,
     pub(crate) stream_started: bool,
     pub(crate) ended: bool,
     pub(crate) media_sent: u64,
@@ -72,6 +78,14 @@ enum AgentsState {
     Finished,
 }
 
+/// So many samples of their own level in a row are no coincidence.
+const A_WORD: usize = 80;
+
+/// The level of what a person says: no voice has it.
+pub(crate) fn level_of(person: PersonId) -> i16 {
+    -2_000 - 100 * i16::try_from(person.0 % 50).expect("it is below 50")
+}
+
 /// The one μ-law code that the voice's audio for `job` consists of.
 pub(crate) fn code_of(job: JobId) -> u8 {
     0x80 + u8::try_from(job.0 % 0x50).expect("it is below 0x50")
@@ -96,6 +110,9 @@ impl Invariants {
             turns: BTreeSet::new(),
             callers: BTreeMap::new(),
             agents: BTreeMap::new(),
+            people: BTreeMap::new(),
+            handoff: HandoffState::Agent,
+            paused: false,
             stream_started: false,
             ended: false,
             media_sent: 0,
@@ -131,9 +148,14 @@ impl Invariants {
                 Output::Event(event) => self.event(event),
                 Output::HangUp(_) => {
                     self.ended = true;
+                    assert_eq!(self.people, BTreeMap::new(), "everybody is told");
                     let running: Vec<_> = self.jobs.keys().collect();
                     let running = running.iter().filter(|id| !self.over.contains(id));
                     assert_eq!(running.count(), 0, "no job outlives the call");
+                }
+                Output::Person { id, output } => self.person(id, output),
+                Output::Recorded { caller, others, .. } => {
+                    assert_eq!((caller.len(), others.len()), (160, 160), "20 ms of each");
                 }
                 other => panic!("unknown output {other:?}"),
             }
@@ -141,7 +163,58 @@ impl Invariants {
         marks
     }
 
+    /// What a person's leg is told.
+    fn person(&mut self, id: PersonId, output: PersonOutput) {
+        match output {
+            PersonOutput::Joined { mode } => {
+                let before = self.people.insert(id, mode);
+                assert_eq!(before, None, "{id} comes once");
+            }
+            PersonOutput::Mode { mode } => {
+                let before = self.people.insert(id, mode);
+                assert!(before.is_some(), "{id} is on the call");
+            }
+            PersonOutput::Closed { .. } => {
+                let before = self.people.remove(&id);
+                assert!(before.is_some(), "{id} leaves once");
+            }
+            PersonOutput::Audio { pcm } => {
+                assert!(self.people.contains_key(&id), "{id} is on the call");
+                assert_eq!(pcm.len(), 160, "20 ms");
+                let is_own = |sample: &&i16| **sample == level_of(id);
+                let own = pcm.iter().filter(is_own).count();
+                assert!(own < A_WORD, "{id} hears itself");
+            }
+            PersonOutput::Refused { .. } => {}
+            other => panic!("unknown output {other:?}"),
+        }
+        let holders = self.people.values().filter(|m| **m == Mode::Takeover);
+        assert!(
+            holders.count() <= 2,
+            "one, or two while one takes over from the other"
+        );
+    }
+
+    /// The agent is to be silent.
+    fn agent_rests(&self) -> bool {
+        matches!(
+            self.handoff,
+            HandoffState::Bridged {
+                mode: Mode::Takeover,
+                ..
+            }
+        )
+    }
+
+    /// The caller hears people.
+    fn is_bridged(&self) -> bool {
+        self.people.values().any(|mode| mode.is_heard_by_caller())
+    }
+
     fn started(&mut self, job: Job) {
+        if let Job::Llm(_) | Job::Tts(_) = &job {
+            assert!(!self.agent_rests(), "{} is for nobody", job.id());
+        }
         if let Job::Tts(job) = &job {
             assert!(!job.text.trim().is_empty(), "the voice is given words");
             if job.eager {
@@ -166,8 +239,11 @@ impl Invariants {
             Outbound::Media { payload } => {
                 let len = payload.len();
                 assert!((1..=1_600).contains(&len), "{len} bytes");
-                for code in &payload {
-                    self.may_be_heard(*code);
+                // Where people speak, voices are added up.
+                if !self.is_bridged() {
+                    for code in &payload {
+                        self.may_be_heard(*code);
+                    }
                 }
                 let pcm: Vec<i16> = payload.iter().map(|code| mulaw::decode(*code)).collect();
                 self.phone.media(now, &pcm);
@@ -183,7 +259,10 @@ impl Invariants {
             Outbound::Clear => {
                 self.phone.clear(now);
                 // What waits behind a filler is not cleared with it.
-                self.cleared.extend(&self.spoken);
+                // What was sent ahead when a person joined in is sent again.
+                if !self.is_bridged() {
+                    self.cleared.extend(&self.spoken);
+                }
                 None
             }
             other => panic!("unknown message {other:?}"),
@@ -248,6 +327,7 @@ impl Invariants {
                 self.agents.entry(turn).or_default().sentences.push(text);
             }
             CallEvent::AgentSpeaking { turn } => {
+                assert!(!self.agent_rests(), "{turn:?} is for nobody");
                 self.agent(turn, &[AgentsState::Silent], AgentsState::Speaks);
                 let speak = |a: &&Agents| a.state == AgentsState::Speaks;
                 assert_eq!(
@@ -273,6 +353,14 @@ impl Invariants {
                 self.heard(turn, heard);
             }
             CallEvent::TurnMetrics(metrics) => check_metrics(&metrics),
+            CallEvent::Handoff { state, .. } => self.handoff = state,
+            CallEvent::AgentPaused => self.paused = true,
+            CallEvent::AgentUnpaused { .. } => self.paused = false,
+            CallEvent::PersonSpeaking { person, turn } => {
+                let mode = self.people[&person];
+                assert!(mode.is_heard_by_caller(), "{person} is not heard");
+                self.is_new(turn);
+            }
             _ => {}
         }
     }

@@ -161,11 +161,30 @@ impl Llm for ScriptLlm {
                 .messages
                 .iter()
                 .filter(|message| message.role == Role::Caller);
-            let reply = script.reply(caller.map(|message| message.text.as_str()));
+            let mut reply = script.reply(caller.map(|message| message.text.as_str()));
+            if let Some(text) = back(&job) {
+                reply = Reply {
+                    text: text.into(),
+                    hang_up: false,
+                    expect: None,
+                };
+            }
             // Nobody listens any more: there is nothing left to stop.
             let _ = tell(reply, &sink).await;
         })
     }
+}
+
+/// What is said where nobody asked anything: something happened on the line, such as that a person
+/// handed the call back.
+fn back(job: &LlmJob) -> Option<&'static str> {
+    let told = job.messages.iter().rev();
+    let latest = told.into_iter().find(|m| m.role != Role::Guidance)?;
+    (latest.role == Role::Note).then_some(match job.language.as_str() {
+        "es" => "Sigo aquí. ¿En qué más puedo ayudarle?",
+        "pt" => "Continuo aqui. Em que mais posso ajudar?",
+        _ => "I'm still here. What else can I do for you?",
+    })
 }
 
 async fn tell(reply: Reply, sink: &Sink<LlmEvent>) -> Result<(), SinkClosed> {

@@ -1,11 +1,8 @@
 //! From a job's audio to its transcript.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use sidetone_codecs::{Resampler, SampleRate};
+use sidetone_codecs::SampleRate;
 use sidetone_core::job::{SttEvent, SttJob, Transcript};
 
 use super::{
@@ -15,7 +12,10 @@ use super::{
     model::{Language, Model},
     session::{Manner, Session},
 };
-use crate::pool::{Stop, WorkError, Worker};
+use crate::{
+    pool::{Stop, WorkError, Worker},
+    resampling::Resampling,
+};
 
 const RATE: SampleRate = SampleRate::HZ_16000;
 
@@ -44,8 +44,7 @@ impl Settings {
 pub(super) struct Decoder {
     session: Session,
     settings: Arc<Settings>,
-    resamplers: HashMap<SampleRate, Resampler>,
-    pcm: Vec<i16>,
+    resampling: Resampling,
     samples: Vec<f32>,
 }
 
@@ -54,29 +53,14 @@ impl Decoder {
         Ok(Self {
             session: Session::new(model)?,
             settings,
-            resamplers: HashMap::new(),
-            pcm: Vec::new(),
+            resampling: Resampling::new(RATE),
             samples: Vec::new(),
         })
     }
 
     /// Brings the job's audio to what Whisper hears, in `self.samples`.
     fn listen(&mut self, job: &SttJob) -> Result<(), WorkError> {
-        self.pcm.clear();
-        let pcm = if job.rate == RATE {
-            &job.audio[..]
-        } else {
-            let resampler = match self.resamplers.entry(job.rate) {
-                Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(
-                    Resampler::new(job.rate, RATE)
-                        .map_err(|error| WorkError::Refused(error.to_string()))?,
-                ),
-            };
-            resampler.process(&job.audio, &mut self.pcm);
-            resampler.finish(&mut self.pcm);
-            &self.pcm[..]
-        };
+        let pcm = self.resampling.resample(&job.audio, job.rate)?;
         self.samples.clear();
         self.samples
             .extend(pcm.iter().map(|sample| f32::from(*sample) / 32_768.0));

@@ -1,15 +1,14 @@
 //! One worker's use of the model: from a job's audio to its judgement.
 
-use std::collections::{HashMap, hash_map::Entry};
-
 use ort::{session::Session, value::Tensor};
-use sidetone_codecs::{Resampler, SampleRate};
+use sidetone_codecs::SampleRate;
 use sidetone_core::job::{TurnEvent, TurnJob};
 
 use super::features::{BANDS, FRAMES, LogMel, SAMPLES};
 use crate::{
     onnx::{Model, OnnxError, one_line},
     pool::{Stop, WorkError, Worker},
+    resampling::Resampling,
 };
 
 const RATE: SampleRate = SampleRate::HZ_16000;
@@ -19,8 +18,7 @@ pub(super) struct Judge {
     session: Session,
     input: Tensor<f32>,
     mel: LogMel,
-    resamplers: HashMap<SampleRate, Resampler>,
-    pcm: Vec<i16>,
+    resampling: Resampling,
     samples: Vec<f32>,
 }
 
@@ -33,8 +31,7 @@ impl Judge {
             session,
             input,
             mel: LogMel::new(),
-            resamplers: HashMap::new(),
-            pcm: Vec::new(),
+            resampling: Resampling::new(RATE),
             samples: vec![0.0; SAMPLES],
         })
     }
@@ -42,27 +39,13 @@ impl Judge {
     /// Brings the end of the job's audio to what the model hears, in `self.samples`: the last 8 s,
     /// or silence and then all of it.
     fn listen(&mut self, job: &TurnJob) -> Result<(), WorkError> {
-        self.pcm.clear();
         let seconds = SAMPLES / RATE.hz() as usize;
         let newest = job
             .audio
             .len()
             .saturating_sub(seconds * job.rate.hz() as usize);
         let audio = &job.audio[newest..];
-        let pcm = if job.rate == RATE {
-            audio
-        } else {
-            let resampler = match self.resamplers.entry(job.rate) {
-                Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(
-                    Resampler::new(job.rate, RATE)
-                        .map_err(|error| WorkError::Refused(error.to_string()))?,
-                ),
-            };
-            resampler.process(audio, &mut self.pcm);
-            resampler.finish(&mut self.pcm);
-            &self.pcm[..]
-        };
+        let pcm = self.resampling.resample(audio, job.rate)?;
         let pcm = &pcm[pcm.len().saturating_sub(SAMPLES)..];
         let (silence, speech) = self.samples.split_at_mut(SAMPLES - pcm.len());
         silence.fill(0.0);

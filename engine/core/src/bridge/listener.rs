@@ -1,0 +1,136 @@
+//! What a person says: their audio to turns.
+
+use std::{sync::Arc, time::Duration};
+
+use sidetone_codecs::{Resampler, SampleRate};
+
+use crate::{
+    config::CallConfig,
+    event::TurnId,
+    hearing::Hearing,
+    time::CallTime,
+    turn::{Turn, TurnChange},
+    vad::Vad,
+};
+
+/// Speech is recognised from audio of this rate at most.
+const HIGHEST: SampleRate = SampleRate::HZ_16000;
+/// A person's turn ends after this much silence at least: nobody waits for it.
+const SILENCE: Duration = Duration::from_millis(500);
+/// A turn in which no audio arrives for this long has ended.
+const STALLED: Duration = Duration::from_millis(1_500);
+/// A decision waits for the end of the detector's frame, and that for the end of the leg's.
+const DECISION_ROUNDING: Duration = Duration::from_millis(40);
+
+/// Finds the turns in a person's audio.
+pub(crate) struct Listener {
+    hearing: Hearing,
+    turn: Turn,
+    silence: Duration,
+    /// From the leg's rate to that of the recogniser, where it is lower.
+    resampler: Option<Resampler>,
+    pcm: Vec<i16>,
+    latest: CallTime,
+}
+
+/// What happened in a person's audio.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// They began to speak.
+    Began {
+        /// From their first sound until it was decided.
+        since_onset: Duration,
+    },
+    /// They finished.
+    Ended(Utterance),
+}
+
+/// What a person said, to be recognised.
+#[derive(Debug)]
+pub(crate) struct Utterance {
+    pub(crate) turn: TurnId,
+    pub(crate) audio: Arc<[i16]>,
+    pub(crate) rate: SampleRate,
+    /// The silence at its end.
+    pub(crate) silent: Duration,
+}
+
+impl Listener {
+    /// Listens to a leg of `rate`; `None` if that cannot be resampled to the detector's.
+    pub(crate) fn new(vad: Box<dyn Vad>, rate: SampleRate, config: &CallConfig) -> Option<Self> {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let resampler = match rate > HIGHEST {
+            true => Some(Resampler::new(rate, HIGHEST).ok()?),
+            false => None,
+        };
+        let pre_roll = ms(config.vad.pre_roll_ms + config.vad.min_speech_ms) + DECISION_ROUNDING;
+        let max_turn = ms(config.endpointing.max_turn_ms);
+        Some(Self {
+            hearing: Hearing::new(vad, rate.min(HIGHEST), pre_roll, max_turn)?,
+            turn: Turn::new(config),
+            silence: ms(config.endpointing.silence_ms).max(SILENCE),
+            resampler,
+            pcm: Vec::new(),
+            latest: CallTime::ZERO,
+        })
+    }
+
+    /// Takes the next 20 ms at most; `next` names the turn that would begin.
+    pub(crate) fn push(&mut self, now: CallTime, pcm: &[i16], next: TurnId) -> [Option<Heard>; 2] {
+        self.latest = now;
+        let pcm = match &mut self.resampler {
+            Some(resampler) => {
+                self.pcm.clear();
+                resampler.process(pcm, &mut self.pcm);
+                &self.pcm
+            }
+            None => pcm,
+        };
+        let mut changes = [None; 2];
+        let (turn, silence) = (&mut self.turn, self.silence);
+        self.hearing
+            .push(pcm, |frame| match turn.frame(frame, false, silence, next) {
+                Some(change @ (TurnChange::Began { .. } | TurnChange::Ended { .. })) => {
+                    let slot = usize::from(changes[0].is_some());
+                    changes[slot] = Some(change);
+                }
+                Some(TurnChange::Paused | TurnChange::Resumed { .. }) | None => {}
+            });
+        changes.map(|change| change.and_then(|change| self.heard(change)))
+    }
+
+    /// The turn that is under way, if there is one, is over.
+    pub(crate) fn end(&mut self) -> Option<Utterance> {
+        let change = self.turn.end()?;
+        match self.heard(change) {
+            Some(Heard::Ended(utterance)) => Some(utterance),
+            _ => None,
+        }
+    }
+
+    /// When the turn that is under way has ended because no audio came.
+    pub(crate) fn stalls_at(&self) -> Option<CallTime> {
+        self.turn.current().map(|_| self.latest + STALLED)
+    }
+
+    /// The person speaks.
+    pub(crate) fn is_speaking(&self) -> bool {
+        self.turn.current().is_some()
+    }
+
+    fn heard(&mut self, change: TurnChange) -> Option<Heard> {
+        match change {
+            TurnChange::Began { since_onset } => {
+                self.hearing.begin_utterance();
+                Some(Heard::Began { since_onset })
+            }
+            TurnChange::Ended { turn, silent, .. } => Some(Heard::Ended(Utterance {
+                turn,
+                audio: self.hearing.end_utterance(),
+                rate: self.hearing.rate(),
+                silent,
+            })),
+            TurnChange::Paused | TurnChange::Resumed { .. } => None,
+        }
+    }
+}
