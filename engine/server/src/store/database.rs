@@ -28,7 +28,7 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 /// For each connection to SQLite. With the write-ahead log, what is committed survives the end of the
 /// process at once, and a power failure once the log was synchronised; deleted rows are overwritten.
 const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-     PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
+     PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
 /// For each connection to PostgreSQL: nothing here takes longer unless something is wrong.
 const POSTGRES_SETUP: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';";
 
