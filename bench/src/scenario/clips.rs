@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, ops::Range, path::PathBuf, sync::Arc};
 
-use sidetone_cli::phone::{load_audio, speech_span};
+use sidetone_cli::phone::{ScenarioFileError, load_audio, speech_span};
 
 use super::{file::ScenarioError, sounds};
 
@@ -44,7 +44,7 @@ impl Clips {
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, ScenarioError> {
         let folder = folder.into();
         let path = folder.join("callers/words.toml");
-        let text = fs::read_to_string(&path).map_err(|source| ScenarioError::Read {
+        let text = fs::read_to_string(&path).map_err(|source| ScenarioFileError::Read {
             path: path.clone(),
             source,
         })?;

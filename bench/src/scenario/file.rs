@@ -1,12 +1,9 @@
 //! The scenario file: read, checked, and turned into a [`Scenario`].
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use serde::Deserialize;
+use sidetone_cli::phone::{ScenarioFileError, read_scenario, scenario_from_toml};
 use sidetone_core::{
     config::{
         AgentConfig, BargeInConfig, CallConfig, EagerConfig, EndpointingConfig, IdleConfig,
@@ -316,24 +313,9 @@ fn one_minute() -> u64 {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// The file or the folder cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Not TOML, or not of the right shape.
-    #[error("{file}:{line}: not a scenario: {problem}")]
-    Malformed {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong there; names the key.
-        problem: String,
-    },
+    /// The file or the folder cannot be read, or is not TOML of the right shape.
+    #[error(transparent)]
+    File(#[from] ScenarioFileError),
     /// A value that cannot be used.
     #[error("{file}: {problem}")]
     Value {
@@ -359,10 +341,7 @@ impl Scenario {
     ///
     /// It cannot be read, or is no scenario.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let text = fs::read_to_string(path).map_err(|source| ScenarioError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = read_scenario(path)?;
         let name = path.file_stem().unwrap_or(path.as_os_str());
         Self::parse(&name.to_string_lossy(), &path.display().to_string(), &text)
     }
@@ -373,7 +352,7 @@ impl Scenario {
     ///
     /// One of them cannot be read, or is no scenario.
     pub fn load_all(folder: &Path) -> Result<Vec<Self>, ScenarioError> {
-        let unreadable = |source| ScenarioError::Read {
+        let unreadable = |source| ScenarioFileError::Read {
             path: folder.to_owned(),
             source,
         };
@@ -394,14 +373,7 @@ impl Scenario {
     ///
     /// It is no scenario.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, ScenarioError> {
-        let written: Written = toml::from_str(text).map_err(|error: toml::de::Error| {
-            let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start)];
-            ScenarioError::Malformed {
-                file: file.to_owned(),
-                line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-                problem: error.message().to_owned(),
-            }
-        })?;
+        let written: Written = scenario_from_toml(file, text)?;
         let wrong = |problem: String| ScenarioError::Value {
             file: file.to_owned(),
             problem,

@@ -3,7 +3,9 @@
 use std::error::Error;
 
 pub mod call;
+pub mod carrier;
 pub mod demo;
+pub mod dial;
 pub mod models;
 pub mod phone;
 mod saved;

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use sidetone_cli::{
     call::{self, CallArgs},
     demo::{self, DemoArgs},
+    dial::{self, DialArgs},
     in_full,
     models::{self, ModelsArgs},
     transcribe::{self, TranscribeArgs},
@@ -40,6 +41,10 @@ enum Command {
     /// Speaks at real pace and hears the answer as Twilio plays it. Fails if a turn went
     /// unanswered or the agent did not do what the scenario expects.
     Call(Box<CallArgs>),
+    /// Have Twilio call a number and connect it to a running server.
+    ///
+    /// Shows how the call fares until it is over; Ctrl-C ends it.
+    Dial(DialArgs),
     /// Hold a conversation on this machine and show it: server, phone and caller in one.
     Demo(DemoArgs),
     /// Write down what is said in recordings.
@@ -70,6 +75,7 @@ async fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args.config.as_deref()).await,
         Command::Check(args) => check::run(args.config.as_deref()),
         Command::Call(args) => call::run(*args).await,
+        Command::Dial(args) => dial::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::Models(args) => models::run(args).await,

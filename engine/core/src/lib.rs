@@ -33,6 +33,7 @@ mod latency;
 mod ledger;
 mod line;
 mod loudness;
+pub mod numerals;
 mod partials;
 pub mod person;
 mod playout;

@@ -8,6 +8,7 @@ use sidetone_models::fetch::{FetchError, FetchEvent, FetchOptions, Fetcher, inst
 use sidetone_models::{Archive, Entry, Languages, ModelFile, ModelKind, Sha256Digest, verify_in};
 use zip::write::SimpleFileOptions;
 
+use crate::bench::files;
 use crate::server::{Server, whole_or_rest};
 
 const LIBRARY: &[u8] = &[42; 50_000];
@@ -59,15 +60,6 @@ async fn fetch(dir: &Path, entry: &Entry, mirror: Option<String>) -> Result<(), 
 
 async fn from(dir: &Path, entry: &Entry, paths: &[PathBuf]) -> Result<(), FetchError> {
     install_from(dir, entry, paths, &mut |_| ()).await
-}
-
-/// What lies in the directory, without the locks.
-fn files(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
-    names.sort();
-    names
 }
 
 #[tokio::test]

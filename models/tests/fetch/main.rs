@@ -4,5 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 mod archive;
+mod bench;
 mod http;
+mod lies;
+mod resuming;
 mod server;

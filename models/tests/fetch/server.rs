@@ -65,6 +65,18 @@ impl Server {
         Self::start(move |_, request| whole_or_rest(content, request)).await
     }
 
+    /// One that has one file, of which it sends so many bytes the first time, and then is silent.
+    pub(crate) async fn that_stalls_once(content: &'static [u8], after: usize) -> Self {
+        Self::start(move |n, request| {
+            let reply = whole_or_rest(content, request);
+            match n {
+                0 => reply.cut_after(after).then(Then::Stall),
+                _ => reply,
+            }
+        })
+        .await
+    }
+
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use reqwest::header::{CONTENT_TYPE, HOST};
 use sidetone_server::signature::{SIGNATURE_HEADER, sign};
 use sidetone_speech::Secret;
 use thiserror::Error;
@@ -21,6 +20,7 @@ use tokio_tungstenite::{
 use super::{
     message::CallIdentity,
     twiml::{self, TwimlError},
+    webhook::Webhook,
 };
 
 /// A server that does not answer within this time does not answer.
@@ -154,50 +154,26 @@ impl Target {
         url: &str,
         identity: &CallIdentity,
     ) -> Result<twiml::Stream, DialError> {
-        let failed = |source| DialError::Webhook {
-            url: url.to_owned(),
-            source,
-        };
-        let scheme = parse(url)?.scheme_str().map(str::to_owned);
-        if !matches!(scheme.as_deref(), Some("http" | "https")) {
-            return Err(unusable(
-                url,
-                "a webhook's URL begins with https:// or http://",
-            ));
+        let client = reqwest::Client::builder()
+            .build()
+            .map_err(|source| DialError::Webhook {
+                url: url.to_owned(),
+                source,
+            })?;
+        let answer = Webhook {
+            client: &client,
+            auth_token: self.auth_token.as_ref(),
+            connect: self.connect.as_deref(),
         }
-        let form = form(identity);
-        let (address, host) = match &self.connect {
-            None => (url.to_owned(), None),
-            Some(connect) => {
-                let uri = parse(url)?;
-                let path = uri.path_and_query().map_or("/", |path| path.as_str());
-                let host = uri.authority().map(|host| host.as_str().to_owned());
-                (format!("http://{connect}{path}"), host)
-            }
-        };
-        let client = reqwest::Client::builder().build().map_err(failed)?;
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&form)
-            .finish();
-        let mut request = client.post(address).body(body).header(
-            CONTENT_TYPE,
-            "application/x-www-form-urlencoded; charset=UTF-8",
-        );
-        if let Some(host) = host {
-            request = request.header(HOST, host);
-        }
-        if let Some(token) = &self.auth_token {
-            request = request.header(SIGNATURE_HEADER, sign(token.expose(), url, &form));
-        }
-        let response = request.send().await.map_err(failed)?;
-        if !response.status().is_success() {
+        .post(url, &form(identity))
+        .await?;
+        if !(200..300).contains(&answer.status) {
             return Err(DialError::Refused {
                 url: url.to_owned(),
-                status: response.status().as_u16(),
+                status: answer.status,
             });
         }
-        let document = response.text().await.map_err(failed)?;
-        Ok(twiml::stream(&document)?)
+        Ok(twiml::stream(&answer.body)?)
     }
 
     async fn open(&self, url: &str) -> Result<Socket, DialError> {
@@ -261,12 +237,12 @@ fn form(identity: &CallIdentity) -> Vec<(String, String)> {
     .to_vec()
 }
 
-fn parse(url: &str) -> Result<Uri, DialError> {
+pub(super) fn parse(url: &str) -> Result<Uri, DialError> {
     url.parse()
         .map_err(|error: tungstenite::http::uri::InvalidUri| unusable(url, &error.to_string()))
 }
 
-fn unusable(url: &str, reason: &str) -> DialError {
+pub(super) fn unusable(url: &str, reason: &str) -> DialError {
     DialError::Url {
         url: url.to_owned(),
         reason: reason.to_owned(),

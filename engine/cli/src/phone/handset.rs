@@ -171,6 +171,17 @@ impl Handset {
         }
     }
 
+    /// The caller presses a key.
+    pub fn press(&mut self, digit: char, actions: &mut Actions) {
+        actions.send.push(self.writer.dtmf(digit));
+    }
+
+    /// The call ends from outside: somebody hung up, or it was sent elsewhere.
+    pub fn hang_up(&mut self, actions: &mut Actions) {
+        actions.send.push(self.writer.stop());
+        actions.hang_up = true;
+    }
+
     /// The call ended at `now`; says what was measured.
     #[must_use]
     pub fn end(mut self, now: CallTime, ending: Ending) -> CallReport {
@@ -245,8 +256,7 @@ impl Handset {
             }
             Some(Cue::HangUp) => {
                 self.note_unanswered(now, actions);
-                actions.send.push(self.writer.stop());
-                actions.hang_up = true;
+                self.hang_up(actions);
             }
         }
     }

@@ -16,8 +16,10 @@ mod handset;
 mod message;
 mod report;
 mod scenario;
+mod scenario_file;
 pub mod script;
 mod twiml;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -31,5 +33,9 @@ pub use report::{
     CallAudio, CallReport, CallerTurn, Ending, Sender, StreamMessage, TurnFailure, session_ndjson,
 };
 pub use scenario::{ScenarioError, audio_from_wav, load_audio, load_scenario, parse_scenario};
+pub use scenario_file::{ScenarioFileError, read_scenario, scenario_from_toml};
 pub use script::{Expect, Line, Script, When};
 pub use twiml::TwimlError;
+
+pub(crate) use twiml::{Stream, stream_noun};
+pub(crate) use webhook::{Answer, Webhook};

@@ -1,10 +1,6 @@
 //! Scripts from files: recordings, and scenarios in TOML.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sidetone_codecs::{ResampleError, Resampler, wav};
@@ -12,6 +8,7 @@ use thiserror::Error;
 
 use super::{
     audio::{Background, RATE},
+    scenario_file::{ScenarioFileError, read_scenario, scenario_from_toml},
     script::{Expect, Line, Script, When},
 };
 
@@ -19,24 +16,9 @@ use super::{
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// The scenario cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The scenario is not TOML of the right shape.
-    #[error("{name}:{line}: not a scenario: {problem}")]
-    Malformed {
-        /// The file, or a name for it.
-        name: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// What is wrong there.
-        problem: String,
-    },
+    /// The scenario cannot be read, or is not TOML of the right shape.
+    #[error(transparent)]
+    File(#[from] ScenarioFileError),
     /// A value that cannot be used.
     #[error("{name}: `{key}` must be {expected}")]
     Value {
@@ -117,10 +99,7 @@ fn three_minutes() -> u64 {
 ///
 /// The scenario or one of its recordings cannot be read or used.
 pub fn load_scenario(path: &Path) -> Result<Script, ScenarioError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_scenario(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     parse_scenario(&path.display().to_string(), &text, |file| {
         load_audio(&folder.join(file))
@@ -137,14 +116,7 @@ pub fn parse_scenario(
     text: &str,
     mut audio: impl FnMut(&str) -> Result<Arc<[i16]>, ScenarioError>,
 ) -> Result<Script, ScenarioError> {
-    let scenario: Scenario = toml::from_str(text).map_err(|error: toml::de::Error| {
-        let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start)];
-        ScenarioError::Malformed {
-            name: name.to_owned(),
-            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-            problem: error.message().to_owned(),
-        }
-    })?;
+    let scenario: Scenario = scenario_from_toml(name, text)?;
     let value = |ok: bool, key, expected| {
         ok.then_some(()).ok_or_else(|| ScenarioError::Value {
             name: name.to_owned(),

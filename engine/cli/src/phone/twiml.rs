@@ -6,11 +6,11 @@ use thiserror::Error;
 
 /// A bidirectional stream that TwiML asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     /// Where to connect to.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// What to pass in the `start` message.
-    pub(super) parameters: BTreeMap<String, String>,
+    pub(crate) parameters: BTreeMap<String, String>,
 }
 
 /// Why TwiML does not lead to a stream.
@@ -51,6 +51,15 @@ pub(super) fn stream(document: &str) -> Result<Stream, TwimlError> {
         .flat_map(|connect| connect.children())
         .find(|noun| noun.has_tag_name("Stream"))
         .ok_or_else(|| TwimlError::NoStream(outline(root)))?;
+    stream_noun(stream)
+}
+
+/// What a `<Stream>` says.
+///
+/// # Errors
+///
+/// It leads nowhere, or a parameter is not whole.
+pub(crate) fn stream_noun(stream: roxmltree::Node<'_, '_>) -> Result<Stream, TwimlError> {
     let url = stream.attribute("url").ok_or(TwimlError::NoUrl)?;
     let parameters = stream
         .children()

@@ -5,7 +5,7 @@
 //! the question before asked for. A plain statement without a mark is neither: people add to it.
 
 use super::words::{Lexicon, lexicon};
-use crate::job::Expect;
+use crate::{job::Expect, numerals::takes_unit};
 
 /// What the words of a turn say about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,28 +280,26 @@ impl Said<'_> {
     /// How many digits the number at the start of `words` has, and of how many words it is.
     fn number_at(&self, words: &[String]) -> Option<(usize, usize)> {
         let lexicon = self.lexicon;
-        let is = |list: &[&str], at: usize| {
-            words
-                .get(at)
-                .is_some_and(|word| list.contains(&word.as_str()))
-        };
         let first = words.first()?;
         if first.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some((first.len(), 1));
         }
-        if is(lexicon.digits, 0) {
-            return Some((1, 1));
-        }
-        if is(lexicon.teens, 0) {
-            return Some((2, 1));
-        }
-        if is(lexicon.tens, 0) {
-            let and = usize::from(!lexicon.and.is_empty() && is(&[lexicon.and], 1));
-            let unit = is(lexicon.digits, 1 + and);
-            return Some((2, if unit { 2 + and } else { 1 }));
+        let is_digit = |at: usize| {
+            let word = words.get(at);
+            word.is_some_and(|word| lexicon.numerals.digit(word).is_some())
+        };
+        match lexicon.numerals.value(first) {
+            Some(0..10) => return Some((1, 1)),
+            Some(value) if takes_unit(value) => {
+                let has_and = words.get(1).is_some_and(|word| word == lexicon.and);
+                let and = usize::from(has_and);
+                return Some((2, if is_digit(1 + and) { 2 + and } else { 1 }));
+            }
+            Some(_) => return Some((2, 1)),
+            None => {}
         }
         let multiple = lexicon.multiples.iter().find(|(word, _)| word == first);
-        let (_, times) = multiple.filter(|_| is(lexicon.digits, 1))?;
+        let (_, times) = multiple.filter(|_| is_digit(1))?;
         Some((*times, 2))
     }
 }

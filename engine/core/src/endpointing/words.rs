@@ -3,6 +3,8 @@
 //! Small on purpose: only words that are frequent on the telephone and that nearly always mean the
 //! same at the end of what was said. All are lower case, as [`super::text`] compares them.
 
+use crate::numerals::Numerals;
+
 /// What is known about a language.
 #[derive(Debug)]
 pub(super) struct Lexicon {
@@ -36,12 +38,8 @@ pub(super) struct Lexicon {
     pub(super) subordinators: &'static [&'static str],
     /// After these a number is being said.
     pub(super) numbered: &'static [&'static str],
-    /// The digits, with their other names.
-    pub(super) digits: &'static [&'static str],
-    /// Numbers of two digits that take no unit.
-    pub(super) teens: &'static [&'static str],
-    /// Numbers of two digits that may take a unit.
-    pub(super) tens: &'static [&'static str],
+    /// The numbers below a hundred.
+    pub(super) numerals: Numerals,
     /// What may stand between tens and units.
     pub(super) and: &'static str,
     /// What makes one digit two, or three.
@@ -77,9 +75,7 @@ const NONE: Lexicon = Lexicon {
     determiners: &[],
     subordinators: &[],
     numbered: &[],
-    digits: &[],
-    teens: &[],
-    tens: &[],
+    numerals: Numerals::NONE,
     and: "",
     multiples: &[],
     months: &[],
@@ -322,25 +318,7 @@ const ENGLISH: Lexicon = Lexicon {
         "reference",
         "order",
     ],
-    digits: &[
-        "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-        "nought",
-    ],
-    teens: &[
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ],
-    tens: &[
-        "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-    ],
+    numerals: Numerals::ENGLISH,
     and: "",
     multiples: &[("double", 2), ("triple", 3)],
     months: &[
@@ -507,40 +485,7 @@ const SPANISH: Lexicon = Lexicon {
         "referencia",
         "pin",
     ],
-    digits: &[
-        "cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve",
-    ],
-    teens: &[
-        "diez",
-        "once",
-        "doce",
-        "trece",
-        "catorce",
-        "quince",
-        "dieciséis",
-        "diecisiete",
-        "dieciocho",
-        "diecinueve",
-        "veintiuno",
-        "veintidós",
-        "veintitrés",
-        "veinticuatro",
-        "veinticinco",
-        "veintiséis",
-        "veintisiete",
-        "veintiocho",
-        "veintinueve",
-    ],
-    tens: &[
-        "veinte",
-        "treinta",
-        "cuarenta",
-        "cincuenta",
-        "sesenta",
-        "setenta",
-        "ochenta",
-        "noventa",
-    ],
+    numerals: Numerals::SPANISH,
     and: "y",
     multiples: &[("doble", 2), ("triple", 3)],
     months: &[
@@ -654,36 +599,7 @@ const PORTUGUESE: Lexicon = Lexicon {
         "referência",
         "senha",
     ],
-    digits: &[
-        "zero", "um", "uma", "dois", "duas", "três", "tres", "quatro", "cinco", "seis", "meia",
-        "sete", "oito", "nove",
-    ],
-    teens: &[
-        "dez",
-        "onze",
-        "doze",
-        "treze",
-        "catorze",
-        "quatorze",
-        "quinze",
-        "dezesseis",
-        "dezasseis",
-        "dezessete",
-        "dezassete",
-        "dezoito",
-        "dezenove",
-        "dezanove",
-    ],
-    tens: &[
-        "vinte",
-        "trinta",
-        "quarenta",
-        "cinquenta",
-        "sessenta",
-        "setenta",
-        "oitenta",
-        "noventa",
-    ],
+    numerals: Numerals::PORTUGUESE,
     and: "e",
     multiples: &[],
     months: &[

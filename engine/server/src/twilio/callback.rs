@@ -357,6 +357,8 @@ impl fmt::Debug for GatherResult {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const CALL: &str = "CA00000000000000000000000000000002";
@@ -480,6 +482,22 @@ mod tests {
             GatherResult::read(&no_result),
             Err(CallbackError { field: "Digits" })
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_some_form(body in any::<Vec<u8>>(), value in any::<String>()) {
+            let mut fields = Form::read(&body).fields().to_vec();
+            for field in ["CallSid", "CallStatus", "DialCallStatus", "Digits", "StreamEvent",
+                "AnsweredBy", "RecordingStatus", "DialBridged", "CallDuration"] {
+                fields.push((field.to_owned(), value.clone()));
+            }
+            let form = Form::from(fields);
+            // No call is named by chance.
+            prop_assert!(Report::read(&form).is_err());
+            prop_assert!(DialResult::read(&form).is_err());
+            prop_assert!(GatherResult::read(&form).is_err());
+        }
     }
 
     #[test]

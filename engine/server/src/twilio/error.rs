@@ -227,10 +227,8 @@ const DIGITS_OF_A_NAME: usize = 5;
 fn without_names(text: &str, secret: &str) -> String {
     let digits = |word: &str| word.bytes().filter(u8::is_ascii_digit).count();
     let is_group = |word: &str| {
-        digits(word) > 0
-            && word
-                .chars()
-                .all(|c| c.is_ascii_digit() || "+-.()".contains(c))
+        word.chars()
+            .all(|c| c.is_ascii_digit() || "+-.(),".contains(c))
     };
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut line = String::new();
@@ -264,6 +262,8 @@ fn push_word(line: &mut String, word: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn refusal(body: &str) -> Refusal {
@@ -310,6 +310,28 @@ mod tests {
         }
         let long = without_names(&"word ".repeat(200), "");
         assert!(long.chars().count() <= MAX_MESSAGE_CHARS + 1);
+    }
+
+    proptest! {
+        /// However a number is written, nobody can dial what is left of it.
+        #[test]
+        fn no_number_is_left_in_any_words(
+            digits in prop::collection::vec((0..10_u8, "| |-|[.]| - |[)] |[(]"), 7..=15),
+        ) {
+            let number: String = digits
+                .iter()
+                .map(|(digit, separator)| format!("{digit}{separator}"))
+                .collect();
+            let shown = without_names(&format!("The number +{number} is not valid."), "");
+            let left = shown.bytes().filter(u8::is_ascii_digit).count();
+            prop_assert_eq!(left, 0, "{} became {}", number, shown);
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer(body in any::<Vec<u8>>()) {
+            let refusal = Refusal::read(500, None, &body, "hush");
+            prop_assert!(!refusal.to_string().contains('\n'));
+        }
     }
 
     #[test]

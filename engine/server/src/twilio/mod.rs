@@ -29,7 +29,8 @@
 //! Twilio's REST API has no request that presses a key on a call in progress. `<Play digits>` in
 //! new TwiML does, and ends the media stream to do so: the agent would be gone. So digits are
 //! [sent when a call is answered](NewCall::send_digits), and on a live call it is for the engine to
-//! play the tones into the stream.
+//! play the tones into the stream, which are sound like any other: whether a menu at the other end
+//! hears keys in them is the telephone network's affair.
 
 mod callback;
 mod client;

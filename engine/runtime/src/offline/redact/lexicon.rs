@@ -3,10 +3,14 @@
 //! Lower case, without accents but for ñ, as [`tokens`](super::tokens) folds them. The lists are short on
 //! purpose: what is ambiguous in everyday speech is left out.
 
+use sidetone_core::numerals::{Numerals, takes_unit};
+
 /// A language's words.
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    numbers: &'static [(&'static str, NumberWord)],
+    numerals: Numerals,
+    /// What is more often no number, and what adds to one.
+    other_numbers: &'static [(&'static str, NumberWord)],
     /// Before a telephone number.
     pub(super) plus: &'static [&'static str],
     /// Said between digits.
@@ -53,8 +57,15 @@ impl NumberWord {
 
 impl Lexicon {
     pub(super) fn number(&self, word: &str) -> Option<NumberWord> {
-        let mut numbers = self.numbers.iter();
-        numbers
+        if let Some(value) = self.numerals.value(word) {
+            return Some(match value {
+                0..10 => Digits(1),
+                _ if takes_unit(value) => Tens,
+                _ => Digits(2),
+            });
+        }
+        let mut others = self.other_numbers.iter();
+        others
             .find(|(text, _)| *text == word)
             .map(|(_, number)| *number)
     }
@@ -82,7 +93,8 @@ pub(super) fn of(language: &str) -> &'static Lexicon {
 use NumberWord::{Digits, More, Tens};
 
 static NONE: Lexicon = Lexicon {
-    numbers: &[],
+    numerals: Numerals::NONE,
+    other_numbers: &[],
     plus: &[],
     between_digits: &[],
     at: &[],
@@ -93,44 +105,15 @@ static NONE: Lexicon = Lexicon {
 };
 
 static ENGLISH: Lexicon = Lexicon {
-    numbers: &[
-        ("zero", Digits(1)),
-        ("oh", Digits(1)),
+    numerals: Numerals::ENGLISH,
+    other_numbers: &[
         ("o", Digits(1)),
-        ("nought", Digits(1)),
         ("naught", Digits(1)),
-        ("one", Digits(1)),
-        ("two", Digits(1)),
-        ("three", Digits(1)),
-        ("four", Digits(1)),
-        ("five", Digits(1)),
-        ("six", Digits(1)),
-        ("seven", Digits(1)),
-        ("eight", Digits(1)),
-        ("nine", Digits(1)),
         ("niner", Digits(1)),
         // One more of the digit after it.
         ("double", Digits(1)),
         ("triple", Digits(2)),
         ("treble", Digits(2)),
-        ("ten", Digits(2)),
-        ("eleven", Digits(2)),
-        ("twelve", Digits(2)),
-        ("thirteen", Digits(2)),
-        ("fourteen", Digits(2)),
-        ("fifteen", Digits(2)),
-        ("sixteen", Digits(2)),
-        ("seventeen", Digits(2)),
-        ("eighteen", Digits(2)),
-        ("nineteen", Digits(2)),
-        ("twenty", Tens),
-        ("thirty", Tens),
-        ("forty", Tens),
-        ("fifty", Tens),
-        ("sixty", Tens),
-        ("seventy", Tens),
-        ("eighty", Tens),
-        ("ninety", Tens),
         ("hundred", More(2)),
         ("thousand", More(3)),
         ("million", More(6)),
@@ -196,50 +179,14 @@ static ENGLISH: Lexicon = Lexicon {
 };
 
 static SPANISH: Lexicon = Lexicon {
-    numbers: &[
-        ("cero", Digits(1)),
+    numerals: Numerals::SPANISH,
+    other_numbers: &[
         ("un", Digits(1)),
-        ("uno", Digits(1)),
         ("una", Digits(1)),
-        ("dos", Digits(1)),
-        ("tres", Digits(1)),
-        ("cuatro", Digits(1)),
-        ("cinco", Digits(1)),
-        ("seis", Digits(1)),
-        ("siete", Digits(1)),
-        ("ocho", Digits(1)),
-        ("nueve", Digits(1)),
         ("doble", Digits(1)),
         ("triple", Digits(2)),
-        ("diez", Digits(2)),
-        ("once", Digits(2)),
-        ("doce", Digits(2)),
-        ("trece", Digits(2)),
-        ("catorce", Digits(2)),
-        ("quince", Digits(2)),
-        ("dieciseis", Digits(2)),
-        ("diecisiete", Digits(2)),
-        ("dieciocho", Digits(2)),
-        ("diecinueve", Digits(2)),
-        ("veinte", Tens),
         ("veintiun", Digits(2)),
-        ("veintiuno", Digits(2)),
         ("veintiuna", Digits(2)),
-        ("veintidos", Digits(2)),
-        ("veintitres", Digits(2)),
-        ("veinticuatro", Digits(2)),
-        ("veinticinco", Digits(2)),
-        ("veintiseis", Digits(2)),
-        ("veintisiete", Digits(2)),
-        ("veintiocho", Digits(2)),
-        ("veintinueve", Digits(2)),
-        ("treinta", Tens),
-        ("cuarenta", Tens),
-        ("cincuenta", Tens),
-        ("sesenta", Tens),
-        ("setenta", Tens),
-        ("ochenta", Tens),
-        ("noventa", Tens),
         ("cien", More(3)),
         ("ciento", Digits(3)),
         ("doscientos", Digits(3)),
@@ -337,45 +284,10 @@ static SPANISH: Lexicon = Lexicon {
 };
 
 static PORTUGUESE: Lexicon = Lexicon {
-    numbers: &[
-        ("zero", Digits(1)),
-        ("um", Digits(1)),
-        ("uma", Digits(1)),
-        ("dois", Digits(1)),
-        ("duas", Digits(1)),
-        ("tres", Digits(1)),
-        ("quatro", Digits(1)),
-        ("cinco", Digits(1)),
-        ("seis", Digits(1)),
-        // Half a dozen: six, in numbers that are read out in Brazil.
-        ("meia", Digits(1)),
-        ("sete", Digits(1)),
-        ("oito", Digits(1)),
-        ("nove", Digits(1)),
+    numerals: Numerals::PORTUGUESE,
+    other_numbers: &[
         ("duplo", Digits(1)),
         ("triplo", Digits(2)),
-        ("dez", Digits(2)),
-        ("onze", Digits(2)),
-        ("doze", Digits(2)),
-        ("treze", Digits(2)),
-        ("catorze", Digits(2)),
-        ("quatorze", Digits(2)),
-        ("quinze", Digits(2)),
-        ("dezesseis", Digits(2)),
-        ("dezasseis", Digits(2)),
-        ("dezessete", Digits(2)),
-        ("dezassete", Digits(2)),
-        ("dezoito", Digits(2)),
-        ("dezenove", Digits(2)),
-        ("dezanove", Digits(2)),
-        ("vinte", Tens),
-        ("trinta", Tens),
-        ("quarenta", Tens),
-        ("cinquenta", Tens),
-        ("sessenta", Tens),
-        ("setenta", Tens),
-        ("oitenta", Tens),
-        ("noventa", Tens),
         ("cem", More(3)),
         ("cento", Digits(3)),
         ("duzentos", Digits(3)),
@@ -488,7 +400,7 @@ mod tests {
             !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == 'ñ')
         };
         for lexicon in [&ENGLISH, &SPANISH, &PORTUGUESE] {
-            let numbers = lexicon.numbers.iter().map(|(word, _)| *word);
+            let numbers = lexicon.other_numbers.iter().map(|(word, _)| *word);
             let lists = [
                 lexicon.plus,
                 lexicon.between_digits,

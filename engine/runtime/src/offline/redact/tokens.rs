@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use sidetone_core::numerals::without_accent;
+
 use super::lexicon::Lexicon;
 
 /// A part of a text without white space in it.
@@ -91,17 +93,7 @@ pub(super) fn tokens(text: &str, lexicon: &'static Lexicon) -> Vec<Token> {
 }
 
 fn fold(c: char, word: &mut String) {
-    for c in c.to_lowercase() {
-        word.push(match c {
-            'á' | 'à' | 'â' | 'ã' | 'ä' => 'a',
-            'é' | 'è' | 'ê' | 'ë' => 'e',
-            'í' | 'ì' | 'î' | 'ï' => 'i',
-            'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
-            'ú' | 'ù' | 'û' | 'ü' => 'u',
-            'ç' => 'c',
-            other => other,
-        });
-    }
+    word.extend(c.to_lowercase().map(without_accent));
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a caller said, as words that can be compared, and the digits among them.
 
+use sidetone_core::numerals::{Numerals, without_accent};
+
 /// Lower-case words without punctuation and accents: `"I'd like 4-2, señor!"` → `id like 4 2
 /// senor`.
 pub(super) fn words(text: &str) -> Vec<String> {
@@ -8,7 +10,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
         let word = words.last_mut().expect("there is always one");
         match c {
             '\'' | '’' => {}
-            c if c.is_alphanumeric() => word.push(without_accent(c)),
+            c if c.is_alphanumeric() => word.push(plain(c)),
             // A combining mark belongs to its letter.
             '\u{300}'..='\u{36f}' => {}
             _ if word.is_empty() => {}
@@ -19,16 +21,10 @@ pub(super) fn words(text: &str) -> Vec<String> {
     words
 }
 
-fn without_accent(c: char) -> char {
+fn plain(c: char) -> char {
     match c {
-        'á' | 'à' | 'â' | 'ã' | 'ä' => 'a',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'í' | 'ì' | 'î' | 'ï' => 'i',
-        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
         'ñ' => 'n',
-        c => c,
+        c => without_accent(c),
     }
 }
 
@@ -41,31 +37,6 @@ pub(super) enum Numbers {
     /// Numerals only.
     Numerals,
 }
-
-const ENGLISH: [&str; 10] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-];
-const SPANISH: [&str; 10] = [
-    "cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve",
-];
-const PORTUGUESE: [&str; 10] = [
-    "zero", "um", "dois", "três", "quatro", "cinco", "seis", "sete", "oito", "nove",
-];
-const TEENS: [&str; 10] = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = [
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-];
 
 impl Numbers {
     /// For a language, an ISO 639-1 code.
@@ -91,20 +62,10 @@ impl Numbers {
 
     /// How `digits` are said one by one.
     pub(super) fn say(self, digits: &str) -> String {
-        let names = match self {
-            Self::English => Some(&ENGLISH),
-            Self::Spanish => Some(&SPANISH),
-            Self::Portuguese => Some(&PORTUGUESE),
-            Self::Numerals => None,
-        };
         let said = digits.chars().map(|digit| {
-            let value = digit
-                .to_digit(10)
-                .and_then(|value| usize::try_from(value).ok());
-            match (names, value) {
-                (Some(names), Some(value)) => names[value].to_owned(),
-                _ => digit.to_string(),
-            }
+            let value = digit.to_digit(10).and_then(|value| value.try_into().ok());
+            let name = value.and_then(|value| self.numerals().name(value));
+            name.map_or_else(|| digit.to_string(), str::to_owned)
         });
         said.collect::<Vec<_>>().join(" ")
     }
@@ -130,38 +91,38 @@ impl Numbers {
             let digit = rest.first().and_then(|word| self.digit(word))?;
             return Some((digit.to_string().repeat(times), 2));
         }
-        if let Some(value) = TEENS.iter().position(|word| word == first) {
-            return Some((format!("1{value}"), 1));
+        let value = self.numerals().value(first)?;
+        if value < 20 {
+            return Some((value.to_string(), 1));
         }
         // "forty two" is 42; "forty" alone is 40.
-        let tens = TENS.iter().position(|word| word == first)? + 2;
         let unit = rest
             .first()
             .and_then(|word| self.digit(word))
             .filter(|&unit| unit > 0);
         Some(match unit {
-            Some(unit) => (format!("{tens}{unit}"), 2),
-            None => (format!("{tens}0"), 1),
+            Some(unit) => ((value + unit).to_string(), 2),
+            None => (value.to_string(), 1),
         })
     }
 
-    fn digit(self, word: &str) -> Option<usize> {
-        let (names, others): (_, &[(&str, usize)]) = match self {
-            Self::English => (&ENGLISH, &[("oh", 0), ("o", 0), ("nought", 0)]),
-            Self::Spanish => (&SPANISH, &[("un", 1), ("una", 1)]),
-            Self::Portuguese => (
-                &PORTUGUESE,
-                &[("tres", 3), ("uma", 1), ("duas", 2), ("meia", 6)],
-            ),
-            Self::Numerals => return None,
+    fn digit(self, word: &str) -> Option<u8> {
+        // What is an article or a letter elsewhere is a digit where one was asked for.
+        let other = match (self, word) {
+            (Self::English, "o") => Some(0),
+            (Self::Spanish, "un" | "una") => Some(1),
+            _ => None,
         };
-        let name = names.iter().position(|name| *name == word);
-        name.or_else(|| {
-            others
-                .iter()
-                .find(|(name, _)| *name == word)
-                .map(|(_, digit)| *digit)
-        })
+        other.or_else(|| self.numerals().digit(word))
+    }
+
+    fn numerals(self) -> Numerals {
+        match self {
+            Self::English => Numerals::ENGLISH,
+            Self::Spanish => Numerals::SPANISH,
+            Self::Portuguese => Numerals::PORTUGUESE,
+            Self::Numerals => Numerals::NONE,
+        }
     }
 }
 
