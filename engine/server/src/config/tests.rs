@@ -526,3 +526,60 @@ fn a_missing_file_is_named() {
         "the configuration file /no/such/file.toml cannot be read"
     );
 }
+
+#[test]
+fn webhooks_are_read_and_checked() {
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let webhook = |url: &str, events: &str, secret: &str| {
+        format!(
+            "[server]\ninsecure = true\n[[webhooks]]\nurl = \"{url}\"\nevents = {events}\nsecret = \"{secret}\""
+        )
+    };
+    let url = "https://crm.example.com/hook?line=1";
+    let config = load(&webhook(url, "[\"call.ended\"]", SECRET), &[]).unwrap();
+    assert_eq!(config.webhooks[0].url, url);
+    let toml = config.effective_toml();
+    assert!(!toml.contains("MfKQ9r8"), "{toml}");
+    for (text, message) in [
+        (webhook("crm", "[]", SECRET), "`webhooks.0.url` = \"crm\": must be https://"),
+        (
+            webhook(url, "[\"call.end\"]", SECRET),
+            "`webhooks.0.events` = \"call.end\": must be names of events: call.started, ",
+        ),
+        (webhook(url, "[]", "hush"), "`webhooks.0.secret`: must be whsec_ and base64"),
+        (
+            format!("[store]\nurl = \"none\"\n{}", webhook(url, "[]", SECRET)),
+            "needs a store",
+        ),
+    ] {
+        let error = load(&text, &[]).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn the_api_has_bounds() {
+    for key in [
+        "requests_per_second",
+        "address_requests_per_second",
+        "session_idle_minutes",
+        "session_hours",
+    ] {
+        let text = format!("[server]\ninsecure = true\n[api]\n{key} = 0");
+        let error = load(&text, &[]).unwrap_err().to_string();
+        assert!(error.contains(&format!("`api.{key}` = 0: must be 1 to")), "{error}");
+    }
+}
+
+/// A comment in the sample, for it is no default.
+#[test]
+fn the_samples_webhook_is_one() {
+    const SAMPLE: &str = include_str!("../../../../sidetone.example.toml");
+    let (_, webhook) = SAMPLE.split_once("#   [[webhooks]]").unwrap();
+    let lines = webhook.lines().filter_map(|line| line.strip_prefix("#   "));
+    let lines: Vec<_> = lines.filter(|line| !line.starts_with('#')).collect();
+    let text = format!("[server]\ninsecure = true\n[[webhooks]]\n{}", lines.join("\n"));
+    let config = load(&text, &[]).unwrap();
+    assert_eq!(config.webhooks[0].events, ["call.started", "call.ended"]);
+}

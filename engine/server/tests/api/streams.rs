@@ -113,7 +113,7 @@ async fn a_transcript_is_read_as_it_is_said() {
 
 #[tokio::test]
 async fn who_reconnects_in_the_middle_of_a_call_loses_and_repeats_no_line() {
-    const LINES: usize = 40;
+    const LINES: usize = 12;
     let world = World::new().await;
     let caller = world.call().await;
     let path = caller.path("/transcript");
@@ -122,12 +122,11 @@ async fn who_reconnects_in_the_middle_of_a_call_loses_and_repeats_no_line() {
     let speaking = async {
         for n in 0..LINES {
             let body = json!({"text": format!("Line {n}.")});
-            loop {
-                let said = world.post(&say, &world.operator, body.clone()).await;
-                if said.status == 202 {
-                    break;
-                }
-                assert_eq!(said.status, 429, "{said:?}");
+            let said = world.post(&say, &world.operator, body).await;
+            assert_eq!(said.status, 202, "{said:?}");
+            // What is waiting to be said when the farewell comes is not said.
+            let is_said = |body: &Value| body.to_string().contains(&format!("Line {n}."));
+            while !is_said(&world.get(&path, &world.viewer).await.body) {
                 tokio::task::yield_now().await;
             }
         }

@@ -12,6 +12,7 @@ on_both! {
     a_session_ends_with_its_time_or_its_token,
     the_audit_log_is_read_from_its_end,
     a_delivery_is_taken_by_one_and_kept_until_it_arrived,
+    the_deliveries_of_a_call_are_taken_one_after_the_other,
 }
 
 fn token(id: &str) -> NewToken {
@@ -124,30 +125,28 @@ async fn the_audit_log_is_read_from_its_end(base: &Base) {
 async fn a_delivery_is_taken_by_one_and_kept_until_it_arrived(base: &Base) {
     let store = base.open().await;
     let other = base.open().await;
-    let delivery = |n: u32| NewDelivery {
-        url: format!("https://example.com/{n}"),
-        call_id: None,
+    let url = "https://example.com/";
+    let delivery = |n: u32, call_id: &str| NewDelivery {
+        url: url.into(),
+        call_id: Some(call_id.into()),
         event: json!({ "n": n }).to_string(),
     };
-    assert_eq!(store.next_delivery().await.unwrap(), None);
-    let all: Vec<_> = (1..=3).map(delivery).collect();
+    assert_eq!(store.next_delivery(url).await.unwrap(), None);
+    let all = [delivery(1, "a"), delivery(2, "b"), delivery(3, "c")];
     store.add_deliveries(&all).await.unwrap();
     let now = UnixMs::now();
-    assert!(store.next_delivery().await.unwrap().unwrap() <= now);
+    assert!(store.next_delivery(url).await.unwrap().unwrap() <= now);
+    let elsewhere = "https://example.com/elsewhere";
+    assert_eq!(store.next_delivery(elsewhere).await.unwrap(), None);
 
     let lease = Duration::from_secs(30);
-    let taken = store.take_deliveries(now, lease, 2).await.unwrap();
-    let urls: Vec<_> = taken.iter().map(|delivery| &*delivery.url).collect();
-    assert_eq!(urls, ["https://example.com/1", "https://example.com/2"]);
-    let rest = other.take_deliveries(now, lease, 9).await.unwrap();
+    let taken = store.take_deliveries(url, now, lease, 2).await.unwrap();
+    let calls: Vec<_> = taken.iter().map(|d| d.call_id.as_deref()).collect();
+    assert_eq!(calls, [Some("a"), Some("b")]);
+    let rest = other.take_deliveries(url, now, lease, 9).await.unwrap();
     assert_eq!(rest.len(), 1);
-    assert!(
-        other
-            .take_deliveries(now, lease, 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let none = other.take_deliveries(url, now, lease, 9).await.unwrap();
+    assert_eq!(none, []);
 
     store.delivered(taken[0].id).await.unwrap();
     let later = now.after(Duration::from_secs(5));
@@ -155,8 +154,8 @@ async fn a_delivery_is_taken_by_one_and_kept_until_it_arrived(base: &Base) {
         .delivery_failed(taken[1].id, "503", later)
         .await
         .unwrap();
-    assert_eq!(store.next_delivery().await.unwrap(), Some(later));
-    let again = store.take_deliveries(later, lease, 9).await.unwrap();
+    assert_eq!(store.next_delivery(url).await.unwrap(), Some(later));
+    let again = store.take_deliveries(url, later, lease, 9).await.unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!(
         (again[0].attempts, again[0].last_error.as_deref()),
@@ -168,6 +167,39 @@ async fn a_delivery_is_taken_by_one_and_kept_until_it_arrived(base: &Base) {
     );
     // Whoever had the third one died with it.
     let after_lease = later.after(lease);
-    let left = other.take_deliveries(after_lease, lease, 9).await.unwrap();
-    assert_eq!(left.len(), 2);
+    let left = other.take_deliveries(url, after_lease, lease, 9).await;
+    assert_eq!(left.unwrap().len(), 2);
+}
+
+async fn the_deliveries_of_a_call_are_taken_one_after_the_other(base: &Base) {
+    let store = base.open().await;
+    let (url, lease) = ("https://example.com/", Duration::from_secs(30));
+    let delivery = |n: u32, call_id: &str| NewDelivery {
+        url: url.into(),
+        call_id: Some(call_id.into()),
+        event: n.to_string(),
+    };
+    let all = [delivery(1, "a"), delivery(2, "a"), delivery(3, "b"), delivery(4, "a")];
+    store.add_deliveries(&all).await.unwrap();
+    let mut now = UnixMs::now();
+    let mut order = Vec::new();
+    loop {
+        let taken = store.take_deliveries(url, now, lease, 9).await.unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        for delivery in taken {
+            // The first one fails once.
+            if delivery.event == "1" && delivery.attempts == 0 {
+                now = now.after(Duration::from_secs(2));
+                store.delivery_failed(delivery.id, "503", now).await.unwrap();
+            } else {
+                store.delivered(delivery.id).await.unwrap();
+            }
+            order.push(delivery.event);
+        }
+    }
+    assert_eq!(order, ["1", "3", "1", "2", "4"]);
+    let old = store.forget_deliveries(now.after(lease)).await.unwrap();
+    assert_eq!(old, 0);
 }
