@@ -20,7 +20,7 @@ use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use all::AllEvents;
 pub(crate) use call::CallEvents;
@@ -45,6 +45,8 @@ pub(crate) struct Feed {
     engine: Engine,
     store: Store,
     shared: Arc<Shared>,
+    /// The feed's tasks end with its last handle.
+    _end: Arc<DropGuard>,
 }
 
 #[derive(Debug)]
@@ -90,10 +92,12 @@ impl Feed {
             happens,
         ));
         tokio::spawn(sweep(Arc::clone(&shared), writer));
+        let end = shared.closing.clone().drop_guard();
         Self {
             engine,
             store,
             shared,
+            _end: Arc::new(end),
         }
     }
 
@@ -151,7 +155,14 @@ fn is_kept(event: &CallEvent) -> bool {
 
 /// Passes on what happens, until nothing more will.
 async fn take_in(shared: Arc<Shared>, mut events: EventStream, happened: watch::Sender<()>) {
-    while let Some(event) = events.recv().await {
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = shared.closing.cancelled() => return,
+        };
+        let Some(event) = event else {
+            return;
+        };
         let mut state = shared.state();
         match event {
             Ok(record) => {
