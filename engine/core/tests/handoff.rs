@@ -6,16 +6,18 @@
 mod sim;
 
 use sidetone_core::{
+    call::Call,
     config::CallConfig,
     event::{BackReason, CallEvent, EndReason, UnpauseReason},
     handoff::HandoffState,
-    io::Command,
+    io::{Command, Input, Output},
     person::{LeaveReason, Mode, PersonId, PersonOutput, Refusal},
+    time::CallTime,
 };
 use sim::{
-    Behaviour, Person, Run, VOICE_LEVEL, World, always,
-    people::{id, level},
-    person, says,
+    Behaviour, LevelVad, Run, VOICE_LEVEL, World, always,
+    people::{Person, id, level, person},
+    says,
 };
 
 /// The caller's level in the ears of others.
@@ -217,13 +219,6 @@ fn a_takeover_stops_the_agent_in_mid_sentence_and_keeps_what_was_heard() {
             "Anna, Person: Anna speaking",
             "Caller: at last",
         ]
-        .map(|line| if line.starts_with("Agent") {
-            let heard = &LONG[..33];
-            let words = heard.rsplit_once(' ').map_or(heard, |(words, _)| words);
-            format!("Agent: {words}")
-        } else {
-            line.to_owned()
-        })
     );
     assert_eq!(run.llm_jobs.len(), 0, "the agent answers nothing");
     assert!(run.caller_heard_level_ms(level(0, 0)) >= 980);
@@ -512,7 +507,7 @@ fn a_paused_agent_is_silent_and_the_caller_is_not_left_alone() {
     world.until_ms = 65_000;
     let run = world.run();
     assert!(run.caller_heard_level_ms(voice()) < 1_100 + 10 * 60 + 500);
-    assert!(run.longest_silence_ms(1_000, 61_000) <= 13_000, "company");
+    assert!(run.longest_silence_ms(4_000, 61_000) <= 12_500, "company");
     let unpaused = run.all(|event| match event {
         CallEvent::AgentUnpaused { reason } => Some(*reason),
         _ => None,
@@ -611,6 +606,7 @@ fn who_barges_in_interrupts_the_agent_which_then_knows_what_they_said() {
     .run();
     assert_eq!(run.interruptions().len(), 1);
     let lines = run.lines();
+    assert_eq!(lines[2], "Agent: one two three four five six");
     assert_eq!(lines[3], "Anna, Person: wait a moment");
     assert_eq!(lines[4], "Agent: As Anna says.");
     assert_eq!(lines.len(), 5);
@@ -648,7 +644,7 @@ fn keys_are_played_to_the_caller_and_are_no_words() {
     let run = World {
         commands: vec![(1_000, Command::SendDigits { digits })],
         sounds: vec![says(1_100, 300, "welcome")],
-        until_ms: 1_800,
+        until_ms: 1_600,
         ..World::with_phrases()
     }
     .run();
@@ -676,12 +672,54 @@ fn a_recording_holds_both_sides_as_they_were_heard() {
         ..world(vec![anna])
     }
     .run();
-    assert_eq!(run.recorded.len() / 160, 445, "8.9 s");
+    assert_eq!(
+        run.recorded.len() / 160,
+        444,
+        "8.9 s less the tick at its end"
+    );
     let caller_ms = run.recorded.iter().filter(|(c, _)| *c == caller(0)).count() / 8;
     assert!(caller_ms >= 980);
     let side = |level: i16| run.recorded.iter().filter(|(_, o)| *o == level).count() / 8;
     assert_eq!(side(voice()) as u64, run.caller_heard_level_ms(voice()));
     assert!(side(level(0, 0)) >= 980);
+}
+
+#[test]
+fn a_recorded_call_with_people_replays_to_the_same_output() {
+    let mut anna = person("Anna", 500, Mode::Whisper);
+    anna.sounds = vec![
+        says(1_000, 500, "be kind"),
+        says(4_000, 1_000, "this is Anna"),
+    ];
+    anna.modes = vec![(3_000, Mode::Takeover), (7_000, Mode::Monitor)];
+    anna.leaves_ms = Some(9_000);
+    anna.rate = sidetone_codecs::SampleRate::HZ_48000;
+    let mut bob = person("Bob", 3_500, Mode::Takeover);
+    bob.jitter_ms = 30;
+    let world = World {
+        sounds: vec![says(2_000, 700, "hello")],
+        commands: vec![
+            (600, Command::Record { on: true }),
+            (700, Command::RequestHandoff { say: None }),
+            (800, Command::SendDigits { digits: "1".into() }),
+            (9_500, Command::PauseAgent),
+        ],
+        hangs_up_ms: Some(10_000),
+        ..world(vec![anna, bob])
+    };
+    let config = std::sync::Arc::new(world.config.clone());
+    let run = world.run();
+    let mut call = Call::new(config, Box::new(LevelVad))
+        .hearing_people(std::sync::Arc::new(|| Box::new(LevelVad)));
+    for entry in &run.log {
+        let line = serde_json::to_string(entry).unwrap();
+        let (now, input, expected): (CallTime, Input<'_>, Vec<Output>) =
+            serde_json::from_str(&line).unwrap();
+        let mut out = Vec::new();
+        call.step(now, input, &mut out);
+        assert_eq!(out, expected, "at {now}");
+    }
+    assert!(run.told.len() >= 6, "{:?}", run.told);
 }
 
 #[test]

@@ -18,7 +18,11 @@ use sidetone_core::{
     sim::PlayoutBuffer,
     time::CallTime,
 };
-use sim::{LevelVad, World, people::level, person, says};
+use sim::{
+    LevelVad, World,
+    people::{level, person},
+    says,
+};
 
 const ANNA: PersonId = PersonId(1);
 

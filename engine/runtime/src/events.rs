@@ -231,6 +231,19 @@ fn log_event(event: &CallEvent) {
         CallEvent::Error {
             error: CallError::Leg { fault, .. },
         } => warn!(?fault, "leg sent something unusable"),
+        CallEvent::PersonJoined {
+            person, mode, rank, ..
+        } => info!(%person, %mode, rank, "person joined"),
+        CallEvent::PersonMode { person, mode } => info!(%person, %mode, "person changed over"),
+        CallEvent::PersonRefused { person, refusal } => warn!(%person, %refusal, "person refused"),
+        CallEvent::PersonLeft {
+            person,
+            reason,
+            quality,
+        } => info!(%person, ?reason, ?quality, "person left"),
+        CallEvent::Handoff { state, back } => info!(?state, ?back, "handoff"),
+        CallEvent::AgentPaused => info!("agent paused"),
+        CallEvent::AgentUnpaused { reason } => info!(?reason, "agent takes part again"),
         CallEvent::TurnMetrics(metrics) => debug!(?metrics, "turn answered"),
         _ => {}
     }

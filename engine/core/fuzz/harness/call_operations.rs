@@ -20,6 +20,7 @@ use sidetone_core::{
         FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, SttEvent, Transcript,
         TtsEvent, TurnEvent,
     },
+    person::{Join, Mode, PersonId, PersonInput},
     time::CallTime,
     vad::Vad,
 };

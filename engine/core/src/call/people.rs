@@ -426,6 +426,16 @@ impl Call {
         if text.is_empty() {
             return;
         }
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let was_held = talk.reply.as_ref().is_some_and(|reply| {
+            matches!(
+                reply.delivery,
+                Delivery::HeldUnheard | Delivery::Interrupted(_)
+            )
+        });
+        self.abandon_held_reply(out);
         let latest = self.conversation.last_mut();
         match latest.filter(|m| m.role == Role::Person && m.name.as_ref() == Some(&name)) {
             Some(latest) => join(&mut latest.text, &text),
@@ -440,16 +450,6 @@ impl Call {
             turn,
             text,
         }));
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let was_held = talk.reply.as_ref().is_some_and(|reply| {
-            matches!(
-                reply.delivery,
-                Delivery::HeldUnheard | Delivery::Interrupted(_)
-            )
-        });
-        self.abandon_held_reply(out);
         if let Phase::Talking(talk) = &mut self.phase
             && was_held
             && !talk.handoff.rests()

@@ -75,14 +75,18 @@ struct Behind {
 }
 
 impl Live {
-    fn new(end: CallTime) -> Self {
+    /// `end`: when the leg will have played all that was sent; `marks`: how many of its marks were.
+    fn new(end: CallTime, marks: u32) -> Self {
         Self {
             end,
             lead: Lead::Ahead,
             silent: SILENT_TICKS,
             agent: Vec::new(),
             mixed: Vec::new(),
-            behind: Behind::default(),
+            behind: Behind {
+                newest: marks,
+                ..Behind::default()
+            },
         }
     }
 
@@ -99,10 +103,10 @@ impl Live {
 impl Playout {
     /// People speak to the caller from now on, or not any more.
     pub(crate) fn set_live(&mut self, live: bool) {
-        match (live, &self.live) {
-            (true, None) => self.live = Some(Live::new(self.play_end_at_best)),
-            (false, Some(_)) => self.live = None,
-            _ => {}
+        match (live, self.live.take()) {
+            (true, None) => self.live = Some(Live::new(self.play_end_at_best, self.live_marks)),
+            (false, Some(live)) => self.live_marks = live.behind.newest,
+            (_, unchanged) => self.live = unchanged,
         }
     }
 
@@ -147,8 +151,9 @@ impl Playout {
             return;
         }
         if is_silent && live.behind.excess >= TICK {
-            // Nobody hears that it is missing.
+            // Nobody hears that it is missing, and the leg still has something to play.
             live.behind.leave_out(TICK);
+            live.end = live.end + TICK;
             return;
         }
         live.agent.clear();
@@ -165,7 +170,8 @@ impl Playout {
             self.media_sent += 1;
         }
         let payload = self.queue.encoded(&live.mixed);
-        live.end = live.end + self.duration(payload.len() as u64);
+        // What was left out the leg has too much of.
+        live.end = live.end + TICK;
         out.push(Output::Leg(Outbound::Media { payload }));
         self.media_sent += 1;
         if from_agent > 0 {

@@ -50,6 +50,8 @@ pub(crate) struct Playout {
     media_sent: u64,
     /// People speak to the caller: see [`live`].
     live: Option<Live>,
+    /// How many marks were sent in that state, before it ended last.
+    live_marks: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,7 @@ impl Playout {
             play_end_at_best: CallTime::ZERO,
             media_sent: 0,
             live: None,
+            live_marks: 0,
         }
     }
 

@@ -38,7 +38,6 @@ use sidetone_core::{
     vad::Vad,
 };
 
-pub(crate) use people::{Person, person};
 pub(crate) use run::Run;
 
 pub(crate) const FRAME_MS: u64 = 20;
@@ -111,7 +110,7 @@ pub(crate) struct World {
     pub(crate) keys: Vec<(u64, char)>,
     pub(crate) commands: Vec<(u64, Command)>,
     /// Who comes on the call.
-    pub(crate) people: Vec<Person>,
+    pub(crate) people: Vec<people::Person>,
     /// Every input and output is kept.
     pub(crate) keeps_log: bool,
     /// How much faster the phone's clock is than the call's.
