@@ -12,7 +12,8 @@ use std::{
 
 use etcetera::BaseStrategy as _;
 use sqlx::{
-    Any, AnyPool, ConnectOptions as _, Executor as _, SqlSafeStr as _, Transaction,
+    Any, AnyPool, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _,
+    Transaction,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -143,6 +144,12 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(setup).await.map(drop) })
+            })
+            // Where the disk is full, SQLite itself rolls a transaction back, sqlx's own attempt fails,
+            // and the connection would never begin another: there will be a new one in its place.
+            .before_acquire(|connection, _| {
+                let usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(usable) })
             });
         let pool = match place {
             // Each connection would have tables of its own, and lose them.

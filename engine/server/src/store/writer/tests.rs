@@ -123,37 +123,71 @@ async fn a_locked_database_is_waited_for_and_caught_up_with() {
 }
 
 #[tokio::test]
-async fn a_full_disk_loses_what_the_queue_cannot_hold_and_says_so() {
-    let store = Store::in_memory().await.unwrap();
+async fn what_the_queue_cannot_hold_is_counted_but_not_what_matters() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("calls.db").display());
+    let store = Store::open(&url).await.unwrap();
     let pen = Pen::with_queue(&store, 50).await;
     pen.event("call-1", 1, 0, started("CA1"));
     pen.flush().await;
-    let full = store.pool.execute("PRAGMA max_page_count = 1").await;
-    full.unwrap();
+    let foreign = Store::open(&url).await.unwrap();
+    let lock = foreign.write().await.unwrap();
+    pen.event("call-1", 2, 100, heard(1, "hello"));
+    // It waits for the lock, and what comes now waits for it.
+    until(&pen.writer, |status| status.queued == 0).await;
+    for seq in 3..=200 {
+        pen.event("call-1", seq, 100 * seq, CallEvent::Dtmf { digit: '5' });
+    }
+    pen.event("call-1", 201, 20_100, ended());
+    let status = pen.writer.status();
+    assert_eq!((status.missed, status.queued), (148, 51));
+    lock.rollback().await.unwrap();
+    pen.flush().await;
+    let call = store.call("call-1").await.unwrap().unwrap();
+    assert_eq!((call.state, call.turns), (CallState::Ended, 1));
+    assert_eq!(store.events("call-1", 0, 1_000).await.unwrap().len(), 53);
+    pen.end().await;
+}
 
-    // More than fits into the pages that there are.
-    let words = "every page of it ".repeat(2_000);
+/// Limits how far all connections let the database grow; they are free when what it returns is dropped.
+async fn limit_pages(store: &Store, pages: u32) -> Vec<sqlx::pool::PoolConnection<sqlx::Any>> {
+    let mut connections = Vec::new();
+    for _ in 0..store.pool.options().get_max_connections() {
+        let mut connection = store.pool.acquire().await.unwrap();
+        let limit = format!("PRAGMA max_page_count = {pages}");
+        connection
+            .execute(sqlx::AssertSqlSafe(limit))
+            .await
+            .unwrap();
+        connections.push(connection);
+    }
+    connections
+}
+
+#[tokio::test]
+async fn a_full_disk_is_got_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("calls.db").display());
+    let store = Store::open(&url).await.unwrap();
+    let pen = Pen::new(&store).await;
+    pen.event("call-1", 1, 0, started("CA1"));
+    pen.flush().await;
+    // Each connection has a limit of its own.
+    drop(limit_pages(&store, 1).await);
+    let words = "every page of it ".repeat(20_000);
     pen.event("call-1", 2, 100, heard(1, &words));
+    pen.event("call-1", 3, 200, ended());
     let status = until(&pen.writer, |status| status.failure.is_some()).await;
     assert_eq!(
         status.failure.as_deref(),
         Some("the database is full: there is no room left on its disk (code 13)")
     );
-    for seq in 3..=200 {
-        pen.event("call-1", seq, 100 * seq, CallEvent::Dtmf { digit: '5' });
-    }
-    // What ends a call finds room all the same.
-    pen.event("call-1", 201, 20_100, ended());
-    let status = pen.writer.status();
-    assert_eq!((status.missed, status.queued), (148, 51));
-
-    let room = store.pool.execute("PRAGMA max_page_count = 100000").await;
-    room.unwrap();
+    drop(limit_pages(&store, 1_000_000).await);
     pen.flush().await;
     let call = store.call("call-1").await.unwrap().unwrap();
     assert_eq!((call.state, call.turns), (CallState::Ended, 1));
-    assert_eq!(store.events("call-1", 0, 1_000).await.unwrap().len(), 53);
-    assert_eq!(pen.writer.status().failure, None);
+    let status = pen.writer.status();
+    assert_eq!((status.missed, status.failure), (0, None));
     pen.end().await;
 }
 
