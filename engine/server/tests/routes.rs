@@ -10,7 +10,7 @@ mod support;
 use sidetone::EventStream;
 use sidetone_core::event::{CallEvent, Counters, EndReason};
 use sidetone_server::{
-    Server,
+    RunningServer, Server,
     twilio::{CallStatus, Report},
 };
 use support::{
