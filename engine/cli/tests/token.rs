@@ -26,7 +26,10 @@ fn a_token_is_made_listed_and_revoked() {
     let create = ["create", "--name", "Shift lead", "--role", "operator"];
     let (done, token, told) = sidetone(&config, &create);
     assert!(done, "{told}");
-    assert!(token.starts_with("sdt_") && token.trim().len() == 47, "{token}");
+    assert!(
+        token.starts_with("sdt_") && token.trim().len() == 47,
+        "{token}"
+    );
     let id = told.split(':').next().unwrap();
 
     let (_, list, _) = sidetone(&config, &["list"]);

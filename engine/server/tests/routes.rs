@@ -291,14 +291,8 @@ async fn garbage_is_counted_and_the_call_goes_on() {
     let (reason, counters) = ended(&mut events).await;
     assert_eq!(reason, EndReason::CallerHungUp);
     assert_eq!(counters.frames_in, 1, "{counters:?}");
-    metrics_with(&server,
-        "sidetone_leg_faults_total{fault=\"malformed\"} 4",
-    )
-    .await;
-    metrics_with(&server,
-        "sidetone_leg_faults_total{fault=\"unknown\"} 1",
-    )
-    .await;
+    metrics_with(&server, "sidetone_leg_faults_total{fault=\"malformed\"} 4").await;
+    metrics_with(&server, "sidetone_leg_faults_total{fault=\"unknown\"} 1").await;
     server.shutdown().await;
 }
 

@@ -81,15 +81,17 @@ impl StateChoice {
 impl FromQuery for ListQuery {
     fn read(fields: &mut Fields) -> Self {
         Self {
-            state: fields.parsed("state", "must be dialing, live, ended or lost", |text| {
-                match text {
+            state: fields.parsed(
+                "state",
+                "must be dialing, live, ended or lost",
+                |text| match text {
                     "dialing" => Some(StateChoice::Dialing),
                     "live" => Some(StateChoice::Live),
                     "ended" => Some(StateChoice::Ended),
                     "lost" => Some(StateChoice::Lost),
                     _ => None,
-                }
-            }),
+                },
+            ),
             since: fields.time("since"),
             until: fields.time("until"),
             number: fields.text("number", 100),
@@ -229,7 +231,9 @@ pub(super) async fn look(api: &Api, id: &str) -> Result<CallView, Problem> {
 pub(super) async fn find(api: &Api, id: &str) -> Result<CallRecord, Problem> {
     let goes_on = api.engine.call(&CallId::from(id)).is_some();
     let call = api.store.call(id).await?;
-    let is_kept_live = call.as_ref().is_some_and(|call| call.state == CallState::Live);
+    let is_kept_live = call
+        .as_ref()
+        .is_some_and(|call| call.state == CallState::Live);
     // It has just begun, or just ended: the store is told, and has not written it down yet.
     if goes_on == is_kept_live && (goes_on || call.is_some()) {
         return call.ok_or_else(unknown_call);

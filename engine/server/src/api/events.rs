@@ -44,7 +44,10 @@ pub(super) struct EventPage {
 
 /// Something that happened in a call. What else it holds depends on what it is.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is passed on as it was written down")]
+#[expect(
+    dead_code,
+    reason = "describes what is passed on as it was written down"
+)]
 pub(super) struct EventRecord {
     /// The call.
     #[schema(example = "call-0123456789ab")]
@@ -109,7 +112,9 @@ pub(super) async fn of_call(
     api.audit.note(&who.token_id, Action::EventsRead, Some(&id));
     let after = last.or(query.after).unwrap_or(0);
     if sse::is_wanted(&headers) {
-        let mut events = api.feed.call(CallId::from(id), after, call.state != CallState::Live);
+        let mut events = api
+            .feed
+            .call(CallId::from(id), after, call.state != CallState::Live);
         events.begin().await?;
         if events.is_over() {
             return Ok(StatusCode::NO_CONTENT.into_response());

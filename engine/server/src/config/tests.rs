@@ -541,12 +541,18 @@ fn webhooks_are_read_and_checked() {
     let toml = config.effective_toml();
     assert!(!toml.contains("MfKQ9r8"), "{toml}");
     for (text, message) in [
-        (webhook("crm", "[]", SECRET), "`webhooks.0.url` = \"crm\": must be https://"),
+        (
+            webhook("crm", "[]", SECRET),
+            "`webhooks.0.url` = \"crm\": must be https://",
+        ),
         (
             webhook(url, "[\"call.end\"]", SECRET),
             "`webhooks.0.events` = \"call.end\": must be names of events: call.started, ",
         ),
-        (webhook(url, "[]", "hush"), "`webhooks.0.secret`: must be whsec_ and base64"),
+        (
+            webhook(url, "[]", "hush"),
+            "`webhooks.0.secret`: must be whsec_ and base64",
+        ),
         (
             format!("[store]\nurl = \"none\"\n{}", webhook(url, "[]", SECRET)),
             "needs a store",
@@ -568,7 +574,10 @@ fn the_api_has_bounds() {
     ] {
         let text = format!("[server]\ninsecure = true\n[api]\n{key} = 0");
         let error = load(&text, &[]).unwrap_err().to_string();
-        assert!(error.contains(&format!("`api.{key}` = 0: must be 1 to")), "{error}");
+        assert!(
+            error.contains(&format!("`api.{key}` = 0: must be 1 to")),
+            "{error}"
+        );
     }
 }
 
@@ -579,7 +588,10 @@ fn the_samples_webhook_is_one() {
     let (_, webhook) = SAMPLE.split_once("#   [[webhooks]]").unwrap();
     let lines = webhook.lines().filter_map(|line| line.strip_prefix("#   "));
     let lines: Vec<_> = lines.filter(|line| !line.starts_with('#')).collect();
-    let text = format!("[server]\ninsecure = true\n[[webhooks]]\n{}", lines.join("\n"));
+    let text = format!(
+        "[server]\ninsecure = true\n[[webhooks]]\n{}",
+        lines.join("\n")
+    );
     let config = load(&text, &[]).unwrap();
     assert_eq!(config.webhooks[0].events, ["call.started", "call.ended"]);
 }

@@ -86,11 +86,7 @@ impl Feed {
         });
         let (happened, happens) = watch::channel(());
         tokio::spawn(take_in(Arc::clone(&shared), events, happened));
-        tokio::spawn(tell_of_writes(
-            Arc::clone(&shared),
-            writer.clone(),
-            happens,
-        ));
+        tokio::spawn(tell_of_writes(Arc::clone(&shared), writer.clone(), happens));
         tokio::spawn(sweep(Arc::clone(&shared), writer));
         let end = shared.closing.clone().drop_guard();
         Self {
@@ -216,7 +212,12 @@ async fn sweep(shared: Arc<Shared>, writer: StoreWriter) {
             .watched
             .retain(|_, watched| watched.receiver_count() > 0);
         let is_old = |at: &Instant| began.duration_since(*at) >= KEPT;
-        if !shared.state().kept.front().is_some_and(|(at, _)| is_old(at)) {
+        if !shared
+            .state()
+            .kept
+            .front()
+            .is_some_and(|(at, _)| is_old(at))
+        {
             continue;
         }
         tokio::select! {

@@ -62,5 +62,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/metrics", get(health::metrics))
         .route_layer(from_fn_with_state(Arc::clone(&api.auth), auth::require))
         .route_layer(from_fn(name_instance));
-    open.merge(watched).with_state(state).merge(api::router(api))
+    open.merge(watched)
+        .with_state(state)
+        .merge(api::router(api))
 }

@@ -62,7 +62,10 @@ pub(super) async fn run(
                 Ok(record) => add(&endpoints, &record, &mut batch),
                 Err(EventsMissed { missed }) => {
                     counted.missed.fetch_add(missed, Ordering::Relaxed);
-                    error!(missed, "webhooks miss events: the database is slower than the calls");
+                    error!(
+                        missed,
+                        "webhooks miss events: the database is slower than the calls"
+                    );
                 }
             }
             if batch.len() >= BATCH {

@@ -83,11 +83,11 @@ async fn hook(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
         &text("webhook-signature")
     ));
     let answer = receiver.answers.lock().unwrap().get(&event).copied();
-    receiver.heard.lock().unwrap().push(Heard {
-        event,
-        id,
-        headers,
-    });
+    receiver
+        .heard
+        .lock()
+        .unwrap()
+        .push(Heard { event, id, headers });
     let _place = receiver.places.acquire().await.unwrap();
     let status = StatusCode::from_u16(answer.unwrap_or(200)).unwrap();
     match status.as_u16() {
@@ -152,13 +152,20 @@ impl World {
 #[tokio::test]
 async fn what_is_due_is_delivered_signed_and_forgotten() {
     let (mut world, receiver) = (World::new().await, Receiver::start().await);
-    world.add(&receiver.url, &[("a", "1"), ("a", "2"), ("a", "3")]).await;
+    world
+        .add(&receiver.url, &[("a", "1"), ("a", "2"), ("a", "3")])
+        .await;
     assert_eq!(world.work_off(&receiver.url).await, None);
     assert_eq!(receiver.heard(), ["1", "2", "3"]);
     let heard = receiver.heard.lock().unwrap().clone();
     let headers = &heard[0].headers;
     assert_eq!(headers["content-type"], "application/json");
-    assert!(headers["user-agent"].to_str().unwrap().starts_with("sidetone/"));
+    assert!(
+        headers["user-agent"]
+            .to_str()
+            .unwrap()
+            .starts_with("sidetone/")
+    );
     assert_ne!(heard[0].id, heard[1].id);
 }
 
@@ -166,18 +173,26 @@ async fn what_is_due_is_delivered_signed_and_forgotten() {
 async fn what_fails_is_tried_again_later_and_later_and_holds_up_its_call_alone() {
     let (mut world, receiver) = (World::new().await, Receiver::start().await);
     world
-        .add(&receiver.url, &[("a", "1"), ("a", "2"), ("b", "3"), ("b", "4")])
+        .add(
+            &receiver.url,
+            &[("a", "1"), ("a", "2"), ("b", "3"), ("b", "4")],
+        )
         .await;
     receiver.answer("1", 500);
     let mut waits = Vec::new();
     for _ in 0..4 {
         let wait = world.work_off(&receiver.url).await.unwrap();
         waits.push(wait);
-        world.now = world.now.after(Duration::from_millis(wait.try_into().unwrap()));
+        world.now = world
+            .now
+            .after(Duration::from_millis(wait.try_into().unwrap()));
     }
     let heard = receiver.heard();
     assert_eq!(heard.iter().filter(|event| *event == "1").count(), 4);
-    assert!(!heard.contains(&"2".into()), "order within a call: {heard:?}");
+    assert!(
+        !heard.contains(&"2".into()),
+        "order within a call: {heard:?}"
+    );
     let b: Vec<_> = heard.iter().filter(|event| "34".contains(*event)).collect();
     assert_eq!(b, ["3", "4"], "the other call goes on");
     for (wait, longest) in waits.iter().zip([2_000, 4_000, 8_000, 16_000]) {
@@ -188,7 +203,11 @@ async fn what_fails_is_tried_again_later_and_later_and_holds_up_its_call_alone()
     assert_eq!(world.work_off(&receiver.url).await, None);
     assert_eq!(receiver.heard()[heard.len()..], ["1", "2"]);
     let all = receiver.heard.lock().unwrap();
-    let mut ids: Vec<_> = all.iter().filter(|h| h.event == "1").map(|h| &h.id).collect();
+    let mut ids: Vec<_> = all
+        .iter()
+        .filter(|h| h.event == "1")
+        .map(|h| &h.id)
+        .collect();
     ids.dedup();
     assert_eq!(ids.len(), 1, "the id stays the same");
 }
@@ -216,7 +235,9 @@ async fn redirects_are_not_followed_and_a_delivery_is_given_up_in_the_end() {
     let mut attempts = 1;
     while let Some(wait) = world.work_off(&receiver.url).await {
         attempts += 1;
-        world.now = world.now.after(Duration::from_millis(wait.try_into().unwrap()));
+        world.now = world
+            .now
+            .after(Duration::from_millis(wait.try_into().unwrap()));
     }
     assert_eq!(attempts, 16);
     let heard = receiver.heard();
@@ -253,8 +274,14 @@ async fn nobody_there_is_a_failure_like_others() {
     world.add(&url, &[("a", "1")]).await;
     assert!(world.work_off(&url).await.is_some());
     let due = world.now.after(Duration::from_secs(60));
-    let waiting = world.store.take_deliveries(&url, due, Duration::ZERO, 1).await;
-    assert_eq!(waiting.unwrap()[0].last_error.as_deref(), Some("no connection"));
+    let waiting = world
+        .store
+        .take_deliveries(&url, due, Duration::ZERO, 1)
+        .await;
+    assert_eq!(
+        waiting.unwrap()[0].last_error.as_deref(),
+        Some("no connection")
+    );
 }
 
 #[test]
@@ -314,7 +341,10 @@ async fn events_of_a_call_reach_the_url_in_order_also_after_a_restart() {
     let url = receiver.url.clone();
     // What was on its way is due again when its lease is over.
     let due = UnixMs::now().after(Duration::from_secs(61));
-    let left = store.take_deliveries(&url, due, Duration::ZERO, 9).await.unwrap();
+    let left = store
+        .take_deliveries(&url, due, Duration::ZERO, 9)
+        .await
+        .unwrap();
     assert_eq!(left.len(), 1);
     assert!(left[0].event.contains(&second));
 }

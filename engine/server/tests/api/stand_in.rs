@@ -62,7 +62,9 @@ impl StandIn {
 }
 
 async fn calls(State(stand_in): State<StandIn>, body: String) -> axum::response::Response {
-    let form: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let form: Vec<_> = form_urlencoded::parse(body.as_bytes())
+        .into_owned()
+        .collect();
     let count = {
         let mut asked = stand_in.asked.lock().unwrap();
         asked.push(form);

@@ -179,7 +179,12 @@ async fn the_deliveries_of_a_call_are_taken_one_after_the_other(base: &Base) {
         call_id: Some(call_id.into()),
         event: n.to_string(),
     };
-    let all = [delivery(1, "a"), delivery(2, "a"), delivery(3, "b"), delivery(4, "a")];
+    let all = [
+        delivery(1, "a"),
+        delivery(2, "a"),
+        delivery(3, "b"),
+        delivery(4, "a"),
+    ];
     store.add_deliveries(&all).await.unwrap();
     let mut now = UnixMs::now();
     let mut order = Vec::new();
@@ -192,7 +197,10 @@ async fn the_deliveries_of_a_call_are_taken_one_after_the_other(base: &Base) {
             // The first one fails once.
             if delivery.event == "1" && delivery.attempts == 0 {
                 now = now.after(Duration::from_secs(2));
-                store.delivery_failed(delivery.id, "503", now).await.unwrap();
+                store
+                    .delivery_failed(delivery.id, "503", now)
+                    .await
+                    .unwrap();
             } else {
                 store.delivered(delivery.id).await.unwrap();
             }
