@@ -55,7 +55,7 @@ impl<T: DeserializeOwned + Validate + Default, S: Sync> FromRequest<S> for Optio
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = read(body).await?;
-        if body.is_empty() {
+        if body.is_empty() || body.trim_ascii() == b"null" {
             return Ok(Self(T::default()));
         }
         check_media_type(&parts.headers)?;
