@@ -2,7 +2,7 @@
 
 CARGO_FLAGS := --locked
 
-.PHONY: demo test bench lint needs
+.PHONY: demo test bench lint schemathesis needs
 
 # A conversation with the real server: both sides are printed as they speak.
 demo: needs
@@ -28,6 +28,10 @@ lint: needs
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
 	.ci/deny
+
+# The API against its own OpenAPI document.
+schemathesis: needs
+	@.ci/schemathesis
 
 needs:
 	@.ci/needs

@@ -86,7 +86,10 @@ async fn obey(store: &Store, command: TokenCommand) -> Result<(), Box<dyn Error>
             }
             let issued = tokens::create(store, &name, role.into()).await?;
             let Token { id, role, .. } = &issued.token;
-            anstream::eprintln!("{id}: the token of {name} ({}), shown this once:", role.as_str());
+            anstream::eprintln!(
+                "{id}: the token of {name} ({}), shown this once:",
+                role.as_str()
+            );
             anstream::println!("{}", issued.expose());
         }
         TokenCommand::List => {
@@ -96,7 +99,9 @@ async fn obey(store: &Store, command: TokenCommand) -> Result<(), Box<dyn Error>
         }
         TokenCommand::Revoke { id } => {
             if !store.revoke_token(&id).await? {
-                return Err(format!("no token {id} is in use; `sidetone token list` shows all").into());
+                return Err(
+                    format!("no token {id} is in use; `sidetone token list` shows all").into(),
+                );
             }
             anstream::eprintln!("{id} is revoked");
         }

@@ -38,8 +38,11 @@ async fn at_trace_the_log_holds_neither_words_nor_voices_nor_tokens() {
             command.env_remove(&*name);
         }
     }
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("calls.db").display());
     let server = command
         .arg("serve")
+        .env("SIDETONE_STORE__URL", store)
         .env("SIDETONE_LOG", "trace,tungstenite=trace,hyper=trace")
         .env("SIDETONE_SERVER__LISTEN", "127.0.0.1:0")
         .env("SIDETONE_SERVER__INSECURE", "true")

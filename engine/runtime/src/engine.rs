@@ -138,8 +138,7 @@ impl Engine {
             active: Some((registration, shared.calls.token())),
         };
         let driver = Driver::new(Parts {
-            call: Call::new(config, (shared.vad)())
-                .hearing_people(Arc::clone(&shared.vad)),
+            call: Call::new(config, (shared.vad)()).hearing_people(Arc::clone(&shared.vad)),
             dialect: Box::new(dialect),
             authorize: options.authorize,
             leg: Leg::new(transport, shared.limits),

@@ -181,8 +181,7 @@ impl Admission {
 
 impl State {
     fn forget_old_tokens(&mut self, now: Instant) {
-        self.tokens
-            .retain(|_, token| now < token.until);
+        self.tokens.retain(|_, token| now < token.until);
     }
 }
 

@@ -11,13 +11,13 @@ use crate::{
     config::Config,
     providers::SetupError,
     recording::{Recorder, Recordings, Register},
-    store::{Store, StoreError, StoreWriter, UnixMs},
+    store::{CallRecord, Store, StoreError, StoreWriter, UnixMs},
 };
 
 /// How often it is looked for what is kept too long.
 const RETENTION: Duration = Duration::from_secs(3_600);
-/// How many calls are deleted at once.
-const CALLS: u32 = 100;
+/// How many calls are deleted each time.
+const CALLS: u32 = 10_000;
 /// How long the last events may take to be written.
 const PATIENCE: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -51,6 +51,7 @@ impl Archive {
     pub async fn open(store: Store, config: &Config, engine: &Engine) -> Result<Self, SetupError> {
         let recordings = Recordings::new(&config.recording)?;
         let writer = StoreWriter::start(store.clone(), engine.events()).await?;
+        Recordings::complete(&store).await?;
         info!(
             store = store.place(),
             recording = config.recording.enabled,
@@ -134,7 +135,8 @@ async fn retain(store: Store, calls: Option<Duration>, recordings: Option<Durati
     }
 }
 
-/// Deletes what has been kept long enough at `now`; says how many calls and how many recordings.
+/// Deletes what has been kept long enough at `now`; says how many calls and how many recordings. What
+/// cannot be deleted does not hold up the rest.
 async fn expire(
     store: &Store,
     now: UnixMs,
@@ -142,29 +144,106 @@ async fn expire(
     recordings: Option<Duration>,
 ) -> Result<(u64, u64), StoreError> {
     let (mut calls_gone, mut recordings_gone) = (0, 0);
-    if let Some(keep) = calls {
-        loop {
-            let old = store.ended_before(now.before(keep), false, CALLS).await?;
-            if old.is_empty() {
-                break;
-            }
-            for call in old {
-                store.delete_call(call.id.as_str(), RETAINER).await?;
-                calls_gone += 1;
-            }
+    let mut failure = None;
+    for call in old(store, now, calls, false).await? {
+        match store.delete_call(call.id.as_str(), RETAINER).await {
+            Ok(_) => calls_gone += 1,
+            Err(error) => failure = Some(error),
         }
     }
-    if let Some(keep) = recordings {
-        loop {
-            let old = store.ended_before(now.before(keep), true, CALLS).await?;
-            if old.is_empty() {
-                break;
-            }
-            for call in old {
-                store.delete_recording(&call).await?;
-                recordings_gone += 1;
-            }
+    for call in old(store, now, recordings, true).await? {
+        match store.delete_recording(&call).await {
+            Ok(()) => recordings_gone += 1,
+            Err(error) => failure = Some(error),
         }
     }
-    Ok((calls_gone, recordings_gone))
+    match failure {
+        Some(error) => Err(error),
+        None => Ok((calls_gone, recordings_gone)),
+    }
+}
+
+async fn old(
+    store: &Store,
+    now: UnixMs,
+    keep: Option<Duration>,
+    recorded: bool,
+) -> Result<Vec<CallRecord>, StoreError> {
+    match keep {
+        Some(keep) => store.ended_before(now.before(keep), recorded, CALLS).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        RecordingFile, RecordingFormat,
+        writer::tests::{Pen, ended, started},
+    };
+
+    fn recording(path: std::path::PathBuf) -> RecordingFile {
+        RecordingFile {
+            path,
+            format: RecordingFormat::Wav,
+            encrypted: false,
+            bytes: 4,
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_and_recordings_are_kept_as_long_as_they_should() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::in_memory().await.unwrap();
+        let pen = Pen::new(&store).await;
+        for (id, over) in [("call-a", true), ("call-b", true), ("call-live", false)] {
+            pen.event(id, 1, 0, started(id));
+            if over {
+                pen.event(id, 2, 1_000, ended());
+            }
+            pen.flush().await;
+            let file = recording(folder.path().join(id));
+            std::fs::write(&file.path, "RIFF").unwrap();
+            assert!(store.set_recording(id, &file).await.unwrap());
+        }
+        let now = UnixMs::now();
+        let (calls, recordings) = (Some(DAY * 5), Some(DAY * 2));
+        let at = async |days| expire(&store, now.after(DAY * days), calls, recordings).await;
+        assert_eq!(at(1).await.unwrap(), (0, 0));
+        assert_eq!(at(3).await.unwrap(), (0, 2));
+        let left = store.call("call-a").await.unwrap().unwrap();
+        assert_eq!(left.recording, None);
+        assert!(!folder.path().join("call-a").exists());
+        assert_eq!(at(3).await.unwrap(), (0, 0));
+        assert_eq!(at(6).await.unwrap(), (2, 0));
+        assert!(store.call("call-a").await.unwrap().is_none());
+        // A call that goes on is not old.
+        assert!(store.call("call-live").await.unwrap().is_some());
+        assert!(folder.path().join("call-live").exists());
+        let forever = expire(&store, now.after(DAY * 9_999), None, None).await;
+        assert_eq!(forever.unwrap(), (0, 0));
+        pen.end().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_deleted_does_not_hold_up_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::in_memory().await.unwrap();
+        let pen = Pen::new(&store).await;
+        for id in ["call-a", "call-b"] {
+            pen.event(id, 1, 0, started(id));
+            pen.event(id, 2, 0, ended());
+        }
+        pen.flush().await;
+        // A folder is no file that could be removed.
+        let file = recording(folder.path().to_owned());
+        assert!(store.set_recording("call-a", &file).await.unwrap());
+        let later = UnixMs::now().after(DAY * 2);
+        let error = expire(&store, later, Some(DAY), None).await.unwrap_err();
+        assert!(matches!(error, StoreError::Recording { .. }), "{error:?}");
+        assert!(store.call("call-a").await.unwrap().is_some());
+        assert!(store.call("call-b").await.unwrap().is_none());
+        pen.end().await;
+    }
 }

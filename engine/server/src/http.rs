@@ -79,12 +79,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    stop: CancellationToken,
-) {
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
     // Speech goes out in small messages that must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY is not set");

@@ -1,5 +1,5 @@
 //! The HTTP server that Twilio connects to: webhooks, the media stream's WebSocket, health and
-//! metrics.
+//! metrics; and, with a store, the call-control API (`docs/api.md`).
 //!
 //! [`Server`] is the whole of it, as `sidetone serve` runs it. A program with an axum server of
 //! its own mounts the [`router`] instead:

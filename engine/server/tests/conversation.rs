@@ -25,7 +25,7 @@ use sidetone_speech::{
     testing::{OpenAiStandIn, Route},
     vad::VadProvider,
 };
-use support::{AUTH_TOKEN, Phone, get, secure};
+use support::{AUTH_TOKEN, Phone, secure};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, prelude::*};
 
 const API_KEY: &str = "sk-local-0123456789";
@@ -164,7 +164,7 @@ async fn a_call_with_openai_services_is_held_to_its_end() {
     assert_eq!(said.last(), Some(&"thank you"));
     assert!(of(Route::Speech).count() >= 3);
 
-    let metrics = get(server.addr(), "/metrics").await.body;
+    let metrics = server.state().metrics();
     for line in [
         "sidetone_calls_total{reason=\"agent_hung_up\"} 1",
         "sidetone_interruptions_total 1",

@@ -10,7 +10,7 @@ mod support;
 use sidetone::EventStream;
 use sidetone_core::event::{CallEvent, Counters, EndReason};
 use sidetone_server::{
-    Server,
+    RunningServer, Server,
     twilio::{CallStatus, Report},
 };
 use support::{
@@ -32,9 +32,9 @@ async fn ended(events: &mut EventStream) -> (EndReason, Counters) {
 }
 
 /// Waits until the metrics hold `line`.
-async fn metrics_with(addr: std::net::SocketAddr, line: &str) -> String {
+async fn metrics_with(server: &RunningServer, line: &str) -> String {
     loop {
-        let text = get(addr, "/metrics").await.body;
+        let text = server.state().metrics();
         if text.lines().any(|l| l == line) {
             return text;
         }
@@ -77,7 +77,7 @@ async fn a_webhook_that_twilio_did_not_sign_is_forbidden() {
             assert!(!answer.body.contains("Stream"), "{answer:?}");
         }
     }
-    metrics_with(server.addr(), "sidetone_refused_total{why=\"signature\"} 4").await;
+    metrics_with(&server, "sidetone_refused_total{why=\"signature\"} 4").await;
     server.shutdown().await;
 }
 
@@ -129,7 +129,7 @@ async fn a_stream_needs_the_webhooks_token_and_only_once() {
         );
         phone.closed().await;
     }
-    let text = metrics_with(server.addr(), "sidetone_calls_total{reason=\"refused\"} 3").await;
+    let text = metrics_with(&server, "sidetone_calls_total{reason=\"refused\"} 3").await;
     assert!(
         text.contains("sidetone_refused_total{why=\"token\"} 3"),
         "{text}"
@@ -196,7 +196,7 @@ async fn beyond_max_calls_the_caller_is_told_and_the_socket_refused() {
     };
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "10");
-    metrics_with(server.addr(), "sidetone_refused_total{why=\"busy\"} 2").await;
+    metrics_with(&server, "sidetone_refused_total{why=\"busy\"} 2").await;
 
     phone.hang_up().await;
     ended(&mut events).await;
@@ -213,21 +213,21 @@ async fn beyond_max_calls_the_caller_is_told_and_the_socket_refused() {
 async fn readiness_follows_the_servers_life() {
     let server = start(&secure()).await;
     assert_eq!(get(server.addr(), "/healthz").await.status, 200);
-    while get(server.addr(), "/readyz").await.status != 200 {
+    while get(server.addr(), "/healthz?ready").await.status != 200 {
         tokio::task::yield_now().await;
     }
     // A call that goes on keeps the draining server alive.
     let mut phone = Phone::call(server.addr(), Some(AUTH_TOKEN)).await;
-    metrics_with(server.addr(), "sidetone_calls_active 1").await;
+    metrics_with(&server, "sidetone_calls_active 1").await;
     server.drain();
     while server.state().is_ready() {
         tokio::task::yield_now().await;
     }
     assert_eq!(get(server.addr(), "/healthz").await.status, 200);
-    let readiness = get(server.addr(), "/readyz").await;
+    let readiness = get(server.addr(), "/healthz?ready").await;
     assert_eq!(
         (readiness.status, readiness.body.as_str()),
-        (503, "draining\n")
+        (503, "not ready\n")
     );
     let busy = post(server.addr(), "/twilio/voice", &INCOMING, Some(AUTH_TOKEN)).await;
     assert!(
@@ -239,7 +239,7 @@ async fn readiness_follows_the_servers_life() {
         panic!("a new call while draining");
     };
     assert_eq!(refused.status(), 503);
-    metrics_with(server.addr(), "sidetone_refused_total{why=\"draining\"} 2").await;
+    metrics_with(&server, "sidetone_refused_total{why=\"draining\"} 2").await;
 
     phone.hang_up().await;
     let addr = server.addr();
@@ -258,7 +258,7 @@ async fn calls_that_outlast_the_drain_are_hung_up() {
     let mut events = engine.events();
     let server = Server::start(&config, engine).await.unwrap();
     let phone = Phone::call(server.addr(), None).await;
-    metrics_with(server.addr(), "sidetone_calls_active 1").await;
+    metrics_with(&server, "sidetone_calls_active 1").await;
     let (_, ()) = tokio::join!(server.shutdown(), phone.closed());
     assert_eq!(ended(&mut events).await.0, EndReason::Commanded);
 }
@@ -269,7 +269,7 @@ async fn ending_at_once_does_not_wait_for_calls() {
     config.server.drain_seconds = 3_600;
     let server = start(&config).await;
     let phone = Phone::call(server.addr(), None).await;
-    metrics_with(server.addr(), "sidetone_calls_active 1").await;
+    metrics_with(&server, "sidetone_calls_active 1").await;
     server.drain();
     tokio::join!(server.stop(), phone.closed());
 }
@@ -291,16 +291,8 @@ async fn garbage_is_counted_and_the_call_goes_on() {
     let (reason, counters) = ended(&mut events).await;
     assert_eq!(reason, EndReason::CallerHungUp);
     assert_eq!(counters.frames_in, 1, "{counters:?}");
-    metrics_with(
-        server.addr(),
-        "sidetone_leg_faults_total{fault=\"malformed\"} 4",
-    )
-    .await;
-    metrics_with(
-        server.addr(),
-        "sidetone_leg_faults_total{fault=\"unknown\"} 1",
-    )
-    .await;
+    metrics_with(&server, "sidetone_leg_faults_total{fault=\"malformed\"} 4").await;
+    metrics_with(&server, "sidetone_leg_faults_total{fault=\"unknown\"} 1").await;
     server.shutdown().await;
 }
 
@@ -347,7 +339,7 @@ async fn status_reports_are_counted_by_known_names() {
     assert_eq!(answer.status, 204);
     for (status, count) in [("stream-error", 1), ("completed", 1), ("other", 2)] {
         let line = format!("sidetone_twilio_status_total{{status=\"{status}\"}} {count}");
-        let text = metrics_with(server.addr(), &line).await;
+        let text = metrics_with(&server, &line).await;
         assert!(!text.contains("4155550123"), "{text}");
     }
     server.shutdown().await;

@@ -46,7 +46,9 @@ impl FromQuery for AuditQuery {
                 is_call_id(text).then(|| text.to_owned())
             }),
             before: fields.parsed("before", "must be `next` of the page before", |text| {
-                text.parse().ok().filter(|id| (1..=9_007_199_254_740_991).contains(id))
+                text.parse()
+                    .ok()
+                    .filter(|id| (1..=9_007_199_254_740_991).contains(id))
             }),
             limit: fields.number("limit", 1..=MAX_PAGE),
         }

@@ -81,15 +81,17 @@ impl StateChoice {
 impl FromQuery for ListQuery {
     fn read(fields: &mut Fields) -> Self {
         Self {
-            state: fields.parsed("state", "must be dialing, live, ended or lost", |text| {
-                match text {
+            state: fields.parsed(
+                "state",
+                "must be dialing, live, ended or lost",
+                |text| match text {
                     "dialing" => Some(StateChoice::Dialing),
                     "live" => Some(StateChoice::Live),
                     "ended" => Some(StateChoice::Ended),
                     "lost" => Some(StateChoice::Lost),
                     _ => None,
-                }
-            }),
+                },
+            ),
             since: fields.time("since"),
             until: fields.time("until"),
             number: fields.text("number", 100),
@@ -227,16 +229,17 @@ pub(super) async fn look(api: &Api, id: &str) -> Result<CallView, Problem> {
 
 /// The call as the store has it, or will in a moment.
 pub(super) async fn find(api: &Api, id: &str) -> Result<CallRecord, Problem> {
-    if let Some(call) = api.store.call(id).await? {
-        return Ok(call);
+    let goes_on = api.engine.call(&CallId::from(id)).is_some();
+    let call = api.store.call(id).await?;
+    let is_kept_live = call
+        .as_ref()
+        .is_some_and(|call| call.state == CallState::Live);
+    // It has just begun, or just ended: the store is told, and has not written it down yet.
+    if goes_on == is_kept_live && (goes_on || call.is_some()) {
+        return call.ok_or_else(unknown_call);
     }
-    if api.engine.call(&CallId::from(id)).is_some() {
-        api.catch_up().await;
-        if let Some(call) = api.store.call(id).await? {
-            return Ok(call);
-        }
-    }
-    Err(unknown_call())
+    api.catch_up().await;
+    api.store.call(id).await?.ok_or_else(unknown_call)
 }
 
 /// The calls that nobody has answered yet and that `filter` lets through, the newest first.

@@ -137,7 +137,8 @@ pub(super) async fn take_over(
     if !is_there {
         return Err(no_such_person());
     }
-    api.audit.note(&who.token_id, Action::CallTakeOver, Some(&id));
+    api.audit
+        .note(&who.token_id, Action::CallTakeOver, Some(&id));
     match call.set_mode(person, Mode::Takeover).await {
         Ok(()) => Ok(axum::Json(TakenOver {
             person: person.0,
@@ -185,7 +186,12 @@ pub(super) async fn hand_back(
 #[serde(deny_unknown_fields)]
 pub(super) struct Say {
     /// The words, 1 to 2000 characters.
-    #[schema(min_length = 1, max_length = 2000, pattern = r"\S", example = "Your table is booked.")]
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        pattern = r"\S",
+        example = "Your table is booked."
+    )]
     text: String,
     /// Whether the caller can interrupt it.
     #[serde(default = "yes")]
@@ -233,7 +239,12 @@ pub(super) async fn say(
 #[serde(deny_unknown_fields)]
 pub(super) struct Whisper {
     /// The guidance, 1 to 2000 characters.
-    #[schema(min_length = 1, max_length = 2000, pattern = r"\S", example = "Offer the ten percent.")]
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        pattern = r"\S",
+        example = "Offer the ten percent."
+    )]
     text: String,
 }
 
@@ -313,7 +324,12 @@ pub(super) async fn dtmf(
 #[serde(default, deny_unknown_fields)]
 pub(super) struct HangUp {
     /// What the agent says first, 1 to 2000 characters; without it the call ends at once.
-    #[schema(min_length = 1, max_length = 2000, pattern = r"\S", example = "Goodbye!")]
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        pattern = r"\S",
+        example = "Goodbye!"
+    )]
     farewell: Option<String>,
 }
 

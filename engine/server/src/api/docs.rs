@@ -68,7 +68,10 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
         ))),
     );
     for (name, response) in [
-        ("BadRequest", problem("The request is not valid; `errors` names the fields.")),
+        (
+            "BadRequest",
+            problem("The request is not valid; `errors` names the fields."),
+        ),
         (
             "Unauthorized",
             with_header(
@@ -77,9 +80,15 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
                 "`Bearer`",
             ),
         ),
-        ("Forbidden", problem("The token's role may not do this, or the CSRF token is missing.")),
+        (
+            "Forbidden",
+            problem("The token's role may not do this, or the CSRF token is missing."),
+        ),
         ("UnknownCall", problem("There is no such call.")),
-        ("CallEnded", problem("The call is over, or in a state in which this cannot be done.")),
+        (
+            "CallEnded",
+            problem("The call is over, or in a state in which this cannot be done."),
+        ),
         ("RequestTimeout", problem("The body took too long.")),
         ("TooLarge", problem("The body is too long.")),
         ("MediaType", problem("The body is not JSON.")),
@@ -100,7 +109,9 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
             ),
         ),
     ] {
-        components.responses.insert(name.to_owned(), response.into());
+        components
+            .responses
+            .insert(name.to_owned(), response.into());
     }
     document
 }
@@ -161,16 +172,17 @@ fn problem(description: &str) -> ResponseDoc {
     let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
     ResponseBuilder::new()
         .description(description)
-        .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(schema)).build())
+        .content(
+            MEDIA_TYPE,
+            ContentBuilder::new().schema(Some(schema)).build(),
+        )
         .build()
 }
 
 fn with_header(mut response: ResponseDoc, name: &str, description: &str) -> ResponseDoc {
     let mut header = Header::new(ObjectBuilder::new().schema_type(SchemaType::new(Type::String)));
     header.description = Some(description.to_owned());
-    response
-        .headers
-        .insert(name.to_owned(), RefOr::T(header));
+    response.headers.insert(name.to_owned(), RefOr::T(header));
     response
 }
 
@@ -184,7 +196,8 @@ fn with_header(mut response: ResponseDoc, name: &str, description: &str) -> Resp
 )]
 pub(super) async fn document(Viewer(_): Viewer) -> Response {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| super::described().to_json().expect("a document is JSON"));
+    let document =
+        DOCUMENT.get_or_init(|| super::described().to_json().expect("a document is JSON"));
     (
         [(header::CONTENT_TYPE, "application/json")],
         document.as_str(),

@@ -26,7 +26,7 @@ use crate::{
     audit::Action,
     auth::principal::Viewer,
     feed::{AllEvents, CallEvents},
-    store::{StoreError, StoredEvent},
+    store::{CallState, StoreError, StoredEvent},
 };
 
 /// How many events are in one answer at most.
@@ -44,7 +44,10 @@ pub(super) struct EventPage {
 
 /// Something that happened in a call. What else it holds depends on what it is.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is passed on as it was written down")]
+#[expect(
+    dead_code,
+    reason = "describes what is passed on as it was written down"
+)]
 pub(super) struct EventRecord {
     /// The call.
     #[schema(example = "call-0123456789ab")]
@@ -104,19 +107,21 @@ pub(super) async fn of_call(
     Query(query): Query<AfterQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    calls::find(&api, &id).await?;
+    let call = calls::find(&api, &id).await?;
     let last = sse::last_event_id(&headers)?;
     api.audit.note(&who.token_id, Action::EventsRead, Some(&id));
     let after = last.or(query.after).unwrap_or(0);
     if sse::is_wanted(&headers) {
-        let mut events = api.feed.call(CallId::from(id), after);
+        let mut events = api
+            .feed
+            .call(CallId::from(id), after, call.state != CallState::Live);
         events.begin().await?;
         if events.is_over() {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         return sse::respond(&api, who, OfCall(events));
     }
-    if api.engine.call(&CallId::from(id.as_str())).is_some() {
+    if call.state == CallState::Live {
         api.catch_up().await;
     }
     let events = api.store.events(&id, after, PAGE).await?;

@@ -55,7 +55,7 @@ impl<T: DeserializeOwned + Validate + Default, S: Sync> FromRequest<S> for Optio
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = read(body).await?;
-        if body.is_empty() {
+        if body.is_empty() || body.trim_ascii() == b"null" {
             return Ok(Self(T::default()));
         }
         check_media_type(&parts.headers)?;
@@ -292,11 +292,7 @@ impl Fields {
     }
 
     /// A whole number within `range`.
-    pub(crate) fn number(
-        &mut self,
-        name: &'static str,
-        range: RangeInclusive<u32>,
-    ) -> Option<u32> {
+    pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         self.parsed(
             name,
             &format!("must be {} to {}", range.start(), range.end()),
@@ -403,8 +399,14 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_body_is_said_by_field() {
         for (body, detail) in [
-            ("", "The body is not valid JSON: it breaks at line 1, column 0."),
-            ("{\n\"to\":}", "The body is not valid JSON: it breaks at line 2, column 6."),
+            (
+                "",
+                "The body is not valid JSON: it breaks at line 1, column 0.",
+            ),
+            (
+                "{\n\"to\":}",
+                "The body is not valid JSON: it breaks at line 2, column 6.",
+            ),
             ("[]", "The body must be a JSON object."),
             ("{}", "`to` is required"),
             (r#"{"to": 5}"#, "`to` must be a string, not a number"),

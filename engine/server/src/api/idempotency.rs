@@ -77,7 +77,10 @@ impl<A: Clone> Idempotency<A> {
             .ok()
             .filter(|key| (1..=MAX_KEY).contains(&key.len()))
             .ok_or_else(|| {
-                Problem::field("Idempotency-Key", format!("must be 1 to {MAX_KEY} characters"))
+                Problem::field(
+                    "Idempotency-Key",
+                    format!("must be 1 to {MAX_KEY} characters"),
+                )
             })?;
         let key = (who.to_owned(), key.to_owned());
         let mut entries = self.entries();

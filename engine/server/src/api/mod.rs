@@ -126,6 +126,11 @@ impl Api {
     /// Ends the event streams, and waits until the audit log is written: the server is going down.
     pub(crate) async fn close(&self) {
         self.feed.close();
+        for (id, placed) in self.placing.all() {
+            if self.engine.call(&id).is_none() && self.placing.take(&id).is_some() {
+                self.unanswered(&id, placed, "server_stopped").await;
+            }
+        }
         if let Some(webhooks) = &self.webhooks {
             webhooks.shutdown().await;
         }

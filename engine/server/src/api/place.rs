@@ -56,7 +56,10 @@ pub(super) struct PlaceCall {
     #[schema(value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$", example = "+12025550199")]
     from: PhoneNumber,
     /// What the language model is told about its task in this call, in place of `agent.instructions`.
-    #[schema(max_length = 20000, example = "Remind them of the appointment on Monday at nine.")]
+    #[schema(
+        max_length = 20000,
+        example = "Remind them of the appointment on Monday at nine."
+    )]
     instructions: Option<String>,
     /// What the agent says first in this call, in place of `agent.greeting`. Empty: the other side
     /// speaks first.

@@ -54,7 +54,11 @@ pub(super) async fn read(
             "The call was not recorded, or its recording is deleted.",
         ));
     };
-    let reader = api.recordings.open(&file).await.map_err(|error| unreadable(&error))?;
+    let reader = api
+        .recordings
+        .open(&file)
+        .await
+        .map_err(|error| unreadable(&error))?;
     api.audit
         .note(&who.token_id, Action::RecordingRead, Some(&id));
     let len = reader.len();
@@ -101,11 +105,10 @@ fn asked_for(header: &HeaderValue, len: u64) -> Result<Option<Range<u64>>, Probl
     };
     if range.is_empty() {
         let place = HeaderValue::try_from(format!("bytes */{len}")).expect("digits are ASCII");
-        return Err(Problem::new(
-            Kind::Range,
-            format!("The recording has {len} bytes."),
-        )
-        .header(header::CONTENT_RANGE, place));
+        return Err(
+            Problem::new(Kind::Range, format!("The recording has {len} bytes."))
+                .header(header::CONTENT_RANGE, place),
+        );
     }
     Ok(Some(range))
 }

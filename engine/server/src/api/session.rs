@@ -92,7 +92,10 @@ impl Whoami {
     responses((status = 201, description = "The session is open.", body = Whoami,
         headers(("Set-Cookie" = String, description = "The session."))))
 )]
-pub(super) async fn open(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn open(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let address = api.auth.admit(&parts)?;
     let request = Request::from_parts(parts, body);
@@ -150,7 +153,10 @@ pub(super) async fn show(Viewer(who): Viewer) -> JsonBody<Whoami> {
     operation_id = "endSession",
     responses((status = 204, description = "The session is over."))
 )]
-pub(super) async fn end(Viewer(who): Viewer, State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+pub(super) async fn end(
+    Viewer(who): Viewer,
+    State(api): State<Arc<Api>>,
+) -> Result<Response, Problem> {
     if let Means::Session { hash, .. } = &who.means {
         api.store.end_session(hash.as_bytes()).await?;
         api.audit.note(&who.token_id, Action::SessionEnd, None);

@@ -60,7 +60,9 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 /// # Errors
 ///
 /// 400 where that is no number of an event.
-pub(super) fn last_event_id<T: std::str::FromStr>(headers: &HeaderMap) -> Result<Option<T>, Problem> {
+pub(super) fn last_event_id<T: std::str::FromStr>(
+    headers: &HeaderMap,
+) -> Result<Option<T>, Problem> {
     let Some(id) = headers.get(LAST_EVENT_ID) else {
         return Ok(None);
     };

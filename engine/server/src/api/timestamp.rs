@@ -35,8 +35,8 @@ impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ns = i128::from(self.0.0) * 1_000_000;
         // A clock that is some ten thousand years off is as good as one that never was set.
-        let time = OffsetDateTime::from_unix_timestamp_nanos(ns)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let time =
+            OffsetDateTime::from_unix_timestamp_nanos(ns).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let form = format_description!(
             "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
         );

@@ -143,7 +143,9 @@ pub(super) async fn read(
         .note(&who.token_id, Action::TranscriptRead, Some(&id));
     let after = last.or(query.after).unwrap_or(0);
     if sse::is_wanted(&headers) {
-        let mut events = api.feed.call(CallId::from(id), after);
+        let mut events = api
+            .feed
+            .call(CallId::from(id), after, call.state != CallState::Live);
         events.begin().await?;
         if events.is_over() {
             return Ok(StatusCode::NO_CONTENT.into_response());
@@ -213,9 +215,7 @@ fn of(record: &EventRecord) -> Option<Event> {
                 name: name.map(str::to_owned),
                 text: text.to_owned(),
             }),
-            Change::Retract { turn } => {
-                named("retracted").id(id).json_data(json!({"turn": turn}))
-            }
+            Change::Retract { turn } => named("retracted").id(id).json_data(json!({"turn": turn})),
         },
     };
     Some(event.expect("texts and numbers are JSON"))

@@ -40,7 +40,7 @@ pub(crate) struct CallView {
     /// When it ended, or was found to be lost.
     pub(crate) ended_at: Option<Timestamp>,
     /// Why it ended, as the event `call.ended` says; of a call that was never answered, Twilio's
-    /// word: `busy`, `no-answer`, `failed` or `canceled`.
+    /// word (`busy`, `no-answer`, `failed` or `canceled`), `machine`, `server_stopped` or `unknown`.
     #[schema(example = "caller_hung_up")]
     pub(crate) end_reason: Option<String>,
     /// How long it was, in ms; none while it is live, or when it was lost.

@@ -178,7 +178,9 @@ mod tests {
         }
         let same = [0x2001, 0xdb8, 1, 2, 0, 0, 0, 99];
         limits.address(same.into()).unwrap_err();
-        limits.address([0x2001, 0xdb8, 1, 3, 0, 0, 0, 1].into()).unwrap();
+        limits
+            .address([0x2001, 0xdb8, 1, 3, 0, 0, 0, 1].into())
+            .unwrap();
     }
 
     #[test]

@@ -125,7 +125,10 @@ impl Auth {
     /// 503 where the database cannot be asked.
     pub(crate) async fn bearer_of(&self, text: &str) -> Result<Option<Principal>, Problem> {
         let hash = SecretHash::of(text);
-        let found = match self.look_up(self.store.token_by_hash(hash.as_bytes())).await {
+        let found = match self
+            .look_up(self.store.token_by_hash(hash.as_bytes()))
+            .await
+        {
             Ok(found) => found,
             Err(problem) => {
                 let known = self.remembered(&hash).ok_or(problem)?;
@@ -151,9 +154,9 @@ impl Auth {
             return Ok(None);
         };
         if let Some(until) = self.sessions.extended(session.expires_at, now) {
-            let extended = self
-                .store
-                .extend_session(hash.as_bytes(), until, self.sessions.longest());
+            let extended =
+                self.store
+                    .extend_session(hash.as_bytes(), until, self.sessions.longest());
             if let Err(error) = extended.await {
                 warn!(%error, "a session's end cannot be put off");
             }
@@ -280,9 +283,7 @@ pub(crate) async fn require(
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// 401.

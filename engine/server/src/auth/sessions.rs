@@ -133,7 +133,10 @@ mod tests {
     fn a_cookie_is_read_back_and_removed() {
         let sessions = sessions(true);
         let mut headers = HeaderMap::new();
-        headers.insert("cookie", "a=b; __Host-sidetone_session=sds_x".parse().unwrap());
+        headers.insert(
+            "cookie",
+            "a=b; __Host-sidetone_session=sds_x".parse().unwrap(),
+        );
         assert_eq!(sessions.cookie(&headers).as_deref(), Some("sds_x"));
         headers.insert("cookie", "sidetone_session=sds_x".parse().unwrap());
         assert_eq!(sessions.cookie(&headers), None);

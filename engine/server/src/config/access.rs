@@ -109,11 +109,8 @@ impl Config {
                 "needs a store, which keeps events until they are delivered: `store.url` must not be \
                  \"none\"",
             )?;
-            let signing: Result<SigningKey, _> = webhook
-                .secret
-                .as_ref()
-                .map_or("", Secret::expose)
-                .parse();
+            let signing: Result<SigningKey, _> =
+                webhook.secret.as_ref().map_or("", Secret::expose).parse();
             if let Err(error) = signing {
                 require(false, &key("secret"), String::new(), &error.to_string())?;
             }

@@ -357,7 +357,7 @@ pub struct RecordingConfig {
     /// Record every call, the caller left and everyone else right. Needs a store. Default: false;
     /// in many countries callers must be told.
     pub enabled: bool,
-    /// `wav` (exact) or `opus` (Ogg Opus, a tenth of it). Default: `wav`.
+    /// `wav` (exact) or `opus` (Ogg Opus, a fifth of it). Default: `wav`.
     pub format: RecordingFormat,
     /// The folder for recordings, which is created if there is none. Default: empty, which is
     /// `sidetone/recordings` in the platform's data directory.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::store::RecordingFormat;
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
@@ -79,6 +80,16 @@ fn the_whole_file_can_be_written() {
         command = ["espeak-ng", "--stdout"]
         [events]
         ndjson = "events.ndjson"
+        [store]
+        url = "postgres://sidetone:hush@db/calls"
+        keep_days = 7
+        [recording]
+        enabled = true
+        format = "opus"
+        folder = "recordings"
+        recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
+        identity = "key.txt"
+        keep_days = 3
         "#,
         &[],
     )
@@ -90,6 +101,13 @@ fn the_whole_file_can_be_written() {
         "secret"
     );
     assert_eq!(config.tts.command, ["espeak-ng", "--stdout"]);
+    assert_eq!(config.recording.format, RecordingFormat::Opus);
+    assert_eq!(config.store.keep_days + config.recording.keep_days, 10);
+    let toml = config.effective_toml();
+    assert!(
+        toml.contains("url = \"postgres://sidetone:********@db/calls\""),
+        "{toml}"
+    );
     let call = config.call(Phrases::default());
     assert_eq!(call.vad.barge_in_ms, 130);
     assert_eq!(call.partials.interval_ms, 500);
@@ -183,7 +201,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
         mistake("[agents]\ngreeting = \"\""),
         "sidetone.toml:1: unknown key `agents`, did you mean `agent`?; the sections are \
          server, twilio, agent, vad, barge_in, endpointing, eager, idle, handoff, playout, stt, llm, \
-         tts, events"
+         tts, events, api, webhooks, store, recording"
     );
     let error = load("", &[("SIDETONE_SERVER__LISSEN", "x")]).unwrap_err();
     assert!(
@@ -282,6 +300,10 @@ fn a_value_out_of_range_is_named_with_its_range() {
             "`tts.pcm_rate_hz` = 100: must be 0 (the program writes a WAV file) or 4000 to 192000",
         ),
         (
+            "[store]\nkeep_days = 36501",
+            "`store.keep_days` = 36501: must be 0 to 36500",
+        ),
+        (
             "[stt]\npartial_interval_ms = 5",
             "`stt.partial_interval_ms` = 5: must be 0 (off) or 200 to 10000",
         ),
@@ -292,6 +314,28 @@ fn a_value_out_of_range_is_named_with_its_range() {
     assert!(
         error.starts_with("sidetone.toml:2: `agent.language` = \"english\": must be"),
         "{error}"
+    );
+    let error = mistake("[store]\nurl = \"mysql://root:hush@db/calls\"");
+    assert!(
+        error.starts_with("sidetone.toml:2: `store.url`: must be \"sqlite:\" and a file"),
+        "{error}"
+    );
+    let error = mistake("[recording]\nrecipients = [\"age1me\"]");
+    assert!(
+        error.starts_with(
+            "sidetone.toml:2: `recording.recipients` = \"age1me\": must be public keys"
+        ),
+        "{error}"
+    );
+    let error = mistake("[recording]\nenabled = true\n[store]\nurl = \"none\"");
+    assert!(
+        error.starts_with("sidetone.toml:2: `recording.enabled` = true: needs a store"),
+        "{error}"
+    );
+    let error = mistake("[recording]\nformat = \"mp3\"");
+    assert_eq!(
+        error,
+        "sidetone.toml:2: `recording.format` = \"mp3\": must be \"wav\" or \"opus\""
     );
     let error = mistake("[tts]\nprovider = \"command\"");
     assert!(
@@ -481,4 +525,73 @@ fn a_missing_file_is_named() {
         error,
         "the configuration file /no/such/file.toml cannot be read"
     );
+}
+
+#[test]
+fn webhooks_are_read_and_checked() {
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let webhook = |url: &str, events: &str, secret: &str| {
+        format!(
+            "[server]\ninsecure = true\n[[webhooks]]\nurl = \"{url}\"\nevents = {events}\nsecret = \"{secret}\""
+        )
+    };
+    let url = "https://crm.example.com/hook?line=1";
+    let config = load(&webhook(url, "[\"call.ended\"]", SECRET), &[]).unwrap();
+    assert_eq!(config.webhooks[0].url, url);
+    let toml = config.effective_toml();
+    assert!(!toml.contains("MfKQ9r8"), "{toml}");
+    for (text, message) in [
+        (
+            webhook("crm", "[]", SECRET),
+            "`webhooks.0.url` = \"crm\": must be https://",
+        ),
+        (
+            webhook(url, "[\"call.end\"]", SECRET),
+            "`webhooks.0.events` = \"call.end\": must be names of events: call.started, ",
+        ),
+        (
+            webhook(url, "[]", "hush"),
+            "`webhooks.0.secret`: must be whsec_ and base64",
+        ),
+        (
+            format!("[store]\nurl = \"none\"\n{}", webhook(url, "[]", SECRET)),
+            "needs a store",
+        ),
+    ] {
+        let error = load(&text, &[]).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn the_api_has_bounds() {
+    for key in [
+        "requests_per_second",
+        "address_requests_per_second",
+        "session_idle_minutes",
+        "session_hours",
+    ] {
+        let text = format!("[server]\ninsecure = true\n[api]\n{key} = 0");
+        let error = load(&text, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("`api.{key}` = 0: must be 1 to")),
+            "{error}"
+        );
+    }
+}
+
+/// A comment in the sample, for it is no default.
+#[test]
+fn the_samples_webhook_is_one() {
+    const SAMPLE: &str = include_str!("../../../../sidetone.example.toml");
+    let (_, webhook) = SAMPLE.split_once("#   [[webhooks]]").unwrap();
+    let lines = webhook.lines().filter_map(|line| line.strip_prefix("#   "));
+    let lines: Vec<_> = lines.filter(|line| !line.starts_with('#')).collect();
+    let text = format!(
+        "[server]\ninsecure = true\n[[webhooks]]\n{}",
+        lines.join("\n")
+    );
+    let config = load(&text, &[]).unwrap();
+    assert_eq!(config.webhooks[0].events, ["call.started", "call.ended"]);
 }

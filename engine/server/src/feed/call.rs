@@ -27,6 +27,8 @@ pub(crate) struct CallEvents {
     id: CallId,
     /// The number of the last one that was given.
     after: u64,
+    /// The store has all of them.
+    is_complete: bool,
     ready: VecDeque<Arc<EventRecord>>,
     from: From,
 }
@@ -54,11 +56,12 @@ enum From {
 }
 
 impl CallEvents {
-    pub(super) fn new(feed: Feed, id: CallId, after: u64) -> Self {
+    pub(super) fn new(feed: Feed, id: CallId, after: u64, is_complete: bool) -> Self {
         Self {
             feed,
             id,
             after,
+            is_complete,
             ready: VecDeque::new(),
             from: From::Start,
         }
@@ -151,6 +154,9 @@ impl CallEvents {
             for record in kept {
                 self.take(record);
             }
+        }
+        if self.is_complete {
+            self.from = From::End;
         }
         Ok(())
     }

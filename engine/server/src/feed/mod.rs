@@ -20,7 +20,7 @@ use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use all::AllEvents;
 pub(crate) use call::CallEvents;
@@ -45,6 +45,8 @@ pub(crate) struct Feed {
     engine: Engine,
     store: Store,
     shared: Arc<Shared>,
+    /// The feed's tasks end with its last handle.
+    _end: Arc<DropGuard>,
 }
 
 #[derive(Debug)]
@@ -84,22 +86,21 @@ impl Feed {
         });
         let (happened, happens) = watch::channel(());
         tokio::spawn(take_in(Arc::clone(&shared), events, happened));
-        tokio::spawn(tell_of_writes(
-            Arc::clone(&shared),
-            writer.clone(),
-            happens,
-        ));
+        tokio::spawn(tell_of_writes(Arc::clone(&shared), writer.clone(), happens));
         tokio::spawn(sweep(Arc::clone(&shared), writer));
+        let end = shared.closing.clone().drop_guard();
         Self {
             engine,
             store,
             shared,
+            _end: Arc::new(end),
         }
     }
 
-    /// The events of one call after number `after_seq`, those to come among them.
-    pub(crate) fn call(&self, id: CallId, after_seq: u64) -> CallEvents {
-        CallEvents::new(self.clone(), id, after_seq)
+    /// The events of one call after number `after_seq`, those to come among them. `is_complete`: the store
+    /// has them all.
+    pub(crate) fn call(&self, id: CallId, after_seq: u64, is_complete: bool) -> CallEvents {
+        CallEvents::new(self.clone(), id, after_seq, is_complete)
     }
 
     /// The events of all calls after the one that the store has under `after`; without it those to come.
@@ -150,7 +151,14 @@ fn is_kept(event: &CallEvent) -> bool {
 
 /// Passes on what happens, until nothing more will.
 async fn take_in(shared: Arc<Shared>, mut events: EventStream, happened: watch::Sender<()>) {
-    while let Some(event) = events.recv().await {
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = shared.closing.cancelled() => return,
+        };
+        let Some(event) = event else {
+            return;
+        };
         let mut state = shared.state();
         match event {
             Ok(record) => {
@@ -204,7 +212,12 @@ async fn sweep(shared: Arc<Shared>, writer: StoreWriter) {
             .watched
             .retain(|_, watched| watched.receiver_count() > 0);
         let is_old = |at: &Instant| began.duration_since(*at) >= KEPT;
-        if !shared.state().kept.front().is_some_and(|(at, _)| is_old(at)) {
+        if !shared
+            .state()
+            .kept
+            .front()
+            .is_some_and(|(at, _)| is_old(at))
+        {
             continue;
         }
         tokio::select! {

@@ -109,30 +109,23 @@ impl Source {
         Ok(Self::Encrypted(Box::new(reader)))
     }
 
-    /// How much there is to read. An encrypted file whose end is missing, because its writer was
-    /// killed, is read through to see.
+    /// How much there is to read.
     pub(super) fn len(&mut self) -> io::Result<u64> {
         match self {
             Self::Plain(file) => Ok(file.metadata()?.len()),
-            Self::Encrypted(reader) => match reader.seek(io::SeekFrom::End(0)) {
-                Ok(len) => Ok(len),
-                Err(_) => {
-                    reader.seek(io::SeekFrom::Start(0))?;
-                    Ok(count(reader))
-                }
-            },
+            Self::Encrypted(reader) => reader.seek(io::SeekFrom::End(0)),
         }
     }
-}
 
-/// How many bytes can be read before the end or the first failure.
-fn count(reader: &mut impl Read) -> u64 {
-    let mut buffer = vec![0; 64 * 1_024];
-    let mut len = 0;
-    while let Ok(read @ 1..) = reader.read(&mut buffer) {
-        len += read as u64;
+    /// How much can be read before the first failure.
+    pub(super) fn readable_len(&mut self) -> u64 {
+        let mut buffer = vec![0; 64 * 1_024];
+        let mut len = 0;
+        while let Ok(read @ 1..) = self.read(&mut buffer) {
+            len += read as u64;
+        }
+        len
     }
-    len
 }
 
 impl Read for Source {

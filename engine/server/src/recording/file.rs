@@ -2,14 +2,19 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use sidetone::CallId;
 use sidetone_codecs::SampleRate;
 
-use super::{AudioFrame, RecordingError, Settings, crypt::Sink, ogg::OpusFile, wav::WavFile};
+use super::{
+    AudioFrame, RecordingError, Settings,
+    crypt::Sink,
+    ogg::OpusFile,
+    wav::{self, HEADER, WavFile},
+};
 use crate::store::{RecordingFile, RecordingFormat};
 
 /// A recording in the making. All of it blocks.
@@ -159,6 +164,21 @@ impl Writing {
             source,
         }
     }
+}
+
+/// Corrects the header of a WAV file whose writer was killed, and says how long the file is. The other
+/// formats need no correction, or take none.
+pub(super) fn complete(file: &RecordingFile) -> io::Result<u64> {
+    let mut on_disk = OpenOptions::new().read(true).write(true).open(&file.path)?;
+    let len = on_disk.metadata()?.len();
+    if file.format == RecordingFormat::Wav && !file.encrypted && len >= HEADER as u64 {
+        let mut header = [0; HEADER];
+        on_disk.read_exact(&mut header)?;
+        wav::correct_lengths(&mut header, len);
+        on_disk.rewind()?;
+        on_disk.write_all(&header)?;
+    }
+    Ok(len)
 }
 
 /// A new file, for its owner alone.

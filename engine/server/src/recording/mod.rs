@@ -9,11 +9,14 @@ mod file;
 mod ogg;
 mod reader;
 mod recorder;
+#[cfg(test)]
+mod tests;
 mod wav;
 
 use std::{path::PathBuf, str::FromStr as _, sync::Arc};
 
 use sidetone::CallId;
+use tracing::warn;
 
 pub use error::RecordingError;
 pub use reader::{ReadRange, RecordingReader};
@@ -21,7 +24,10 @@ pub use recorder::{AudioFrame, Recorder, RecorderStatus};
 
 use crate::{
     config::RecordingConfig,
-    store::{RecordingFile, RecordingFormat, Store, StoreWriter, create_private_dir, data_dir},
+    store::{
+        RecordingFile, RecordingFormat, Store, StoreError, StoreWriter, create_private_dir,
+        data_dir,
+    },
 };
 
 /// Where recordings are kept, and how they are made. Clones are the same.
@@ -89,6 +95,26 @@ impl Recordings {
         register: Option<Register>,
     ) -> Result<Recorder, RecordingError> {
         Recorder::start(&self.0, call_id, register)
+    }
+
+    /// Completes what servers that are gone left unfinished.
+    pub(crate) async fn complete(store: &Store) -> Result<(), StoreError> {
+        for call in store.unfinished_recordings().await? {
+            let Some(mut recording) = call.recording else {
+                continue;
+            };
+            let file = recording.clone();
+            match recorder::blocking(move || file::complete(&file)).await {
+                Ok(bytes) => {
+                    recording.bytes = bytes;
+                    store.set_recording(call.id.as_str(), &recording).await?;
+                }
+                Err(error) => {
+                    warn!(call = %call.id, %error, "the recording of a lost call cannot be completed");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Opens the recording of a call, decrypted where the key is configured.

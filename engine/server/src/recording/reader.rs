@@ -56,14 +56,26 @@ impl RecordingReader {
             path: path.clone(),
             source,
         };
-        let opened = File::open(&path).map_err(unreadable)?;
-        let mut source = if encrypted {
-            let identity = identity.ok_or(RecordingError::NoIdentity)?;
-            Source::decrypt(&path, opened, &identity)?
-        } else {
-            Source::Plain(opened)
+        let open = || {
+            let opened = File::open(&path).map_err(unreadable)?;
+            if encrypted {
+                let identity = identity.as_ref().ok_or(RecordingError::NoIdentity)?;
+                Source::decrypt(&path, opened, identity)
+            } else {
+                Ok(Source::Plain(opened))
+            }
         };
-        let len = source.len().map_err(unreadable)?;
+        let mut source = open()?;
+        let len = match source.len() {
+            // Its end is missing, because its writer was killed: it is read through to see how far it
+            // goes, and then opened anew, since it is of no use after a failure.
+            Err(_) if encrypted => {
+                let len = open()?.readable_len();
+                source = open()?;
+                len
+            }
+            len => len.map_err(unreadable)?,
+        };
         let mut header = Vec::new();
         if format == RecordingFormat::Wav && len >= HEADER as u64 {
             let mut bytes = [0; HEADER];

@@ -64,20 +64,20 @@ pub struct RecorderStatus {
 /// Writes the audio of one call to a file. When it is dropped, the file is completed all the same.
 #[derive(Debug)]
 pub struct Recorder {
-    frames: mpsc::Sender<Frames>,
+    pub(super) frames: mpsc::Sender<Frames>,
     /// Frames before the next that found no room.
     gap: u32,
-    counted: Arc<Counted>,
+    pub(super) counted: Arc<Counted>,
     task: JoinHandle<Result<RecordingFile, RecordingError>>,
 }
 
 /// A frame, and how many before it found no room.
-type Frames = (u32, AudioFrame);
+pub(super) type Frames = (u32, AudioFrame);
 
 #[derive(Debug, Default)]
-struct Counted {
+pub(super) struct Counted {
     missed: AtomicU64,
-    refused: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
 impl Recorder {
@@ -88,7 +88,12 @@ impl Recorder {
     ) -> Result<Self, RecordingError> {
         let writing = Writing::create(settings, call_id)?;
         if let Some(register) = &register {
-            register.writer.note_recording(call_id, writing.file());
+            // How long it is, is known when it is complete.
+            let file = RecordingFile {
+                bytes: 0,
+                ..writing.file()
+            };
+            register.writer.note_recording(call_id, file);
         }
         let (frames, queue) = mpsc::channel(QUEUE);
         let counted = Arc::new(Counted::default());

@@ -138,7 +138,7 @@ pub enum RecordingFormat {
     /// 16-bit PCM: exact, 115 MB an hour at 8 kHz.
     #[default]
     Wav,
-    /// Ogg Opus: a tenth of it.
+    /// Ogg Opus: a fifth of it.
     Opus,
 }
 
@@ -368,6 +368,14 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
+        rows.iter().map(call_from).collect()
+    }
+
+    /// The calls that were lost with their recording unfinished.
+    pub(crate) async fn unfinished_recordings(&self) -> Result<Vec<CallRecord>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM calls WHERE state = 'lost' AND recording_bytes = 0")
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(call_from).collect()
     }
 

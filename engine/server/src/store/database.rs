@@ -12,7 +12,8 @@ use std::{
 
 use etcetera::BaseStrategy as _;
 use sqlx::{
-    Any, AnyPool, ConnectOptions as _, Executor as _, SqlSafeStr as _, Transaction,
+    Any, AnyPool, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _,
+    Transaction,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -28,7 +29,7 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 /// For each connection to SQLite. With the write-ahead log, what is committed survives the end of the
 /// process at once, and a power failure once the log was synchronised; deleted rows are overwritten.
 const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-     PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
+     PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
 /// For each connection to PostgreSQL: nothing here takes longer unless something is wrong.
 const POSTGRES_SETUP: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';";
 
@@ -143,6 +144,12 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(setup).await.map(drop) })
+            })
+            // Where the disk is full, SQLite itself rolls a transaction back, sqlx's own attempt fails,
+            // and the connection would never begin another: there will be a new one in its place.
+            .before_acquire(|connection, _| {
+                let usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(usable) })
             });
         let pool = match place {
             // Each connection would have tables of its own, and lose them.

@@ -14,9 +14,11 @@ mod events;
 mod presence;
 mod search;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod time;
 mod transcript;
-mod writer;
+pub(crate) mod writer;
 
 pub use access::{NewToken, Role, Session, Token};
 pub use audit::{AuditEntry, AuditFilter, NewAuditEntry};

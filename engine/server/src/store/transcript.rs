@@ -70,6 +70,17 @@ impl<'a> Change<'a> {
             CallEvent::TranscriptFinal { turn, text } => (turn, Speaker::Caller, text),
             CallEvent::AgentFinished { turn, heard }
             | CallEvent::AgentInterrupted { turn, heard, .. } => (turn, Speaker::Agent, heard),
+            CallEvent::PersonSaid {
+                name, turn, text, ..
+            } => {
+                let text = text.trim();
+                return (!text.is_empty()).then_some(Self::Add {
+                    turn: turn.0,
+                    speaker: Speaker::Person,
+                    name: Some(name),
+                    text,
+                });
+            }
             CallEvent::AgentRetracted { turn } => return Some(Self::Retract { turn: turn.0 }),
             _ => return None,
         };

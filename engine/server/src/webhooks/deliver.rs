@@ -85,7 +85,7 @@ impl Deliverer {
     }
 
     /// Delivers what is due by the clock `now`, and what becomes due meanwhile; says when the next is.
-    async fn work_off(
+    pub(super) async fn work_off(
         &self,
         now: impl Fn() -> UnixMs,
         stop: &CancellationToken,

@@ -8,6 +8,8 @@ mod backoff;
 mod deliver;
 pub mod signature;
 mod spool;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{

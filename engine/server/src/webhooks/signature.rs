@@ -125,7 +125,13 @@ mod tests {
 
     #[test]
     fn a_key_is_long_enough_and_not_shown() {
-        for text in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+        for text in [
+            "",
+            "whsec_",
+            "whsec_c2hvcnQ=",
+            "whsec_!",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ] {
             assert_eq!(text.parse::<SigningKey>(), Err(NotASigningKey), "{text}");
         }
         let key: SigningKey = SECRET.parse().unwrap();

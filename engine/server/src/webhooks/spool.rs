@@ -23,6 +23,9 @@ const BATCH: usize = 256;
 /// own queue, which has room for some thousand.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What has not been delivered for so long never will be: its URL is no longer in the configuration.
+const TOO_OLD: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// What is sent.
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -40,6 +43,11 @@ pub(super) async fn run(
     counted: Arc<Counted>,
     stop: CancellationToken,
 ) {
+    match store.forget_deliveries(UnixMs::now().before(TOO_OLD)).await {
+        Ok(0) => {}
+        Ok(count) => warn!(count, "forgot webhooks that were kept for a week"),
+        Err(error) => warn!(%error, "cannot look for webhooks that were kept for too long"),
+    }
     loop {
         let first = tokio::select! {
             biased;
@@ -54,7 +62,10 @@ pub(super) async fn run(
                 Ok(record) => add(&endpoints, &record, &mut batch),
                 Err(EventsMissed { missed }) => {
                     counted.missed.fetch_add(missed, Ordering::Relaxed);
-                    error!(missed, "webhooks miss events: the database is slower than the calls");
+                    error!(
+                        missed,
+                        "webhooks miss events: the database is slower than the calls"
+                    );
                 }
             }
             if batch.len() >= BATCH {

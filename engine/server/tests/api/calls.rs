@@ -46,7 +46,13 @@ async fn a_live_call_is_listed_looked_at_and_ended() {
     };
     assert_eq!(ended.body["end_reason"], "caller_hung_up");
     assert!(ended.body["live"].is_null());
-    let say = world.post(&format!("{path}/say"), &world.operator, json!({"text": "Hi"})).await;
+    let say = world
+        .post(
+            &format!("{path}/say"),
+            &world.operator,
+            json!({"text": "Hi"}),
+        )
+        .await;
     assert_eq!((say.status, say.problem()), (409, "call-ended"));
 
     assert_eq!(world.delete(&path, &world.admin).await.status, 204);
@@ -62,14 +68,25 @@ async fn a_list_is_filtered_and_paged() {
     for _ in 0..3 {
         world.call().await.hang_up().await;
     }
-    world.server.state().archive().unwrap().writer().flush().await;
+    world
+        .server
+        .state()
+        .archive()
+        .unwrap()
+        .writer()
+        .flush()
+        .await;
     let mut seen = Vec::new();
     let mut path = "/api/calls?limit=2&state=ended&number=%2B14155550123".to_owned();
     loop {
         let page = world.get(&path, &world.viewer).await;
         assert_eq!(page.status, 200, "{page:?}");
         let calls = page.body["calls"].as_array().unwrap();
-        seen.extend(calls.iter().map(|call| call["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            calls
+                .iter()
+                .map(|call| call["id"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page.body["next"].as_str() else {
             break;
         };
@@ -106,17 +123,32 @@ async fn what_makes_no_sense_is_named() {
         ("/api/metrics/summary?since=2020-01-01T00:00:00Z", "since"),
     ] {
         let answer = world.get(path, &world.admin).await;
-        assert_eq!((answer.status, answer.problem()), (400, "bad-request"), "{path}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (400, "bad-request"),
+            "{path}"
+        );
         assert_eq!(answer.body["errors"][0]["field"], field, "{path}");
     }
-    for path in ["/api/calls/x", "/api/calls/..%2F..%2Fetc", "/api/calls/call-0123456789ab"] {
+    for path in [
+        "/api/calls/x",
+        "/api/calls/..%2F..%2Fetc",
+        "/api/calls/call-0123456789ab",
+    ] {
         let answer = world.get(path, &world.viewer).await;
-        assert_eq!((answer.status, answer.problem()), (404, "unknown-call"), "{path}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (404, "unknown-call"),
+            "{path}"
+        );
     }
     let answer = world.get("/api/nothing", &world.viewer).await;
     assert_eq!((answer.status, answer.problem()), (404, "no-route"));
     let answer = world.delete("/api/calls", &world.viewer).await;
-    assert_eq!((answer.status, answer.problem()), (405, "method-not-allowed"));
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (405, "method-not-allowed")
+    );
     world.server.shutdown().await;
 }
 
@@ -124,9 +156,23 @@ async fn what_makes_no_sense_is_named() {
 async fn figures_count_calls_and_say_how_the_store_fares() {
     let world = World::new().await;
     world.call().await.hang_up().await;
-    world.server.state().archive().unwrap().writer().flush().await;
+    world
+        .server
+        .state()
+        .archive()
+        .unwrap()
+        .writer()
+        .flush()
+        .await;
     let caller = world.call().await;
-    world.server.state().archive().unwrap().writer().flush().await;
+    world
+        .server
+        .state()
+        .archive()
+        .unwrap()
+        .writer()
+        .flush()
+        .await;
     let summary = world.get("/api/metrics/summary", &world.viewer).await;
     assert_eq!(summary.status, 200, "{summary:?}");
     assert_eq!(summary.body["total"]["calls"], 2);

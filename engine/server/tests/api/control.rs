@@ -10,14 +10,25 @@ async fn the_agent_says_what_it_is_told_and_hangs_up_after_a_farewell() {
     let world = World::new().await;
     let caller = world.call().await;
     let said = world
-        .post(&caller.path("/say"), &world.operator, json!({"text": "Your table is booked."}))
+        .post(
+            &caller.path("/say"),
+            &world.operator,
+            json!({"text": "Your table is booked."}),
+        )
         .await;
     assert_eq!(said.status, 202, "{said:?}");
+    let path = caller.path("/transcript");
+    while world.get(&path, &world.viewer).await.body["lines"] == json!([]) {
+        tokio::task::yield_now().await;
+    }
     let bye = world
-        .post(&caller.path("/hangup"), &world.operator, json!({"farewell": "Goodbye!"}))
+        .post(
+            &caller.path("/hangup"),
+            &world.operator,
+            json!({"farewell": "Goodbye!"}),
+        )
         .await;
     assert_eq!(bye.status, 202, "{bye:?}");
-    let path = caller.path("/transcript");
     let id = caller.hung_up_on().await;
     let transcript = loop {
         let transcript = world.get(&path, &world.viewer).await;
@@ -56,24 +67,33 @@ async fn bodies_that_make_no_sense_are_refused_with_the_field() {
         ("/hangup", json!({"farewell": ""}), "farewell"),
         ("/takeover", json!({"person": -1}), "person"),
     ] {
-        let answer = world.post(&caller.path(path), &world.operator, body.clone()).await;
-        assert_eq!((answer.status, answer.problem()), (400, "bad-request"), "{path} {body}");
+        let answer = world
+            .post(&caller.path(path), &world.operator, body.clone())
+            .await;
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (400, "bad-request"),
+            "{path} {body}"
+        );
         assert_eq!(answer.body["errors"][0]["field"], field, "{path} {body}");
     }
-    let send = async |body: &'static str, media_type: &str| {
+    let send = async |body: String, media_type: &str| {
         let request = world.request(Method::POST, &caller.path("/say"), &world.operator);
         let request = request.header("content-type", media_type).body(body);
         Answer::of(request.send().await.unwrap()).await
     };
-    let answer = send("{\"text\": \"a\"", "application/json").await;
+    let answer = send("{\"text\": \"a\"".into(), "application/json").await;
     assert_eq!((answer.status, answer.problem()), (400, "bad-request"));
-    let answer = send("text=a", "application/x-www-form-urlencoded").await;
+    let answer = send("text=a".into(), "application/x-www-form-urlencoded").await;
     assert_eq!((answer.status, answer.problem()), (415, "media-type"));
-    let long: &'static str = Box::leak(format!("{{\"text\": \"{}\"}}", "x".repeat(70_000)).into());
+    let long = format!("{{\"text\": \"{}\"}}", "x".repeat(70_000));
     let answer = send(long, "application/json; charset=utf-8").await;
     assert_eq!((answer.status, answer.problem()), (413, "too-large"));
     // The call goes on.
-    assert_eq!(world.get(&caller.path(""), &world.viewer).await.body["state"], "live");
+    assert_eq!(
+        world.get(&caller.path(""), &world.viewer).await.body["state"],
+        "live"
+    );
     caller.hang_up().await;
     world.server.shutdown().await;
 }
@@ -83,7 +103,9 @@ async fn only_who_is_on_the_call_takes_it_over() {
     let world = World::new().await;
     let caller = world.call().await;
     let path = caller.path("/takeover");
-    let nobody = world.post(&path, &world.operator, json!({"person": 7})).await;
+    let nobody = world
+        .post(&path, &world.operator, json!({"person": 7}))
+        .await;
     assert_eq!((nobody.status, nobody.problem()), (404, "not-found"));
     caller.hang_up().await;
     world.server.shutdown().await;

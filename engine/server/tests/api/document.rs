@@ -93,7 +93,11 @@ async fn every_operation_is_there_and_no_other() {
         for method in METHODS {
             let is_described = described.iter().any(|(p, m, _)| *p == path && *m == method);
             let request: Method = method.to_uppercase().parse().unwrap();
-            let response = world.request(request, &there, &world.admin).send().await.unwrap();
+            let response = world
+                .request(request, &there, &world.admin)
+                .send()
+                .await
+                .unwrap();
             let status = response.status().as_u16();
             assert_eq!(status != 405, is_described, "{method} {path}: {status}");
             if status == 405 {

@@ -53,7 +53,9 @@ fn form<'a>(status: &'a str, who: &'a str) -> [(&'a str, &'a str); 4] {
 
 /// The path and query of a URL that Twilio was given.
 fn path(url: &str) -> String {
-    url.strip_prefix(crate::support::PUBLIC_URL).unwrap().to_owned()
+    url.strip_prefix(crate::support::PUBLIC_URL)
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -64,13 +66,20 @@ async fn a_call_is_placed_answered_and_held_under_one_id() {
     let id = placed.body["id"].as_str().unwrap();
     assert_eq!(placed.headers["location"], format!("/api/calls/{id}"));
     assert_eq!(placed.body["state"], "dialing");
-    assert_eq!(placed.body["provider_call_id"], "CA00000000000000000000000000000001");
+    assert_eq!(
+        placed.body["provider_call_id"],
+        "CA00000000000000000000000000000001"
+    );
     assert_eq!(twilio.last("To").unwrap(), "+12025550143");
     assert_eq!(twilio.last("MachineDetection"), None);
     let dialing = world.get("/api/calls?state=dialing", &world.viewer).await;
     assert_eq!(dialing.body["calls"][0]["id"], id);
     let early = world
-        .post(&format!("/api/calls/{id}/say"), &world.operator, json!({"text": "Hi"}))
+        .post(
+            &format!("/api/calls/{id}/say"),
+            &world.operator,
+            json!({"text": "Hi"}),
+        )
         .await;
     assert_eq!((early.status, early.problem()), (409, "conflict"));
 
@@ -141,7 +150,13 @@ async fn a_machine_is_hung_up_on_where_that_was_ordered() {
     let placed = place(&world, None, &body).await;
     assert_eq!(twilio.last("MachineDetection").as_deref(), Some("Enable"));
     let voice = path(&twilio.last("Url").unwrap());
-    let twiml = post(world.addr, &voice, &form("in-progress", "machine_start"), AUTH).await;
+    let twiml = post(
+        world.addr,
+        &voice,
+        &form("in-progress", "machine_start"),
+        AUTH,
+    )
+    .await;
     assert!(twiml.body.contains("<Hangup/>"), "{}", twiml.body);
     let call = format!("/api/calls/{}", placed.body["id"].as_str().unwrap());
     let seen = world.get(&call, &world.viewer).await;
@@ -160,7 +175,10 @@ async fn asking_again_with_the_same_key_calls_once() {
     let mut other = order();
     other["to"] = "+12025550144".into();
     let reused = place(&world, Some("k1"), &other).await;
-    assert_eq!((reused.status, reused.problem()), (409, "idempotency-key-reused"));
+    assert_eq!(
+        (reused.status, reused.problem()),
+        (409, "idempotency-key-reused")
+    );
     let third = place(&world, Some("k2"), &other).await;
     assert_ne!(third.body["id"], first.body["id"]);
     world.server.shutdown().await;
@@ -171,9 +189,15 @@ async fn what_twilio_does_not_do_is_said_with_what_to_do() {
     let (world, twilio) = world().await;
     twilio.be(Mood::Refuses);
     let refused = place(&world, Some("k"), &order()).await;
-    assert_eq!((refused.status, refused.problem()), (502, "provider-refused"));
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (502, "provider-refused")
+    );
     let detail = refused.body["detail"].as_str().unwrap();
-    assert!(detail.contains("21210") && detail.contains("not verified"), "{detail}");
+    assert!(
+        detail.contains("21210") && detail.contains("not verified"),
+        "{detail}"
+    );
     assert!(!detail.contains("2025550199"), "{detail}");
     // Nothing was done: the same key may try again.
     twilio.be(Mood::Places);
@@ -208,7 +232,11 @@ async fn orders_that_make_no_sense_are_not_sent() {
         let mut body = order();
         body[field.split('.').next().unwrap()] = value;
         let answer = place(&world, None, &body).await;
-        assert_eq!((answer.status, answer.problem()), (400, "bad-request"), "{field}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (400, "bad-request"),
+            "{field}"
+        );
         assert_eq!(answer.body["errors"][0]["field"], field, "{answer:?}");
     }
     assert_eq!(twilio.count(), 0);

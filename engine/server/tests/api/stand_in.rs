@@ -14,7 +14,6 @@ use tokio::net::TcpListener;
 pub(crate) enum Mood {
     Places,
     Refuses,
-    Fails,
     Stalls,
 }
 
@@ -63,7 +62,9 @@ impl StandIn {
 }
 
 async fn calls(State(stand_in): State<StandIn>, body: String) -> axum::response::Response {
-    let form: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let form: Vec<_> = form_urlencoded::parse(body.as_bytes())
+        .into_owned()
+        .collect();
     let count = {
         let mut asked = stand_in.asked.lock().unwrap();
         asked.push(form);
@@ -88,7 +89,6 @@ async fn calls(State(stand_in): State<StandIn>, body: String) -> axum::response:
             })),
         )
             .into_response(),
-        Mood::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Mood::Stalls => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
             StatusCode::CREATED.into_response()

@@ -27,6 +27,7 @@ use tokio_tungstenite::{
 pub(crate) const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const PUBLIC_URL: &str = "https://voice.example.com";
 pub(crate) const STREAM: &str = "MZ00000000000000000000000000000001";
+pub(crate) const CALL: &str = "CA00000000000000000000000000000001";
 pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
 /// Takes calls from anybody on a free port.
@@ -197,6 +198,11 @@ impl Phone {
 
     /// Starts the stream, with the webhook's token.
     pub(crate) async fn start(&mut self, token: Option<&str>) {
+        self.start_as(token, CALL).await;
+    }
+
+    /// Starts the stream of the call that Twilio calls `call_sid`.
+    pub(crate) async fn start_as(&mut self, token: Option<&str>, call_sid: &str) {
         let mut parameters = json!({});
         if let Some(token) = token {
             parameters["token"] = token.into();
@@ -208,7 +214,7 @@ impl Phone {
             "streamSid": STREAM,
             "start": {
                 "accountSid": ACCOUNT,
-                "callSid": "CA00000000000000000000000000000001",
+                "callSid": call_sid,
                 "streamSid": STREAM,
                 "tracks": ["inbound"],
                 "customParameters": parameters,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sidetone::{CallId, EventRecord};
-use sidetone_core::event::CallEvent;
+use sidetone_core::{event::CallEvent, person::Mode};
 use tokio::time::Instant;
 
 use super::{
@@ -73,6 +73,14 @@ impl Ledger {
             }
             CallEvent::TranscriptFinal { text, .. } if !text.trim().is_empty() => row.turns += 1,
             CallEvent::AgentInterrupted { .. } => row.interruptions += 1,
+            CallEvent::PersonJoined {
+                mode: Mode::Takeover,
+                ..
+            }
+            | CallEvent::PersonMode {
+                mode: Mode::Takeover,
+                ..
+            } => row.takeovers += 1,
             CallEvent::TurnMetrics(metrics) => batch.answers.push(Answer {
                 call_id: call_id.clone(),
                 seq,
@@ -87,6 +95,7 @@ impl Ledger {
                 // What was counted, where this writer missed events.
                 row.turns = row.turns.max(to_i64(counters.turns));
                 row.interruptions = row.interruptions.max(to_i64(counters.interruptions));
+                row.takeovers = row.takeovers.max(to_i64(counters.takeovers));
             }
             _ => {}
         }

@@ -8,6 +8,8 @@
 mod batch;
 mod ledger;
 mod queue;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{
     sync::{
@@ -120,14 +122,19 @@ impl StoreWriter {
     ///
     /// If called outside a tokio runtime.
     pub async fn start(store: Store, events: EventStream) -> Result<Self, StoreError> {
-        Self::with_queue(store, events, QUEUE).await
+        let writer = Self::without_events(store, QUEUE).await?;
+        let Handle {
+            shared,
+            stop,
+            tasks,
+        } = &*writer.0;
+        tasks.spawn(take_in(Arc::clone(shared), events, stop.clone()));
+        tasks.close();
+        Ok(writer)
     }
 
-    async fn with_queue(
-        store: Store,
-        events: EventStream,
-        capacity: usize,
-    ) -> Result<Self, StoreError> {
+    /// Writes what is put into its queue.
+    async fn without_events(store: Store, capacity: usize) -> Result<Self, StoreError> {
         let presence = Presence::begin(&store).await?;
         let lost = presence.mark_lost(&store).await?;
         if lost > 0 {
@@ -140,14 +147,11 @@ impl StoreWriter {
             retries: AtomicU64::new(0),
             failure: Mutex::new(None),
         });
-        let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(take_in(Arc::clone(&shared), events, stop.clone()));
         tasks.spawn(write_out(Arc::clone(&shared), store, presence));
-        tasks.close();
         Ok(Self(Arc::new(Handle {
             shared,
-            stop,
+            stop: CancellationToken::new(),
             tasks,
         })))
     }
