@@ -1,9 +1,6 @@
 //! What is recorded is what is read back.
 
-use std::{
-    io::Cursor,
-    path::{Path, PathBuf},
-};
+use std::{io::Cursor, path::Path};
 
 use age::secrecy::ExposeSecret as _;
 use futures_util::TryStreamExt as _;
@@ -140,7 +137,7 @@ async fn wav_is_exact_caller_left_everyone_else_right() {
         read(&recordings, &file, 70_000..70_001).await,
         bytes[70_000..70_001]
     );
-    assert!(read(&recordings, &file, 90_000..80_000).await.is_empty());
+    assert!(read(&recordings, &file, 90_000..95_000).await.is_empty());
 }
 
 #[tokio::test]
@@ -414,6 +411,6 @@ fn a_recipient_that_is_none_is_named() {
     };
     let error = Recordings::new(&wrong).unwrap_err();
     assert!(
-        matches!(error, RecordingError::Folder { path, .. } if path == PathBuf::from(&wrong.folder))
+        matches!(error, RecordingError::Folder { path, .. } if path.as_os_str() == &*wrong.folder)
     );
 }

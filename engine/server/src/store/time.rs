@@ -16,7 +16,7 @@ impl UnixMs {
     #[must_use]
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self(since.map_or(0, |since| millis(since)))
+        Self(since.map_or(0, millis))
     }
 
     /// So much later.
