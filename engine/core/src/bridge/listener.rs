@@ -126,7 +126,7 @@ impl Listener {
             }
             TurnChange::Ended { turn, silent, .. } => Some(Heard::Ended(Utterance {
                 turn,
-                audio: self.hearing.end_utterance(),
+                audio: self.hearing.end_utterance(silent),
                 rate: self.hearing.rate(),
                 silent,
             })),
