@@ -65,7 +65,7 @@ async fn who_may_not_is_told_why_before_the_socket_opens() {
     assert_eq!(answer.status, 426, "{answer:?}");
 
     let call = caller.call.clone();
-    caller.is_gone().await;
+    caller.drops_off().await;
     let path = format!("/api/calls/{}/leg", call.id());
     world
         .server

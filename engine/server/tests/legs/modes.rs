@@ -141,7 +141,7 @@ async fn a_leg_ends_with_the_call() {
         Socket::with_token(world.addr, &caller.path("/leg"), world.operator.expose()).await;
     let mut browser = Browser::join(socket, "monitor", "pcm", PERSON).await;
     browser.ear.hears(CALLER).await;
-    caller.is_gone().await;
+    caller.drops_off().await;
     assert_eq!(
         browser.told().await,
         json!({"type": "closed", "detail": "the call is over"})

@@ -165,7 +165,7 @@ impl Caller {
     }
 
     /// The line is cut.
-    pub(crate) async fn is_gone(self) {
+    pub(crate) async fn drops_off(self) {
         self.line.abort();
         self.call.ended().await;
     }
