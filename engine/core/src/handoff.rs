@@ -158,10 +158,11 @@ impl Handoff {
         is_new
     }
 
-    /// Their phone rings, until `until`; `false` if it did before, or they are there.
+    /// Their phone rings, until `until`, which a call that rings already is put off to; `false` if it did
+    /// before, or they are there.
     pub(crate) fn ring(&mut self, until: CallTime) -> bool {
         let is_new = matches!(self.holder, Holder::Agent | Holder::Requested { .. });
-        if is_new {
+        if is_new || matches!(self.holder, Holder::Ringing { .. }) {
             self.holder = Holder::Ringing { until };
         }
         is_new

@@ -82,7 +82,7 @@ pub enum Command {
         /// What the agent says; `None`: that it connects the caller, in the call's language.
         say: Option<String>,
     },
-    /// Their phone rings.
+    /// Their phone rings. Said again, they have as long again to come.
     HandoffRinging,
     /// Nobody comes: the agent says so and goes on.
     HandoffFailed {

@@ -138,7 +138,9 @@ impl Engine {
             active: Some((registration, shared.calls.token())),
         };
         let driver = Driver::new(Parts {
-            call: Call::new(config, (shared.vad)()).hearing_people(Arc::clone(&shared.vad)),
+            call: Call::new(config, (shared.vad)())
+                .hearing_people(Arc::clone(&shared.vad))
+                .continuing(options.conversation),
             dialect: Box::new(dialect),
             authorize: options.authorize,
             leg: Leg::new(transport, shared.limits),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
 use sidetone_core::{
     config::AgentConfig,
+    conversation::Message,
     dialect::Start,
     handoff::CallState,
     io::Command,
@@ -201,7 +202,7 @@ impl CallHandle {
         self.command(Command::RequestHandoff { say }).await
     }
 
-    /// Their phone rings.
+    /// Their phone rings. Said again, they have as long again to come.
     ///
     /// # Errors
     ///
@@ -282,6 +283,7 @@ pub struct AcceptOptions {
     pub(crate) authorize: Option<Authorize>,
     pub(crate) call_id: Option<CallId>,
     pub(crate) agent: Option<AgentConfig>,
+    pub(crate) conversation: Vec<Message>,
 }
 
 impl AcceptOptions {
@@ -301,6 +303,13 @@ impl AcceptOptions {
     /// if the engine does. Default: as the engine was built.
     pub fn agent(mut self, agent: AgentConfig) -> Self {
         self.agent = Some(agent);
+        self
+    }
+
+    /// What was said before, where the call goes on from another; after the agent's instructions. Default:
+    /// nothing.
+    pub fn conversation(mut self, conversation: Vec<Message>) -> Self {
+        self.conversation = conversation;
         self
     }
 

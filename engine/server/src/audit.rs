@@ -57,6 +57,16 @@ pub(crate) enum Action {
     CallHandBack,
     /// A call was taken over.
     CallTakeOver,
+    /// Somebody listens to a call.
+    CallListen,
+    /// Somebody coaches the agent.
+    CallCoach,
+    /// Somebody joined in.
+    CallBarge,
+    /// Somebody was called to the phone, to come on a call.
+    CallInvite,
+    /// A call was given away.
+    CallTransfer,
     /// A transcript was read.
     TranscriptRead,
     /// The events of a call were read.
@@ -81,6 +91,11 @@ impl Action {
             Self::CallDtmf => "call.dtmf",
             Self::CallHandBack => "call.handback",
             Self::CallTakeOver => "call.takeover",
+            Self::CallListen => "call.listen",
+            Self::CallCoach => "call.coach",
+            Self::CallBarge => "call.barge",
+            Self::CallInvite => "call.invite",
+            Self::CallTransfer => "call.transfer",
             Self::TranscriptRead => "transcript.read",
             Self::EventsRead => "events.read",
             Self::RecordingRead => "recording.read",

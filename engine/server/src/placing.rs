@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Map, Value};
 use sidetone::CallId;
-use sidetone_core::config::AgentConfig;
+use sidetone_core::{config::AgentConfig, conversation::Message};
 
 use crate::{store::UnixMs, twilio::CallSid};
 
@@ -44,6 +44,8 @@ pub(crate) struct Placed {
     pub(crate) from: String,
     /// Who the agent is in this call.
     pub(crate) agent: AgentConfig,
+    /// What was said before, where the call goes on from another.
+    pub(crate) conversation: Vec<Message>,
     /// What to do when a machine answers.
     pub(crate) machines: Machines,
     /// What to note about it.
@@ -126,6 +128,7 @@ mod tests {
             to: "+12025550143".into(),
             from: "+12025550199".into(),
             agent: AgentConfig::default(),
+            conversation: Vec::new(),
             machines: Machines::Note,
             metadata: Map::new(),
             token: "token".into(),

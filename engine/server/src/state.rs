@@ -92,6 +92,7 @@ impl ServerState {
         let events = engine.events();
         let admission = Arc::new(Admission::new(config.server.max_calls));
         let placing = Arc::<Placing>::default();
+        let reports = broadcast::Sender::new(REPORTS);
         let api = archive.as_ref().map(|archive| {
             Arc::new(Api::new(
                 config,
@@ -99,6 +100,7 @@ impl ServerState {
                 archive,
                 Arc::clone(&admission),
                 Arc::clone(&placing),
+                reports.clone(),
             ))
         });
         let shared = Arc::new(Shared {
@@ -112,7 +114,7 @@ impl ServerState {
             auth_token: config.twilio.auth_token.clone(),
             public_url: config.server.public_url.trim_end_matches('/').to_owned(),
             language: config.agent.language.clone(),
-            reports: broadcast::Sender::new(REPORTS),
+            reports,
             warm: AtomicBool::new(false),
             bad_signature_logged: AtomicBool::new(false),
         });

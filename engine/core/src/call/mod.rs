@@ -194,6 +194,13 @@ impl Call {
         }
     }
 
+    /// The same call, as one that goes on from another: the agent knows what was said there.
+    #[must_use]
+    pub fn continuing(mut self, conversation: Vec<Message>) -> Self {
+        self.conversation.extend(conversation);
+        self
+    }
+
     /// Takes one input at `now`, appends everything that follows from it to `out`, and returns
     /// when to call again with [`Input::Deadline`] if nothing else happens before.
     ///

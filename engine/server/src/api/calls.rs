@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use sidetone::CallId;
-use sidetone_core::handoff::CallState as Glance;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
     extract::{CallPath, Fields, FromQuery, Query, unknown_call},
     problem::{Kind, Problem, ProblemBody},
     timestamp::Timestamp,
-    views::CallView,
+    views::{CallView, Live},
 };
 use crate::{
     auth::principal::{Admin, Viewer},
@@ -263,12 +262,13 @@ fn dialing(api: &Api, filter: &CallFilter, limit: u32) -> Vec<CallView> {
 }
 
 fn view(api: &Api, call: CallRecord) -> CallView {
-    let glance: Option<Glance> = match call.state {
-        CallState::Live => api
-            .engine
-            .call(&call.id)
-            .map(|handle| handle.state().borrow().clone()),
+    let handle = match call.state {
+        CallState::Live => api.engine.call(&call.id),
         _ => None,
     };
-    CallView::new(call, glance.as_ref())
+    let live = handle.and_then(|handle| {
+        let invite = api.invites.latest(&call.id);
+        Live::new(&handle.state().borrow(), invite.as_deref())
+    });
+    CallView::new(call, live)
 }

@@ -3,19 +3,15 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use serde::{Deserialize, Serialize};
-use sidetone::{CallHandle, PersonError};
-use sidetone_core::{
-    io::Command,
-    person::{Mode, PersonId, Refusal},
-};
+use serde::Deserialize;
+use sidetone::CallHandle;
+use sidetone_core::io::Command;
 use utoipa::ToSchema;
 
 use super::{
-    Api, call_ended,
+    Api,
     extract::{CallPath, Json, OptionalJson, Validate},
-    problem::{FieldError, Kind, Problem, ProblemBody},
-    views::ModeView,
+    problem::{FieldError, Problem},
 };
 use crate::{
     audit::Action,
@@ -36,7 +32,12 @@ fn check_text(field: &str, text: &str, errors: &mut Vec<FieldError>) {
 
 impl Api {
     /// The call to act in, once it is noted who does what.
-    async fn act(&self, who: &Principal, action: Action, id: &str) -> Result<CallHandle, Problem> {
+    pub(super) async fn act(
+        &self,
+        who: &Principal,
+        action: Action,
+        id: &str,
+    ) -> Result<CallHandle, Problem> {
         let call = self.running(id).await?;
         self.audit.note(&who.token_id, action, Some(id));
         Ok(call)
@@ -80,104 +81,6 @@ pub(super) async fn resume(
 ) -> Result<StatusCode, Problem> {
     let call = api.act(&who, Action::AgentResume, &id).await?;
     call.resume_agent().await?;
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// Who takes a call over.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TakeOver {
-    /// The leg of a person who is on the call: `live.people[].id`.
-    #[schema(example = 1)]
-    person: u32,
-}
-
-impl Validate for TakeOver {
-    fn validate(&self, _: &mut Vec<FieldError>) {}
-}
-
-/// Who has taken a call over.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TakenOver {
-    /// Their leg.
-    person: u32,
-    /// What they do now.
-    mode: ModeView,
-}
-
-/// Has a person who is on the call speak with the caller in place of the agent, which is silent.
-#[utoipa::path(
-    post,
-    path = "/api/calls/{id}/takeover",
-    tag = "control",
-    operation_id = "takeOver",
-    params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
-    request_body = TakeOver,
-    responses(
-        (status = 200, description = "They have it.", body = TakenOver),
-        (status = 404, description = "There is no such call, or no such person on it.",
-            body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "The call is over, or somebody whose rank is not lower has it.",
-            body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub(super) async fn take_over(
-    Operator(who): Operator,
-    State(api): State<Arc<Api>>,
-    CallPath(id): CallPath,
-    Json(body): Json<TakeOver>,
-) -> Result<axum::Json<TakenOver>, Problem> {
-    let call = api.running(&id).await?;
-    let person = PersonId(body.person);
-    let is_there = {
-        let state = call.state();
-        let state = state.borrow();
-        state.people.iter().any(|there| there.id == person)
-    };
-    if !is_there {
-        return Err(no_such_person());
-    }
-    api.audit
-        .note(&who.token_id, Action::CallTakeOver, Some(&id));
-    match call.set_mode(person, Mode::Takeover).await {
-        Ok(()) => Ok(axum::Json(TakenOver {
-            person: person.0,
-            mode: Mode::Takeover.into(),
-        })),
-        Err(PersonError::Refused(refusal)) => Err(refused(refusal)),
-        // They left in the moment in which they were asked for, or the call ended.
-        Err(PersonError::Over(_)) if api.engine.call(call.id()).is_some() => Err(no_such_person()),
-        Err(PersonError::Over(_)) => Err(call_ended()),
-    }
-}
-
-fn no_such_person() -> Problem {
-    Problem::new(
-        Kind::NotFound,
-        "Nobody with this leg is on the call; `live.people` of `GET /api/calls/{id}` lists who is.",
-    )
-}
-
-fn refused(refusal: Refusal) -> Problem {
-    Problem::new(Kind::Conflict, format!("The call refuses: {refusal}."))
-}
-
-/// Gives the call back to the agent, which knows what was said; who spoke with the caller listens on.
-#[utoipa::path(
-    delete,
-    path = "/api/calls/{id}/takeover",
-    tag = "control",
-    operation_id = "handBack",
-    params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
-    responses((status = 202, description = "The agent is getting the call back."))
-)]
-pub(super) async fn hand_back(
-    Operator(who): Operator,
-    State(api): State<Arc<Api>>,
-    CallPath(id): CallPath,
-) -> Result<StatusCode, Problem> {
-    let call = api.act(&who, Action::CallHandBack, &id).await?;
-    call.hand_back(None).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -10,14 +10,17 @@ mod docs;
 mod events;
 pub(crate) mod extract;
 mod idempotency;
+mod leg;
 mod place;
 pub(crate) mod problem;
 mod recording;
 mod session;
 mod sse;
 mod summary;
+mod takeover;
 mod timestamp;
 mod transcript;
+mod transfer;
 mod views;
 
 use std::{
@@ -27,7 +30,10 @@ use std::{
 
 use axum::{Router, middleware, routing::any};
 use sidetone::{CallHandle, CallId, CallOver, Engine};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, broadcast},
+    time::timeout,
+};
 use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -46,10 +52,11 @@ use crate::{
     auth::{self, Auth},
     config::Config,
     feed::Feed,
+    people::{invite::Invites, join::JoinTokens, transfer::Transfers},
     placing::{Placed, Placing},
     recording::Recordings,
     store::{Store, StoreError, StoreWriter, UnansweredCall},
-    twilio::TwilioClient,
+    twilio::{Report, TwilioClient},
     webhooks::Webhooks,
 };
 
@@ -79,10 +86,19 @@ pub(crate) struct Api {
     pub(crate) audit: Audit,
     pub(crate) auth: Arc<Auth>,
     pub(crate) streams: Arc<Semaphore>,
+    /// Places for the legs of people.
+    pub(crate) legs: Arc<Semaphore>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) placing: Arc<Placing>,
     /// Why not, where Twilio cannot be asked for anything.
     pub(crate) twilio: Result<TwilioClient, String>,
+    /// How somebody who is called to the phone may be let ring.
+    pub(crate) ring_timeout: Duration,
+    pub(crate) invites: Invites,
+    pub(crate) join_tokens: JoinTokens,
+    pub(crate) transfers: Transfers,
+    /// What Twilio reports.
+    pub(crate) reports: broadcast::Sender<Report>,
     /// Without a slash at the end; empty where none is configured.
     pub(crate) public_url: String,
     pub(crate) idempotency: Idempotency<PlaceAnswer>,
@@ -102,6 +118,7 @@ impl Api {
         archive: &Archive,
         admission: Arc<Admission>,
         placing: Arc<Placing>,
+        reports: broadcast::Sender<Report>,
     ) -> Self {
         let (store, writer) = (archive.store().clone(), archive.writer().clone());
         let public_url = config.server.public_url.trim_end_matches('/').to_owned();
@@ -111,7 +128,13 @@ impl Api {
             auth: Arc::new(Auth::new(&config.api, &public_url, store.clone())),
             recordings: archive.recordings().clone(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            legs: Arc::new(Semaphore::new(leg::MAX_LEGS)),
             twilio: TwilioClient::new(&config.twilio).map_err(|error| error.to_string()),
+            ring_timeout: Duration::from_millis(config.handoff.ring_timeout_ms.into()),
+            invites: Invites::default(),
+            join_tokens: JoinTokens::default(),
+            transfers: Transfers::default(),
+            reports,
             idempotency: Idempotency::default(),
             webhooks: start_webhooks(config, &store, &engine),
             engine,
@@ -240,11 +263,13 @@ fn closed() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calls::list, place::place))
         .routes(routes!(calls::show, calls::delete))
         .routes(routes!(control::pause, control::resume))
-        .routes(routes!(control::take_over, control::hand_back))
+        .routes(routes!(takeover::take_over, takeover::hand_back))
+        .routes(routes!(transfer::transfer))
         .routes(routes!(control::say))
         .routes(routes!(control::whisper))
         .routes(routes!(control::dtmf))
         .routes(routes!(control::hang_up))
+        .routes(routes!(leg::open))
         .routes(routes!(transcript::read))
         .routes(routes!(recording::read))
         .routes(routes!(events::of_call))

@@ -236,6 +236,7 @@ async fn call(api: &Api, who: &Principal, body: PlaceCall) -> Result<PlaceAnswer
             to: body.to.into(),
             from: body.from.into(),
             agent,
+            conversation: Vec::new(),
             machines,
             metadata: metadata.map(|(k, v)| (k, Value::String(v))).collect(),
             token: token.clone(),

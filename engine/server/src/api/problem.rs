@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     MediaType,
     /// The range lies outside the recording.
     Range,
+    /// The request opens no WebSocket.
+    Upgrade,
     /// Too many requests.
     TooFast,
     /// Twilio's API refused.
@@ -126,6 +128,11 @@ impl Kind {
                 "range",
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 "The range lies outside",
+            ),
+            Self::Upgrade => (
+                "upgrade-required",
+                StatusCode::UPGRADE_REQUIRED,
+                "The route is a WebSocket",
             ),
             Self::TooFast => (
                 "too-fast",

@@ -1,6 +1,6 @@
 //! Calls as the API shows them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sidetone::CallId;
 use sidetone_core::{
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 use crate::{
+    people::invite::{Invite, Progress},
     placing::Placed,
     store::{self, CallRecord},
 };
@@ -130,6 +131,43 @@ pub(crate) struct Live {
     recording: bool,
     /// Who is on it beside caller and agent, in the order they came.
     people: Vec<PersonView>,
+    /// Who was called to the phone last, if anybody was.
+    phone: Option<PhoneView>,
+}
+
+/// Somebody who was called to the phone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Phone)]
+pub(crate) struct PhoneView {
+    /// What they are to do first.
+    mode: ModeView,
+    /// How far they are.
+    state: PhoneStep,
+    /// Their leg, once they are on the call.
+    person: Option<u32>,
+    /// Why they do not come: `busy`, `no-answer`, `failed`, `canceled`, `hung-up` (they answered, and did not
+    /// take the call), or a sentence.
+    #[schema(example = "no-answer")]
+    why: Option<String>,
+}
+
+/// How far somebody who was called to the phone is.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PhoneState)]
+pub(crate) enum PhoneStep {
+    /// They are being called.
+    Dialing,
+    /// Their phone rings.
+    Ringing,
+    /// They are on the call.
+    Joined,
+    /// They were on the call and left.
+    Left,
+    /// They take the call, which is on its way to them.
+    Accepted,
+    /// They do not come.
+    Failed,
 }
 
 /// Who holds the floor.
@@ -200,7 +238,7 @@ pub(crate) struct PersonView {
 }
 
 /// What a person on a call does.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Mode)]
 pub(crate) enum ModeView {
@@ -216,7 +254,7 @@ pub(crate) enum ModeView {
 
 impl CallView {
     /// A call that the store knows, and how it is now where the engine has it.
-    pub(crate) fn new(call: CallRecord, live: Option<&Glance>) -> Self {
+    pub(crate) fn new(call: CallRecord, live: Option<Live>) -> Self {
         Self {
             id: call.id.to_string(),
             direction: match call.direction {
@@ -250,7 +288,7 @@ impl CallView {
                 encrypted: recording.encrypted,
                 bytes: recording.bytes,
             }),
-            live: live.filter(|live| !live.ended).map(Live::from),
+            live,
         }
     }
 }
@@ -280,15 +318,36 @@ impl CallView {
     }
 }
 
-impl From<&Glance> for Live {
-    fn from(glance: &Glance) -> Self {
-        Self {
+impl Live {
+    /// A call right now, and who was called to the phone for it; none once it is over.
+    pub(crate) fn new(glance: &Glance, invite: Option<&Invite>) -> Option<Self> {
+        (!glance.ended).then(|| Self {
             started: glance.started,
             floor: glance.floor.into(),
             handoff: glance.handoff.into(),
             paused: glance.paused,
             recording: glance.recording,
             people: glance.people.iter().map(PersonView::from).collect(),
+            phone: invite.map(PhoneView::from),
+        })
+    }
+}
+
+impl From<&Invite> for PhoneView {
+    fn from(invite: &Invite) -> Self {
+        let (state, person, why) = match invite.progress() {
+            Progress::Dialing => (PhoneStep::Dialing, None, None),
+            Progress::Ringing => (PhoneStep::Ringing, None, None),
+            Progress::Joined { person } => (PhoneStep::Joined, Some(person.0), None),
+            Progress::Left => (PhoneStep::Left, None, None),
+            Progress::Accepted => (PhoneStep::Accepted, None, None),
+            Progress::Failed { why } => (PhoneStep::Failed, None, Some(why)),
+        };
+        Self {
+            mode: invite.mode.into(),
+            state,
+            person,
+            why,
         }
     }
 }
@@ -347,6 +406,17 @@ impl From<Mode> for ModeView {
             Mode::Whisper => Self::Whisper,
             Mode::Barge => Self::Barge,
             Mode::Takeover => Self::Takeover,
+        }
+    }
+}
+
+impl From<ModeView> for Mode {
+    fn from(mode: ModeView) -> Self {
+        match mode {
+            ModeView::Monitor => Self::Monitor,
+            ModeView::Whisper => Self::Whisper,
+            ModeView::Barge => Self::Barge,
+            ModeView::Takeover => Self::Takeover,
         }
     }
 }

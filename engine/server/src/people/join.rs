@@ -1,26 +1,20 @@
-//! Join tokens: what turns a permission to come on a call into a leg.
+//! Join tokens: what lets a phone's stream onto a call.
 //!
-//! Whoever asks for a leg through the API gets a token, and shows it on the WebSocket of the leg: in
-//! the browser a WebSocket cannot carry an `Authorization` header, and a phone's stream never could.
-//! A token is good once, soon, and for exactly what was asked for.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the legs' WebSocket redeems them")
-)]
+//! A phone's stream carries no `Authorization` header, and who rings up a person knows only their number:
+//! the TwiML of that call brings a token, and the stream shows it when it starts. A token is good once,
+//! soon, and for exactly what was asked for.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use sidetone::CallId;
 use sidetone_core::person::Mode;
 
-use crate::{
-    auth::secret::{RandomSecret, SecretHash},
-    store::Role,
-};
+use super::{guest::Guest, invite::Invite};
+use crate::auth::secret::{RandomSecret, SecretHash};
 
 /// Before a join token's secret.
 const PREFIX: &str = "sdj_";
@@ -29,18 +23,16 @@ const PREFIX: &str = "sdj_";
 const MOST_WAITING: usize = 4_096;
 
 /// What a join token stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Grant {
     /// The call to come on.
     pub(crate) call_id: CallId,
-    /// The token of who asked, by its id: what the audit log says.
-    pub(crate) who: String,
-    /// What they are called on the call.
-    pub(crate) name: String,
+    /// Who comes.
+    pub(crate) guest: Guest,
     /// What they do first.
     pub(crate) mode: Mode,
-    /// What they may do.
-    pub(crate) role: Role,
+    /// How they were called.
+    pub(crate) invite: Arc<Invite>,
 }
 
 /// The join tokens of one server that were handed out and not used.
@@ -97,17 +89,21 @@ impl JoinTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Role;
 
     const LIFETIME: Duration = Duration::from_secs(30);
 
     fn grant() -> Grant {
         Grant {
             call_id: CallId::from("call-0123456789ab"),
-            who: "tok-1".into(),
-            name: "Ada".into(),
+            guest: Guest::example("Ada", Role::Operator),
             mode: Mode::Monitor,
-            role: Role::Operator,
+            invite: Arc::new(Invite::new(Mode::Monitor)),
         }
+    }
+
+    fn redeemed(tokens: &JoinTokens, token: &str, at: Instant) -> Option<String> {
+        tokens.redeem(token, at).map(|grant| grant.guest.name)
     }
 
     #[test]
@@ -115,20 +111,27 @@ mod tests {
         let (tokens, now) = (JoinTokens::default(), Instant::now());
         let token = tokens.issue(grant(), now, LIFETIME).unwrap();
         assert!(token.expose().starts_with("sdj_"));
-        assert_eq!(tokens.redeem(token.expose(), now), Some(grant()));
-        assert_eq!(tokens.redeem(token.expose(), now), None, "used");
-        assert_eq!(tokens.redeem("sdj_made-up", now), None);
+        assert_eq!(
+            redeemed(&tokens, token.expose(), now).as_deref(),
+            Some("Ada")
+        );
+        assert_eq!(redeemed(&tokens, token.expose(), now), None, "used");
+        assert_eq!(redeemed(&tokens, "sdj_made-up", now), None);
     }
 
     #[test]
     fn a_token_is_good_for_a_while_only() {
         let (tokens, now) = (JoinTokens::default(), Instant::now());
         let token = tokens.issue(grant(), now, LIFETIME).unwrap();
-        assert_eq!(tokens.redeem(token.expose(), now + LIFETIME), None);
-        assert_eq!(tokens.redeem(token.expose(), now), None, "shown too late");
+        assert_eq!(redeemed(&tokens, token.expose(), now + LIFETIME), None);
+        assert_eq!(
+            redeemed(&tokens, token.expose(), now),
+            None,
+            "shown too late"
+        );
         let token = tokens.issue(grant(), now, LIFETIME).unwrap();
         tokens.revoke(&token);
-        assert_eq!(tokens.redeem(token.expose(), now), None, "taken back");
+        assert_eq!(redeemed(&tokens, token.expose(), now), None, "taken back");
     }
 
     #[test]

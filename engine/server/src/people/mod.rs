@@ -1,3 +1,10 @@
-//! People on their way onto a call.
+//! People on their way onto a call, and on it.
 
-mod join;
+mod audio;
+pub(crate) mod browser;
+pub(crate) mod guest;
+pub(crate) mod invite;
+pub(crate) mod join;
+pub(crate) mod phone;
+pub(crate) mod transfer;
+mod wire;

@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// The longest message taken from a leg, in bytes. Twilio's have some hundred.
-const MAX_MESSAGE: usize = 256 * 1024;
+pub(super) const MAX_MESSAGE: usize = 256 * 1024;
 
 /// What a socket reads at once, in bytes; kept for each call.
-const READ_BUFFER: usize = 4 * 1024;
+pub(super) const READ_BUFFER: usize = 4 * 1024;
 
 /// Answers a call on a WebSocket.
 pub(super) async fn media(
@@ -53,7 +53,10 @@ pub(super) async fn placed(
     if state.0.engine.call(&id).is_some() {
         return Err(Rejection::NotPlaced);
     }
-    let options = AcceptOptions::new().call_id(id).agent(placed.agent);
+    let options = AcceptOptions::new()
+        .call_id(id)
+        .agent(placed.agent)
+        .conversation(placed.conversation);
     accept(state, upgrade, options)
 }
 

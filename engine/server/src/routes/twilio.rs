@@ -1,6 +1,6 @@
 //! Twilio's webhooks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::{
     extract::State,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sidetone::CallId;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{
@@ -18,12 +19,16 @@ use super::{
 use crate::{
     admission::Closed,
     metrics::Refusal,
+    people::transfer::{self, After},
     placing::Machines,
     state::ServerState,
     store::{Direction, ExpectedCall},
     twilio::{CallStatus, Form, Report, StreamEvent},
     twiml,
 };
+
+/// A call that went away is over here this soon after Twilio says so: its stream has ended.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A call comes in, or one that was placed was answered: what to do with it?
 pub(super) async fn voice(
@@ -81,6 +86,59 @@ async fn answered(state: &ServerState, parts: &Parts, form: &Form, id: &CallId) 
     connect(state, parts, &format!("{MEDIA_PATH}/{id}"), &placed.token)
 }
 
+/// A call was given away, and its part there is over: what becomes of it?
+pub(super) async fn transferred(
+    State(state): State<ServerState>,
+    SignedForm { parts, form }: SignedForm,
+) -> Response {
+    let shared = &*state.0;
+    let after = match (&shared.api, query(&parts, "transfer")) {
+        (Some(api), Some(name)) => transfer::came_back(api, &shared.admission, &name, &form),
+        _ => After::HangUp,
+    };
+    let twiml = match after {
+        After::HangUp => twiml::hang_up(),
+        After::Busy => twiml::busy(&shared.language),
+        After::Back {
+            former,
+            call_id,
+            token,
+        } => {
+            ended(&state, &former).await;
+            if let (Some(archive), Some(placed)) = (&shared.archive, shared.placing.get(&call_id)) {
+                archive.writer().expect_call(ExpectedCall {
+                    metadata: placed.metadata,
+                    ..expected(&form)
+                });
+            }
+            connect(&state, &parts, &format!("{MEDIA_PATH}/{call_id}"), &token)
+        }
+    };
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response()
+}
+
+/// Waits, but not for long, until a call that is over for Twilio is over here, and in the store.
+async fn ended(state: &ServerState, id: &CallId) {
+    if let Some(call) = state.0.engine.call(id) {
+        let _ = timeout(END_TIMEOUT, call.ended()).await;
+    }
+    if let Some(api) = &state.0.api {
+        api.catch_up().await;
+    }
+}
+
+/// Somebody to whom a call is offered pressed a key: what does their call do now?
+pub(super) async fn accepted(
+    State(state): State<ServerState>,
+    SignedForm { parts, form }: SignedForm,
+) -> Response {
+    let twiml = match (&state.0.api, query(&parts, "transfer")) {
+        (Some(api), Some(name)) => transfer::pressed(api, &name, &form).to_string(),
+        _ => twiml::hang_up(),
+    };
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response()
+}
+
 /// The TwiML that connects a call to the media stream at `path`, opened by `token`.
 fn connect(state: &ServerState, parts: &Parts, path: &str, token: &str) -> String {
     let url = |scheme, path: &str| public_url(&state.0, &parts.headers, scheme, path);
@@ -93,10 +151,15 @@ fn connect(state: &ServerState, parts: &Parts, path: &str, token: &str) -> Strin
 
 /// The call that was placed and whose webhook this is.
 fn placed_call(parts: &Parts) -> Option<CallId> {
+    query(parts, "call").map(CallId::from)
+}
+
+/// What a request's query says of `field`.
+fn query(parts: &Parts, field: &str) -> Option<String> {
     let query = parts.uri.query()?;
     let mut fields = form_urlencoded::parse(query.as_bytes());
-    let (_, id) = fields.find(|(name, _)| name == "call")?;
-    Some(CallId::from(id.into_owned()))
+    let (_, value) = fields.find(|(name, _)| name == field)?;
+    Some(value.into_owned())
 }
 
 /// What a webhook tells of the call that is to begin.

@@ -71,7 +71,7 @@ impl CallStatus {
         )
     }
 
-    pub(super) fn read(word: &str) -> Self {
+    pub(crate) fn read(word: &str) -> Self {
         Self::ALL
             .into_iter()
             .find(|status| status.as_str() == word)

@@ -20,27 +20,31 @@ pub(crate) fn hang_up() -> String {
     Twiml::new().hangup().to_string()
 }
 
+/// The voice that Twilio says something with in `language` (ISO 639-1; English where it is not known).
+pub(crate) fn locale(language: &str) -> &'static str {
+    match language {
+        "es" => "es-MX",
+        "pt" => "pt-BR",
+        _ => "en-US",
+    }
+}
+
 /// Tells the caller in `language` (ISO 639-1; English where it is not known) that nobody can
 /// answer now, and hangs up.
 pub(crate) fn busy(language: &str) -> String {
-    let (locale, words) = match language {
-        "es" => (
-            "es-MX",
+    let words = match language {
+        "es" => {
             "Lo sentimos, todas nuestras líneas están ocupadas. \
-             Por favor, vuelva a llamar más tarde. Adiós.",
-        ),
-        "pt" => (
-            "pt-BR",
+             Por favor, vuelva a llamar más tarde. Adiós."
+        }
+        "pt" => {
             "Desculpe, todas as nossas linhas estão ocupadas. \
-             Por favor, ligue novamente mais tarde. Até logo.",
-        ),
-        _ => (
-            "en-US",
-            "We are sorry, all our lines are busy. Please call again later. Goodbye.",
-        ),
+             Por favor, ligue novamente mais tarde. Até logo."
+        }
+        _ => "We are sorry, all our lines are busy. Please call again later. Goodbye.",
     };
     Twiml::new()
-        .say(&Say::new(words).language(locale))
+        .say(&Say::new(words).language(locale(language)))
         .hangup()
         .to_string()
 }

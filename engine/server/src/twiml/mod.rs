@@ -32,7 +32,7 @@ pub use dial::{Conference, Dial, Enqueue, Number};
 pub use gather::{Gather, Say};
 pub use stream::{ParameterTooLong, Stream};
 
-pub(crate) use answers::{TOKEN_PARAMETER, busy, connect, hang_up};
+pub(crate) use answers::{TOKEN_PARAMETER, busy, connect, hang_up, locale};
 
 use xml::Element;
 

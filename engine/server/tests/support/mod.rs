@@ -73,10 +73,18 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// In lower case.
     pub(crate) head: String,
+    /// As it came.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
 impl Answer {
+    /// A header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(given, _)| given == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// The single-use token in the TwiML.
     pub(crate) fn token(&self) -> &str {
         let (_, rest) = self.body.split_once("name=\"token\" value=\"").unwrap();
@@ -95,6 +103,11 @@ pub(crate) async fn exchange(addr: SocketAddr, request: &str) -> Answer {
     Answer {
         status: head[9..12].parse().unwrap(),
         head: head.to_ascii_lowercase(),
+        headers: head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect(),
         body: body.to_owned(),
     }
 }
@@ -270,18 +283,19 @@ impl Phone {
                     }
                 })
                 .collect();
-            self.audio(&samples).await;
+            self.samples(&samples).await;
         }
     }
 
     /// Sends silence.
     pub(crate) async fn pause(&mut self, ms: u32) {
         for _ in 0..ms / 20 {
-            self.audio(&[0; 160]).await;
+            self.samples(&[0; 160]).await;
         }
     }
 
-    async fn audio(&mut self, samples: &[i16]) {
+    /// Sends samples.
+    pub(crate) async fn samples(&mut self, samples: &[i16]) {
         let mut codes = Vec::new();
         mulaw::encode_append(samples, &mut codes);
         self.media(&STANDARD.encode(codes)).await;
@@ -316,4 +330,12 @@ impl Phone {
     pub(crate) async fn closed(mut self) {
         while self.event().await.is_some() {}
     }
+}
+
+/// What a `media` event says.
+pub(crate) fn samples_of(event: &Value) -> Vec<i16> {
+    let codes = STANDARD
+        .decode(event["media"]["payload"].as_str().unwrap())
+        .unwrap();
+    codes.into_iter().map(mulaw::decode).collect()
 }

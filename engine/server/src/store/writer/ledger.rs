@@ -139,7 +139,7 @@ impl Ledger {
         let going_on = self
             .calls
             .values_mut()
-            .find(|row| row.provider_call_id.as_ref() == Some(&id));
+            .find(|row| row.state == CallState::Live && row.provider_call_id.as_ref() == Some(&id));
         if let Some(row) = going_on {
             self.changed.insert(row.id.clone());
             row.describe(call);

@@ -1,0 +1,219 @@
+//! Somebody is called to the phone, and comes on the call or does not.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sidetone_cli::carrier::{Fault, Phone, Status};
+use sidetone_core::{event::BackReason, handoff::HandoffState, person::Mode};
+
+use crate::{
+    tones::{CALLER, HEARD, PERSON, SILENT},
+    world::{ANN, OURS, World, back, humming, loudest, soon},
+};
+
+#[tokio::test]
+async fn somebody_takes_the_call_over_by_phone_and_hangs_up() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world
+        .carrier
+        .phone(ANN, humming(PERSON).after(Duration::from_millis(100)));
+    let answer = world
+        .post(
+            &caller.path("/takeover"),
+            json!({"phone": ANN, "name": "Ann"}),
+        )
+        .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.body["mode"], "takeover");
+    let second = answer.body["provider_call_id"].as_str().unwrap().to_owned();
+
+    assert_eq!(caller.handoff().await.0, HandoffState::Requested);
+    assert_eq!(caller.handoff().await.0, HandoffState::Ringing);
+    let (bridged, _) = caller.handoff().await;
+    assert!(
+        matches!(
+            bridged,
+            HandoffState::Bridged {
+                mode: Mode::Takeover,
+                ..
+            }
+        ),
+        "{bridged:?}"
+    );
+    assert_eq!(caller.call.state().borrow().people[0].name, "Ann");
+    let phone = world.phone_is(&caller, "joined").await;
+    assert_eq!(phone["person"], 1);
+    caller.hears(PERSON).await;
+
+    let record = world.carrier.call(&second).unwrap();
+    assert_eq!((record.to.as_str(), record.from.as_str()), (ANN, OURS));
+    let heard = world.heard(&second).await;
+    assert!(loudest(&heard, CALLER) > HEARD, "Ann hears the caller");
+    assert!(
+        loudest(&heard, PERSON) < SILENT,
+        "Ann does not hear herself"
+    );
+    assert_eq!(back(&mut caller).await, BackReason::Left);
+    world.phone_is(&caller, "left").await;
+    let heard = world.heard(&caller.sid).await;
+    assert!(loudest(&heard, PERSON) > HEARD, "the caller hears Ann");
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_was_called_hands_back_and_listens_on() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world.carrier.phone(ANN, humming(PERSON));
+    let answer = world
+        .post(
+            &caller.path("/takeover"),
+            json!({"phone": ANN, "mode": "barge"}),
+        )
+        .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.hears(PERSON).await;
+    let answer = world.delete(&caller.path("/takeover")).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(back(&mut caller).await, BackReason::HandedBack);
+    caller
+        .is(|state| state.people[0].mode == Mode::Monitor)
+        .await;
+    // The call is over: so is the phone's.
+    let second = world.call_to(ANN).await.sid;
+    world.heard(&caller.sid).await;
+    let record = soon(world.carrier.ended(&second)).await;
+    assert_eq!(record.status, Status::Completed);
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_come_leaves_the_call_with_the_agent_which_says_so() {
+    let world = World::new().await;
+    for (phone, why) in [
+        (Phone::busy(), "busy"),
+        (
+            Phone::never_answers().after(Duration::from_millis(50)),
+            "no-answer",
+        ),
+        (Phone::fails(), "failed"),
+    ] {
+        let mut caller = world.call().await;
+        world.carrier.phone(ANN, phone);
+        let answer = world
+            .post(&caller.path("/takeover"), json!({"phone": ANN}))
+            .await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(back(&mut caller).await, BackReason::Failed);
+        let phone = world.phone_is(&caller, "failed").await;
+        assert_eq!(phone["why"], why);
+        world.heard(&caller.sid).await;
+    }
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_rings_too_long_is_not_waited_for() {
+    let world = World::with(|config| config.handoff.ring_timeout_ms = 5_000).await;
+    let mut caller = world.call().await;
+    world
+        .carrier
+        .phone(ANN, Phone::answers().after(Duration::from_secs(600)));
+    let answer = world
+        .post(&caller.path("/takeover"), json!({"phone": ANN}))
+        .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let back = back(&mut caller).await;
+    assert!(
+        matches!(back, BackReason::NoAnswer | BackReason::Failed),
+        "{back:?}"
+    );
+    let second = world.call_to(ANN).await.sid;
+    let record = soon(world.carrier.ended(&second)).await;
+    assert!(
+        matches!(record.status, Status::NoAnswer | Status::Canceled),
+        "{:?}",
+        record.status
+    );
+    world.phone_is(&caller, "failed").await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn one_is_called_at_a_time_and_the_operator_can_think_better_of_it() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world
+        .carrier
+        .phone(ANN, Phone::answers().after(Duration::from_secs(600)));
+    let path = caller.path("/takeover");
+    assert_eq!(world.post(&path, json!({"phone": ANN})).await.status, 202);
+    let again = world.post(&path, json!({"phone": ANN})).await;
+    assert_eq!(again.status, 409, "{again:?}");
+    world.phone_is(&caller, "ringing").await;
+    assert_eq!(world.delete(&path).await.status, 202);
+    assert_eq!(back(&mut caller).await, BackReason::Failed);
+    let second = world.call_to(ANN).await.sid;
+    assert_eq!(
+        soon(world.carrier.ended(&second)).await.status,
+        Status::Canceled
+    );
+    let phone = world.phone_is(&caller, "failed").await;
+    assert!(
+        phone["why"].as_str().unwrap().contains("given back"),
+        "{phone}"
+    );
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_still_rings_when_the_caller_hangs_up_stops() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    world
+        .carrier
+        .phone(ANN, Phone::answers().after(Duration::from_secs(600)));
+    let answer = world
+        .post(&caller.path("/takeover"), json!({"phone": ANN}))
+        .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let second = world.call_to(ANN).await.sid;
+    world.heard(&caller.sid).await;
+    assert_eq!(
+        soon(world.carrier.ended(&second)).await.status,
+        Status::Canceled
+    );
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn twilio_down_or_slow_leaves_the_call_with_the_agent() {
+    let world = World::with(|config| config.twilio.request_timeout_ms = 1_000).await;
+    for (fault, status) in [
+        (Fault::Refuses { status: 503 }, 502),
+        (Fault::Late(Duration::from_secs(30)), 504),
+        (Fault::Malformed, 502),
+    ] {
+        let mut caller = world.call().await;
+        world
+            .carrier
+            .phone(ANN, humming(PERSON).after(Duration::from_secs(3)));
+        world.carrier.fault(fault.clone(), 1);
+        let answer = world
+            .post(&caller.path("/takeover"), json!({"phone": ANN}))
+            .await;
+        assert_eq!(answer.status, status, "{fault:?}: {answer:?}");
+        assert_eq!(back(&mut caller).await, BackReason::Failed, "{fault:?}");
+        let phone = world.phone_is(&caller, "failed").await;
+        assert!(!phone["why"].as_str().unwrap().is_empty());
+        if fault != (Fault::Refuses { status: 503 }) {
+            // The order was carried out all the same: who answers has no token that is good.
+            let second = world.call_to(ANN).await.sid;
+            soon(world.carrier.ended(&second)).await;
+        }
+        assert!(caller.call.state().borrow().people.is_empty());
+        world.heard(&caller.sid).await;
+    }
+    world.server.stop().await;
+}

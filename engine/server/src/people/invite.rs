@@ -1,0 +1,537 @@
+//! Calling somebody to the phone, so that they come on a call.
+//!
+//! The engine places a second call, whose stream brings a join token and becomes a person's leg of the
+//! first. Until it does, the agent keeps the caller company; if it never does, for whatever reason, the
+//! agent is told, and who asked can see why.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{self, Duration},
+};
+
+use sidetone::{CallHandle, CallId};
+use sidetone_core::{
+    handoff::{CallState, HandoffState},
+    person::{Mode, PersonId},
+};
+use tokio::{
+    sync::{broadcast, oneshot, watch},
+    time::{Instant, sleep, timeout},
+};
+use tracing::{info, warn};
+
+use super::{guest::Guest, join::Grant, transfer::Transfer};
+use crate::{
+    api::Api,
+    auth::secret::RandomSecret,
+    routes::{LEG_PATH, STATUS_PATH},
+    twilio::{
+        CallSid, CallStatus, Callback, NewCall, PhoneNumber, Report, TwilioClient, TwilioError,
+    },
+    twiml::{Stream, TOKEN_PARAMETER, Twiml},
+};
+
+/// A token outlives the ringing by so much: the stream opens after somebody answers.
+const CONNECT_GRACE: Duration = Duration::from_secs(15);
+
+/// Who has answered may take so long to decide, beside the ringing.
+const DECISION: Duration = Duration::from_secs(60);
+
+/// How long a call may take to note that somebody is to be called.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why somebody does not come who answered.
+const HUNG_UP: &str = "hung-up";
+
+/// Somebody who was called to the phone, for one call.
+#[derive(Debug)]
+pub(crate) struct Invite {
+    /// What they are to do first.
+    pub(crate) mode: Mode,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far somebody is on their way onto a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// They are being called.
+    Dialing,
+    /// Their phone rings.
+    Ringing,
+    /// They are on the call.
+    Joined {
+        /// Their leg.
+        person: PersonId,
+    },
+    /// They were on the call and left.
+    Left,
+    /// They take the call, which is on its way to them.
+    Accepted,
+    /// They do not come.
+    Failed {
+        /// Why: Twilio's word, [`HUNG_UP`], or a sentence.
+        why: String,
+    },
+}
+
+impl Progress {
+    /// Whether they may still come.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self, Self::Dialing | Self::Ringing)
+    }
+}
+
+impl Invite {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            progress: watch::Sender::new(Progress::Dialing),
+        }
+    }
+
+    /// How far they are.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// They came, left, or will not come. What is settled stays.
+    pub(crate) fn settle(&self, progress: Progress) {
+        self.progress.send_if_modified(|now| {
+            let follows = now.is_pending()
+                || matches!(
+                    (&*now, &progress),
+                    (Progress::Joined { .. }, Progress::Left)
+                        | (Progress::Accepted, Progress::Failed { .. })
+                );
+            if follows {
+                *now = progress;
+            }
+            follows
+        });
+    }
+
+    /// They will not come, unless they have.
+    pub(crate) fn call_off(&self, why: &str) {
+        let why = why.to_owned();
+        self.settle_if_pending(Progress::Failed { why });
+    }
+
+    /// They take the call; false: it is too late.
+    pub(crate) fn accept(&self) -> bool {
+        self.settle_if_pending(Progress::Accepted)
+    }
+
+    fn settle_if_pending(&self, progress: Progress) -> bool {
+        self.progress.send_if_modified(|now| {
+            let is_pending = now.is_pending();
+            if is_pending {
+                *now = progress;
+            }
+            is_pending
+        })
+    }
+
+    /// Their phone rings.
+    fn rings(&self) -> bool {
+        self.progress.send_if_modified(|now| {
+            let is_news = *now == Progress::Dialing;
+            if is_news {
+                *now = Progress::Ringing;
+            }
+            is_news
+        })
+    }
+}
+
+/// Who was called to the phone last, for each call that goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Invites(Mutex<HashMap<CallId, Arc<Invite>>>);
+
+impl Invites {
+    /// Somebody is to be called for a call; none where somebody is being called already. `is_live` says
+    /// which calls go on: of others nothing is kept.
+    pub(crate) fn begin(
+        &self,
+        call: &CallId,
+        mode: Mode,
+        is_live: impl Fn(&CallId) -> bool,
+    ) -> Option<Arc<Invite>> {
+        let mut invites = self.invites();
+        if invites
+            .get(call)
+            .is_some_and(|invite| invite.progress.borrow().is_pending())
+        {
+            return None;
+        }
+        invites.retain(|call, _| is_live(call));
+        let invite = Arc::new(Invite::new(mode));
+        invites.insert(call.clone(), Arc::clone(&invite));
+        Some(invite)
+    }
+
+    /// Who was called to the phone last.
+    pub(crate) fn latest(&self, call: &CallId) -> Option<Arc<Invite>> {
+        self.invites().get(call).cloned()
+    }
+
+    /// A panic while the lock was held cannot leave the map half changed.
+    fn invites(&self) -> MutexGuard<'_, HashMap<CallId, Arc<Invite>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whom to call, and for what.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The call to come on.
+    pub(crate) call: CallHandle,
+    /// Who comes.
+    pub(crate) guest: Guest,
+    /// Their number.
+    pub(crate) to: PhoneNumber,
+    /// The number that they see.
+    pub(crate) from: PhoneNumber,
+    /// How they are called.
+    pub(crate) invite: Arc<Invite>,
+    /// What for.
+    pub(crate) purpose: Purpose,
+}
+
+/// What somebody is called for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// To come on the call.
+    Leg,
+    /// To take the call, once they have heard what it is about.
+    Transfer {
+        /// The transfer's name.
+        name: String,
+        /// The transfer.
+        transfer: Box<Transfer>,
+        /// What they are told, in place of what was said last.
+        summary: Option<String>,
+    },
+}
+
+/// Why nobody is waited for any more.
+enum End {
+    /// They are on the call, or take it.
+    Came,
+    /// They do not come.
+    Failed {
+        why: String,
+        /// The second call still has to be ended.
+        is_up: bool,
+    },
+    /// The call is over.
+    CallOver,
+}
+
+/// Calls somebody to the phone, and sees to it that they come or the agent knows that they do not.
+/// `placed` is told whether Twilio took the order.
+pub(crate) async fn run(
+    api: Arc<Api>,
+    twilio: TwilioClient,
+    order: Order,
+    placed: oneshot::Sender<Result<CallSid, TwilioError>>,
+) {
+    // From before there is anything to report.
+    let reports = api.reports.subscribe();
+    let call = &order.call;
+    let caller_waits = order.invite.mode.is_heard_by_caller()
+        && call.request_handoff(None).await.is_ok()
+        && is_requested(call.state()).await;
+    let end = match Offer::make(&api, &order) {
+        None => End::Failed {
+            why: "too many people are being called to the phone on this server".into(),
+            is_up: false,
+        },
+        Some(offer) => {
+            let end = offered(
+                &api,
+                &twilio,
+                &order,
+                offer.twiml.clone(),
+                placed,
+                caller_waits,
+                reports,
+            );
+            let end = end.await;
+            // Whoever answers from now on comes too late.
+            offer.take_back(&api, &end);
+            end
+        }
+    };
+    match end {
+        End::Came => {}
+        End::CallOver => order.invite.call_off("the call is over"),
+        End::Failed { why, .. } => {
+            order.invite.settle(Progress::Failed { why });
+            if caller_waits {
+                // A call that is over by now needs no word.
+                let _ = order.call.handoff_failed(None).await;
+            }
+        }
+    }
+}
+
+/// Places the second call, and waits for what becomes of it.
+async fn offered(
+    api: &Api,
+    twilio: &TwilioClient,
+    order: &Order,
+    twiml: Twiml,
+    placed: oneshot::Sender<Result<CallSid, TwilioError>>,
+    caller_waits: bool,
+    reports: broadcast::Receiver<Report>,
+) -> End {
+    let second = match twilio.place_call(&new_call(api, order, twiml)).await {
+        Ok(call) => call.sid,
+        Err(error) => {
+            warn!(%error, "nobody can be called to the phone, as far as is known");
+            let why = error.to_string();
+            let _ = placed.send(Err(error));
+            // It may have happened all the same, and they were quick.
+            return match order.invite.progress() {
+                Progress::Joined { .. } | Progress::Left => End::Came,
+                _ => End::Failed { why, is_up: false },
+            };
+        }
+    };
+    info!(provider_call_id = %second, "somebody is called to the phone");
+    // Who asked may be gone.
+    let _ = placed.send(Ok(second.clone()));
+    let mut end = wait(api, order, &second, caller_waits, reports).await;
+    if let (End::Came, Purpose::Transfer { name, transfer, .. }) = (&end, &order.purpose) {
+        let meet = transfer.to_meet(name, &api.public_url);
+        if let Err(error) = twilio.redirect_call(&transfer.sid, &meet.into()).await
+            && !order.call.state().borrow().ended
+        {
+            warn!(%error, "a call cannot be put through to who has accepted it");
+            let why = error.to_string();
+            end = End::Failed { why, is_up: true };
+        }
+    }
+    let is_up = matches!(end, End::CallOver | End::Failed { is_up: true, .. });
+    if is_up && let Err(error) = twilio.end_call(&second).await {
+        warn!(%error, "a phone that nobody waits for may still ring");
+    }
+    end
+}
+
+/// What the second call is told to do, and what that is good for.
+struct Offer {
+    twiml: Twiml,
+    token: Option<RandomSecret>,
+    transfer: Option<String>,
+}
+
+impl Offer {
+    /// None where there are too many.
+    fn make(api: &Api, order: &Order) -> Option<Self> {
+        match &order.purpose {
+            Purpose::Leg => {
+                let grant = Grant {
+                    call_id: order.call.id().clone(),
+                    guest: order.guest.clone(),
+                    mode: order.invite.mode,
+                    invite: Arc::clone(&order.invite),
+                };
+                let lifetime = api.ring_timeout + CONNECT_GRACE;
+                let token = api
+                    .join_tokens
+                    .issue(grant, time::Instant::now(), lifetime)?;
+                Some(Self {
+                    twiml: to_come(&api.public_url, token.expose()),
+                    token: Some(token),
+                    transfer: None,
+                })
+            }
+            Purpose::Transfer {
+                name,
+                transfer,
+                summary,
+            } => Some(Self {
+                twiml: transfer.offer(name, &api.public_url, summary.as_deref()),
+                token: None,
+                transfer: Some(name.clone()),
+            }),
+        }
+    }
+
+    fn take_back(&self, api: &Api, end: &End) {
+        if let Some(token) = &self.token {
+            api.join_tokens.revoke(token);
+        }
+        // A transfer that was accepted goes on in Twilio's hands.
+        if let (Some(name), false) = (&self.transfer, matches!(end, End::Came)) {
+            api.transfers.take(name);
+        }
+    }
+}
+
+/// What the call of somebody who is to come on a call does: it streams.
+fn to_come(public_url: &str, token: &str) -> Twiml {
+    let stream_url = format!("{}{LEG_PATH}", public_url.replacen("http", "ws", 1));
+    let stream = Stream::new(stream_url)
+        .status_callback(format!("{public_url}{STATUS_PATH}"))
+        .parameter(TOKEN_PARAMETER, token)
+        .expect("a token has 47 characters");
+    Twiml::new().connect(&stream)
+}
+
+fn new_call(api: &Api, order: &Order, twiml: Twiml) -> NewCall {
+    let seconds = u16::try_from(api.ring_timeout.as_secs()).unwrap_or(u16::MAX);
+    NewCall::new(order.to.clone(), order.from.clone(), twiml)
+        .ring_seconds(seconds.clamp(5, 600))
+        .status(Callback::new(format!("{}{STATUS_PATH}", api.public_url)))
+}
+
+/// Whether the call waits for somebody now. Where somebody speaks with the caller already, it does not.
+async fn is_requested(mut state: watch::Receiver<CallState>) -> bool {
+    let noted = |state: &CallState| state.ended || state.handoff != HandoffState::Agent;
+    let state = timeout(NOTE_TIMEOUT, state.wait_for(noted)).await;
+    matches!(state, Ok(Ok(state)) if is_waiting(&state))
+}
+
+fn is_waiting(state: &CallState) -> bool {
+    matches!(
+        state.handoff,
+        HandoffState::Requested | HandoffState::Ringing
+    )
+}
+
+/// Waits until it is known whether they come.
+async fn settled(progress: &mut watch::Receiver<Progress>) -> Option<Progress> {
+    let settled = progress.wait_for(|now| !now.is_pending()).await;
+    settled.ok().map(|settled| settled.clone())
+}
+
+/// Waits until they are on the call, or will not come.
+async fn wait(
+    api: &Api,
+    order: &Order,
+    sid: &CallSid,
+    caller_waits: bool,
+    mut reports: broadcast::Receiver<Report>,
+) -> End {
+    let invite = &order.invite;
+    let mut progress = invite.progress.subscribe();
+    let mut state = order.call.state();
+    // Who is told what a call is about may think about it.
+    let too_late = sleep(api.ring_timeout + CONNECT_GRACE + DECISION);
+    tokio::pin!(too_late);
+    let mut given_up = false;
+    let failed = |why: &str, is_up| End::Failed {
+        why: why.to_owned(),
+        is_up,
+    };
+    loop {
+        tokio::select! {
+            biased;
+            settled = settled(&mut progress) => {
+                return match settled {
+                    Some(Progress::Joined { .. } | Progress::Left | Progress::Accepted) => End::Came,
+                    Some(Progress::Failed { why }) => failed(&why, true),
+                    // The sender lives in the invite.
+                    _ => failed("nobody is waited for", true),
+                };
+            }
+            report = reports.recv() => match report {
+                Ok(Report::Call(report)) if report.call_sid == *sid => {
+                    if report.status == CallStatus::Ringing && invite.rings() && caller_waits {
+                        // A call that is over says so below.
+                        let _ = order.call.handoff_ringing().await;
+                    }
+                    let decides = matches!(order.purpose, Purpose::Transfer { .. });
+                    if decides && report.status == CallStatus::InProgress && caller_waits {
+                        // They hear what it is about: that takes its time.
+                        let _ = order.call.handoff_ringing().await;
+                    }
+                    if report.status.is_over() {
+                        let why = match report.status {
+                            CallStatus::Completed => HUNG_UP,
+                            status => status.as_str(),
+                        };
+                        return failed(why, false);
+                    }
+                }
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => {
+                    return failed("the server is going down", true);
+                }
+            },
+            changed = state.changed() => {
+                let (is_over, waits) = {
+                    let state = state.borrow();
+                    (state.ended || changed.is_err(), is_waiting(&state))
+                };
+                if is_over {
+                    return End::CallOver;
+                }
+                // The call waits no longer: it took too long, or somebody else came. Perhaps it was they, and
+                // their leg says so in a moment.
+                if caller_waits && !waits && !given_up {
+                    given_up = true;
+                    too_late.as_mut().reset(Instant::now() + NOTE_TIMEOUT);
+                }
+            }
+            () = &mut too_late => return failed(CallStatus::NoAnswer.as_str(), true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(why: &str) -> Progress {
+        Progress::Failed { why: why.into() }
+    }
+
+    #[test]
+    fn what_is_settled_stays() {
+        let invite = Invite::new(Mode::Takeover);
+        assert!(invite.rings());
+        assert!(!invite.rings());
+        let joined = Progress::Joined {
+            person: PersonId(1),
+        };
+        invite.settle(joined.clone());
+        invite.settle(failed("busy"));
+        assert_eq!(invite.progress(), joined);
+        invite.settle(Progress::Left);
+        assert_eq!(invite.progress(), Progress::Left);
+        invite.settle(joined);
+        assert_eq!(invite.progress(), Progress::Left);
+        assert!(!invite.rings());
+    }
+
+    #[test]
+    fn one_is_called_at_a_time() {
+        let (invites, call) = (Invites::default(), CallId::random());
+        let first = invites.begin(&call, Mode::Barge, |_| true).unwrap();
+        assert!(invites.begin(&call, Mode::Barge, |_| true).is_none());
+        assert!(
+            invites
+                .begin(&CallId::random(), Mode::Barge, |_| true)
+                .is_some()
+        );
+        first.settle(failed("busy"));
+        assert_eq!(invites.latest(&call).unwrap().progress(), failed("busy"));
+        assert!(invites.begin(&call, Mode::Takeover, |_| true).is_some());
+        assert_eq!(invites.latest(&call).unwrap().mode, Mode::Takeover);
+    }
+
+    #[test]
+    fn of_calls_that_are_over_nothing_is_kept() {
+        let invites = Invites::default();
+        let over = CallId::random();
+        invites.begin(&over, Mode::Barge, |_| true).unwrap();
+        let live = CallId::random();
+        invites.begin(&live, Mode::Barge, |_| false).unwrap();
+        assert!(invites.latest(&over).is_none());
+        assert!(invites.latest(&live).is_some());
+    }
+}

@@ -1,0 +1,460 @@
+//! Giving a call away: to a number, a conference or a queue of Twilio's.
+//!
+//! Cold, the live call is redirected at once. Warm, the person is called first, hears what the call is about
+//! and accepts by a key; only then do the two meet, in a conference of their own. Either way the engine's part
+//! of the call is over when the caller is gone from it. Where nobody takes the call, Twilio asks what to do
+//! with it, and it comes back to the agent, which knows what was said.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, json};
+use sidetone::CallId;
+use sidetone_core::{
+    config::AgentConfig,
+    conversation::{Message, Role},
+};
+use tracing::{info, warn};
+
+use super::invite::Invite;
+use crate::{
+    admission::{Admission, Closed},
+    api::Api,
+    auth::secret::RandomSecret,
+    placing::{Machines, Placed},
+    routes::{ACCEPT_PATH, TRANSFER_PATH},
+    store::{Line, Speaker, UnixMs},
+    twilio::{CallSid, CallStatus, Form, GatherResult, PhoneNumber},
+    twiml::{Conference, Dial, Enqueue, Gather, Say, Twiml, locale},
+};
+
+/// A transfer of which nothing more was heard for so long is over: a queue may take its time.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// At most so many transfers are remembered.
+const MOST: usize = 10_000;
+
+/// How long who is called may take to press the key, in seconds.
+const KEY_SECONDS: u16 = 15;
+
+/// So much of what was said last is told to who is called, in characters.
+const SUMMARY_CHARS: usize = 600;
+
+/// So much of what was said is remembered for an agent that gets the call back, in lines.
+const REMEMBERED_LINES: usize = 200;
+
+/// Where a call shall go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// Somebody's phone.
+    Number(PhoneNumber),
+    /// A conference, by its name.
+    Conference(String),
+    /// A queue, by its name.
+    Queue(String),
+}
+
+/// A call that is being given away.
+#[derive(Clone)]
+pub(crate) struct Transfer {
+    /// The engine's call.
+    pub(crate) call_id: CallId,
+    /// Twilio's.
+    pub(crate) sid: CallSid,
+    /// Who called, and whom.
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// The account's number in the call.
+    pub(crate) ours: PhoneNumber,
+    /// Who the agent was.
+    pub(crate) agent: AgentConfig,
+    /// What was said.
+    pub(crate) lines: Vec<Line>,
+    /// How long it may ring.
+    pub(crate) ring_timeout: Duration,
+    /// Who has been called first, where it is warm.
+    pub(crate) invite: Option<Arc<Invite>>,
+}
+
+/// Without what was said, and by whom.
+impl fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transfer")
+            .field("call_id", &self.call_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The transfers of one server that are under way, by the secret in the URLs that Twilio asks.
+#[derive(Debug, Default)]
+pub(crate) struct Transfers(Mutex<HashMap<String, (Transfer, Instant)>>);
+
+impl Transfers {
+    /// Remembers a transfer: its name in URLs. None where there are too many.
+    pub(crate) fn begin(&self, transfer: Transfer, now: Instant) -> Option<String> {
+        let mut transfers = self.transfers();
+        transfers.retain(|_, (_, begun)| now.saturating_duration_since(*begun) < KEPT_FOR);
+        if transfers.len() >= MOST {
+            return None;
+        }
+        let name = RandomSecret::new("").expose().to_owned();
+        transfers.insert(name.clone(), (transfer, now));
+        Some(name)
+    }
+
+    /// A transfer that is under way.
+    pub(crate) fn get(&self, name: &str) -> Option<Transfer> {
+        self.transfers()
+            .get(name)
+            .map(|(transfer, _)| transfer.clone())
+    }
+
+    /// A transfer that is over.
+    pub(crate) fn take(&self, name: &str) -> Option<Transfer> {
+        self.transfers().remove(name).map(|(transfer, _)| transfer)
+    }
+
+    /// A panic while the lock was held cannot leave the map half changed.
+    fn transfers(&self) -> MutexGuard<'_, HashMap<String, (Transfer, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transfer {
+    /// What the caller's call is to do, for a cold transfer.
+    pub(crate) fn away(&self, name: &str, public_url: &str, to: &Destination) -> Twiml {
+        let action = url(public_url, TRANSFER_PATH, name);
+        match to {
+            Destination::Number(number) => Twiml::new().dial(
+                &Dial::number(number.clone())
+                    .caller_id(self.ours.clone())
+                    .ring_seconds(self.ring_seconds())
+                    .action(action),
+            ),
+            Destination::Conference(conference) => {
+                Twiml::new().dial(&Dial::conference(Conference::new(conference)).action(action))
+            }
+            Destination::Queue(queue) => Twiml::new().enqueue(&Enqueue::new(queue).action(action)),
+        }
+    }
+
+    /// What the caller's call is to do once somebody has accepted it.
+    pub(crate) fn to_meet(&self, name: &str, public_url: &str) -> Twiml {
+        let action = url(public_url, TRANSFER_PATH, name);
+        Twiml::new().dial(&Dial::conference(meeting(name)).action(action))
+    }
+
+    /// What who is called first hears: what it is about, and how to take it.
+    pub(crate) fn offer(&self, name: &str, public_url: &str, summary: Option<&str>) -> Twiml {
+        let language = &self.agent.language;
+        let said = summary.map_or_else(|| summary_of(&self.lines, language), str::to_owned);
+        let words = words(language);
+        let say = |text: String| Say::new(text).language(locale(language));
+        let gather = Gather::one_key(url(public_url, ACCEPT_PATH, name))
+            .wait_seconds(KEY_SECONDS)
+            .say(say(format!("{} {said}", words.offer)))
+            .say(say(words.press.into()));
+        Twiml::new().gather(&gather).hangup()
+    }
+
+    /// How long it may ring, as Twilio takes it.
+    pub(crate) fn ring_seconds(&self) -> u16 {
+        let seconds = u16::try_from(self.ring_timeout.as_secs()).unwrap_or(u16::MAX);
+        seconds.clamp(5, 600)
+    }
+}
+
+/// The conference in which caller and person meet, with nobody else.
+fn meeting(name: &str) -> Conference {
+    Conference::new(format!("sidetone-{name}"))
+        .beep(false)
+        .end_on_exit(true)
+}
+
+fn url(public_url: &str, path: &str, name: &str) -> String {
+    format!("{public_url}{path}?transfer={name}")
+}
+
+/// Who was called first has pressed a key, or another: what their call is to do.
+pub(crate) fn pressed(api: &Api, name: &str, form: &Form) -> Twiml {
+    let accepted = GatherResult::read(form).is_ok_and(|result| result.digits == "1");
+    let transfer = api.transfers.get(name).filter(|_| accepted);
+    match transfer.and_then(|transfer| transfer.invite) {
+        Some(invite) if invite.accept() => Twiml::new().dial(&Dial::conference(meeting(name))),
+        // They do not want it, or it is too late.
+        _ => Twiml::new().hangup(),
+    }
+}
+
+/// The caller's part of a transfer is over: what becomes of the call.
+pub(crate) enum After {
+    /// It is over.
+    HangUp,
+    /// It is the agent's again: the engine's new call, and what opens its stream.
+    Back {
+        /// The call that it was.
+        former: CallId,
+        call_id: CallId,
+        token: String,
+    },
+    /// It would be, but there is no room.
+    Busy,
+}
+
+/// Twilio asks what to do with a call that went away.
+pub(crate) fn came_back(api: &Api, admission: &Admission, name: &str, form: &Form) -> After {
+    let Some(transfer) = api.transfers.take(name) else {
+        return After::HangUp;
+    };
+    let why = why_it_failed(form);
+    info!(call = %transfer.call_id, why = why.as_deref().unwrap_or("taken"), "a transfer is over");
+    let Some(why) = why else {
+        return After::HangUp;
+    };
+    let token = match admission.issue(Instant::now()) {
+        Ok(token) => token,
+        Err(closed @ (Closed::Busy | Closed::Draining)) => {
+            warn!(
+                ?closed,
+                "a call that nobody took cannot come back to the agent"
+            );
+            return After::Busy;
+        }
+    };
+    let call_id = CallId::random();
+    let mut agent = transfer.agent;
+    agent.greeting = words(&agent.language).back.into();
+    let detail = Map::from_iter([
+        ("continues".to_owned(), json!(transfer.call_id.as_str())),
+        ("transfer".to_owned(), json!(why)),
+    ]);
+    api.placing.add(
+        call_id.clone(),
+        Placed {
+            to: transfer.to,
+            from: transfer.from,
+            agent,
+            conversation: remembered(&transfer.lines, &why),
+            machines: Machines::Ignore,
+            metadata: detail,
+            token: token.clone(),
+            sid: Some(transfer.sid),
+            placed_at: UnixMs::now(),
+            placed: Instant::now(),
+        },
+    );
+    After::Back {
+        former: transfer.call_id,
+        call_id,
+        token,
+    }
+}
+
+/// Twilio's word for why nobody has the call; none where somebody had it, or the caller is gone.
+fn why_it_failed(form: &Form) -> Option<String> {
+    let word = |field| form.get(field).unwrap_or_default();
+    if CallStatus::read(word("CallStatus")).is_over() {
+        return None;
+    }
+    let dialled = CallStatus::read(word("DialCallStatus"));
+    if dialled.is_over() && dialled != CallStatus::Completed {
+        return Some(dialled.as_str().to_owned());
+    }
+    match word("QueueResult") {
+        failed @ ("error" | "system-error" | "queue-full") => Some(failed.to_owned()),
+        _ => None,
+    }
+}
+
+/// What was said, for an agent that gets the call back.
+fn remembered(lines: &[Line], why: &str) -> Vec<Message> {
+    let skipped = lines.len().saturating_sub(REMEMBERED_LINES);
+    let mut conversation: Vec<Message> = lines[skipped..]
+        .iter()
+        .map(|line| match (line.speaker, &line.name) {
+            (Speaker::Agent, _) => Message::new(Role::Agent, line.text.clone()),
+            (Speaker::Person, Some(name)) => {
+                Message::named(Role::Person, name.clone(), line.text.clone())
+            }
+            (Speaker::Person, None) => Message::new(Role::Person, line.text.clone()),
+            _ => Message::new(Role::Caller, line.text.clone()),
+        })
+        .collect();
+    conversation.push(Message::new(
+        Role::Note,
+        format!(
+            "The caller was being put through to somebody, who did not take the call ({why}): it is yours \
+             again."
+        ),
+    ));
+    conversation
+}
+
+/// What was said last, to be read out.
+fn summary_of(lines: &[Line], language: &str) -> String {
+    let words = words(language);
+    let mut told: Vec<String> = Vec::new();
+    let mut chars = 0;
+    for line in lines.iter().rev() {
+        let who = match (line.speaker, &line.name) {
+            (Speaker::Agent, _) => words.agent,
+            (Speaker::Person, Some(name)) => name,
+            _ => words.caller,
+        };
+        let line = format!("{who}: {}", line.text);
+        chars += line.chars().count();
+        if chars > SUMMARY_CHARS {
+            if told.is_empty() {
+                told.push(line.chars().take(SUMMARY_CHARS).collect());
+            }
+            break;
+        }
+        told.push(line);
+    }
+    if told.is_empty() {
+        return words.nothing.into();
+    }
+    told.reverse();
+    told.join(". ")
+}
+
+/// What is said about a transfer in one language.
+struct Words {
+    offer: &'static str,
+    press: &'static str,
+    nothing: &'static str,
+    caller: &'static str,
+    agent: &'static str,
+    back: &'static str,
+}
+
+/// In `language` (ISO 639-1), English where it is not known.
+fn words(language: &str) -> Words {
+    match language {
+        "es" => Words {
+            offer: "Tiene una llamada para usted.",
+            press: "Pulse 1 para tomar la llamada.",
+            nothing: "Todavía no se ha dicho nada.",
+            caller: "El cliente",
+            agent: "El asistente",
+            back: "Lo siento, nadie puede atenderle ahora. ¿En qué más puedo ayudarle?",
+        },
+        "pt" => Words {
+            offer: "Há uma chamada para você.",
+            press: "Tecle 1 para atender a chamada.",
+            nothing: "Nada foi dito ainda.",
+            caller: "O cliente",
+            agent: "O assistente",
+            back: "Desculpe, ninguém pode atender agora. Em que mais posso ajudar?",
+        },
+        _ => Words {
+            offer: "There is a call for you.",
+            press: "Press 1 to take the call.",
+            nothing: "Nothing has been said yet.",
+            caller: "The caller",
+            agent: "The agent",
+            back: "I am sorry, nobody can take your call right now. How else can I help you?",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(speaker: Speaker, text: &str) -> Line {
+        Line {
+            seq: 1,
+            at_ms: 0,
+            turn: 1,
+            speaker,
+            name: None,
+            text: text.into(),
+        }
+    }
+
+    fn form(fields: &[(&str, &str)]) -> Form {
+        let fields = fields.iter();
+        let fields: Vec<_> = fields
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        fields.into()
+    }
+
+    #[test]
+    fn a_transfer_has_failed_only_where_nobody_took_it_and_the_caller_is_there() {
+        for (fields, why) in [
+            (
+                &[
+                    ("CallStatus", "in-progress"),
+                    ("DialCallStatus", "no-answer"),
+                ][..],
+                Some("no-answer"),
+            ),
+            (
+                &[("CallStatus", "in-progress"), ("DialCallStatus", "busy")],
+                Some("busy"),
+            ),
+            (
+                &[
+                    ("CallStatus", "in-progress"),
+                    ("DialCallStatus", "completed"),
+                ],
+                None,
+            ),
+            (
+                &[
+                    ("CallStatus", "in-progress"),
+                    ("DialCallStatus", "answered"),
+                ],
+                None,
+            ),
+            (
+                &[("CallStatus", "completed"), ("DialCallStatus", "no-answer")],
+                None,
+            ),
+            (
+                &[("CallStatus", "in-progress"), ("QueueResult", "queue-full")],
+                Some("queue-full"),
+            ),
+            (
+                &[("CallStatus", "in-progress"), ("QueueResult", "bridged")],
+                None,
+            ),
+            (&[], None),
+        ] {
+            assert_eq!(why_it_failed(&form(fields)).as_deref(), why, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_summary_is_what_was_said_last() {
+        let lines = [
+            line(Speaker::Caller, "I want my money back"),
+            line(Speaker::Agent, "I will ask a colleague"),
+        ];
+        assert_eq!(
+            summary_of(&lines, "en"),
+            "The caller: I want my money back. The agent: I will ask a colleague"
+        );
+        assert_eq!(summary_of(&[], "pt"), "Nada foi dito ainda.");
+        let long = "word ".repeat(1_000);
+        let lines = [line(Speaker::Caller, &long), line(Speaker::Caller, "Help")];
+        assert_eq!(summary_of(&lines, "en"), "The caller: Help");
+        let summary = summary_of(&lines[..1], "en");
+        assert_eq!(summary.chars().count(), SUMMARY_CHARS);
+    }
+
+    #[test]
+    fn an_agent_that_gets_the_call_back_knows_what_was_said() {
+        let lines = [line(Speaker::Caller, "Hello"), line(Speaker::Agent, "Hi")];
+        let remembered = remembered(&lines, "busy");
+        let roles: Vec<_> = remembered.iter().map(|message| message.role).collect();
+        assert_eq!(roles, [Role::Caller, Role::Agent, Role::Note]);
+        assert!(remembered[2].text.contains("busy"));
+    }
+}
