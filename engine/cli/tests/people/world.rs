@@ -58,7 +58,8 @@ pub(crate) fn humming(hz: f64) -> Phone {
 
 /// How loud a tone is in the loudest stretch of what was heard.
 pub(crate) fn loudest(audio: &[i16], hz: f64) -> f64 {
-    let levels = audio.chunks_exact(1_600).map(|stretch| {
+    let stretches = audio.windows(1_600).step_by(200);
+    let levels = stretches.map(|stretch| {
         let ear = Ear::new(8_000);
         ear.hear(stretch);
         ear.level(hz).unwrap()
@@ -233,13 +234,17 @@ impl Caller {
         soon(state.wait_for(good)).await.unwrap();
     }
 
-    /// Waits until the engine lets the caller hear the tone.
+    /// Waits until the engine has let the caller hear the tone for so long that their phone has played
+    /// some of it.
     pub(crate) async fn hears(&self, hz: f64) {
         let mut tap = self.call.record().await.unwrap();
         let ear = Ear::new(8_000);
         soon(async {
             while !ear.level(hz).is_some_and(|level| level > HEARD) {
                 ear.hear(&tap.recv().await.unwrap().others);
+            }
+            for _ in 0..20 {
+                tap.recv().await.unwrap();
             }
         })
         .await;

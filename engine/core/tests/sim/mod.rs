@@ -220,8 +220,10 @@ pub(crate) fn soft(level: i16) -> i16 {
 }
 
 /// Whether a sample is one of the sound of this level.
-fn is_of(sample: i16, level: i16) -> bool {
-    sample == level || sample == soft(level)
+pub(crate) fn is_of(sample: i16, level: i16) -> bool {
+    // The agent's voice is of one level.
+    let varies = mulaw::encode(level) < 0xB0;
+    sample == level || varies && sample == soft(level)
 }
 
 /// Sounds are softer for a third of the time.

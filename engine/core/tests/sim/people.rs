@@ -6,7 +6,7 @@ use sidetone_core::{
     time::CallTime,
 };
 
-use super::{FRAME_MS, Happening, Run, Simulation, Sound};
+use super::{FRAME_MS, Happening, Run, Simulation, Sound, is_of, is_soft, soft};
 
 /// Somebody who comes on the call.
 #[derive(Clone, Debug)]
@@ -110,7 +110,11 @@ impl Simulation {
                 let sound = person.sounds.iter().position(|sound| {
                     (sound.at_ms..sound.at_ms + sound.duration_ms).contains(&at_ms)
                 });
-                sound.map_or(0, |n| level(index, n))
+                let of = |n| match is_soft(at_ms) {
+                    true => soft(level(index, n)),
+                    false => level(index, n),
+                };
+                sound.map_or(0, of)
             })
             .collect();
         let late = self.rng.u64(..=person.jitter_ms * 1_000);
@@ -158,11 +162,11 @@ impl Run {
 
     /// When the caller first heard `level`, in ms.
     pub(crate) fn caller_heard_level_at(&self, level: i16) -> Option<u64> {
-        let first = self.heard.iter().position(|sample| *sample == level);
+        let first = self.heard.iter().position(|sample| is_of(*sample, level));
         first.map(|first| first as u64 / 8)
     }
 }
 
 fn count_ms(samples: impl Iterator<Item = i16>, level: i16) -> u64 {
-    samples.filter(|sample| *sample == level).count() as u64 / 8
+    samples.filter(|sample| is_of(*sample, level)).count() as u64 / 8
 }
