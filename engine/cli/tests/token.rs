@@ -1,5 +1,7 @@
 //! `sidetone token`, as it is run.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, path::Path, process::Command};
 
 fn sidetone(config: &Path, args: &[&str]) -> (bool, String, String) {

@@ -677,9 +677,20 @@ fn a_recording_holds_both_sides_as_they_were_heard() {
         444,
         "8.9 s less the tick at its end"
     );
-    let caller_ms = run.recorded.iter().filter(|(c, _)| sim::is_of(*c, caller(0))).count() / 8;
+    let caller_ms = run
+        .recorded
+        .iter()
+        .filter(|(c, _)| sim::is_of(*c, caller(0)))
+        .count()
+        / 8;
     assert!(caller_ms >= 980);
-    let side = |level: i16| run.recorded.iter().filter(|(_, o)| sim::is_of(*o, level)).count() / 8;
+    let side = |level: i16| {
+        run.recorded
+            .iter()
+            .filter(|(_, o)| sim::is_of(*o, level))
+            .count()
+            / 8
+    };
     assert_eq!(side(voice()) as u64, run.caller_heard_level_ms(voice()));
     assert!(side(level(0, 0)) >= 980);
 }

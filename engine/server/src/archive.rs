@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sidetone::{CallId, Engine};
+use sidetone::{CallHandle, CallId, Engine};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, warn};
 
 use crate::{
     config::Config,
@@ -108,6 +108,34 @@ impl Archive {
         recorder
             .inspect_err(|error| warn!(error = ?error, "the call is not recorded"))
             .ok()
+    }
+
+    /// Records a call from the start of its stream to its end, if calls are recorded.
+    pub(crate) fn follow(&self, call: &CallHandle) {
+        if !self.0.recording {
+            return;
+        }
+        let (archive, call) = (self.clone(), call.clone());
+        let following = async move {
+            let mut state = call.state();
+            let begun = state.wait_for(|state| state.started || state.ended).await;
+            if !begun.is_ok_and(|state| state.started) {
+                return;
+            }
+            let Ok(mut tap) = call.record().await else {
+                return;
+            };
+            let Some(mut recorder) = archive.record(call.id()) else {
+                return;
+            };
+            while let Some(audio) = tap.recv().await {
+                recorder.push(audio);
+            }
+            if let Err(error) = recorder.finish().await {
+                warn!(error = ?error, "the recording of a call has no end");
+            }
+        };
+        tokio::spawn(following.in_current_span());
     }
 
     /// Writes what is still to be written, and closes the store.

@@ -77,7 +77,10 @@ pub(crate) fn router() -> Router {
     Router::new()
         // The page names its files relative to its own address.
         .route(CONSOLE_PATH, get(async || Redirect::permanent("/console/")))
-        .route("/console/", get(async |headers: HeaderMap| serve("index.html", &headers)))
+        .route(
+            "/console/",
+            get(async |headers: HeaderMap| serve("index.html", &headers)),
+        )
         .route(
             "/console/{*path}",
             get(async |Path(path): Path<String>, headers: HeaderMap| serve(&path, &headers)),
@@ -102,7 +105,10 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::HeaderName::from_static("permissions-policy"), "microphone=(self)"),
+        (
+            header::HeaderName::from_static("permissions-policy"),
+            "microphone=(self)",
+        ),
     ] {
         more.insert(name, HeaderValue::from_static(value));
     }
@@ -162,13 +168,23 @@ mod tests {
     fn what_the_browser_has_is_not_sent_again() {
         let first = serve("js/main.js", &HeaderMap::new());
         let version = first.headers()[header::ETAG].clone();
-        let again = serve("js/main.js", &HeaderMap::from_iter([(header::IF_NONE_MATCH, version)]));
+        let again = serve(
+            "js/main.js",
+            &HeaderMap::from_iter([(header::IF_NONE_MATCH, version)]),
+        );
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     }
 
     #[test]
     fn nothing_but_the_page_is_served() {
-        for path in ["", "../Cargo.toml", "js", "js/", "js/main.js.map", "INDEX.html"] {
+        for path in [
+            "",
+            "../Cargo.toml",
+            "js",
+            "js/",
+            "js/main.js.map",
+            "INDEX.html",
+        ] {
             let response = serve(path, &HeaderMap::new());
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }
@@ -177,7 +193,9 @@ mod tests {
     #[test]
     fn a_script_of_another_server_is_not_run() {
         let response = serve("index.html", &HeaderMap::new());
-        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap();
         assert!(policy.starts_with("default-src 'self'"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
     }

@@ -639,7 +639,12 @@ impl Simulation {
 
     /// The sounds of which 100 ms are in the audio.
     fn sounds_in(&self, audio: &[i16]) -> impl Iterator<Item = usize> {
-        let heard = |n: usize| audio.iter().filter(|sample| is_of(**sample, level(n))).count() as u64;
+        let heard = |n: usize| {
+            audio
+                .iter()
+                .filter(|sample| is_of(**sample, level(n)))
+                .count() as u64
+        };
         (0..self.world.sounds.len()).filter(move |n| heard(*n) >= SAMPLES_PER_MS * 100)
     }
 
@@ -650,7 +655,11 @@ impl Simulation {
         let heard = callers
             .chain(self.peoples_sounds())
             .filter_map(|(level, sound)| {
-                let samples = job.audio.iter().filter(|sample| is_of(**sample, level)).count() as u64;
+                let samples = job
+                    .audio
+                    .iter()
+                    .filter(|sample| is_of(**sample, level))
+                    .count() as u64;
                 let most = match job.purpose {
                     SttPurpose::Final | SttPurpose::Eager => {
                         sound.duration_ms * SAMPLES_PER_MS * 9 / 10

@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sidetone::CallId;
+use sidetone::{CallId, TappedAudio};
 use sidetone_codecs::SampleRate;
 
 use super::{
-    AudioFrame, RecordingError, Settings,
+    RecordingError, Settings,
     crypt::Sink,
     ogg::OpusFile,
+    recorder::interleave,
     wav::{self, HEADER, WavFile},
 };
 use crate::store::{RecordingFile, RecordingFormat};
@@ -89,7 +90,7 @@ impl Writing {
     }
 
     /// Appends frames; says how many were of another rate than the first, and left out.
-    pub(super) fn append(&mut self, frames: &[AudioFrame]) -> Result<u64, RecordingError> {
+    pub(super) fn append(&mut self, frames: &[TappedAudio]) -> Result<u64, RecordingError> {
         let Some(rate) = frames.first().map(|frame| frame.rate) else {
             return Ok(0);
         };
@@ -104,7 +105,7 @@ impl Writing {
         let mut refused = 0;
         for frame in frames {
             if frame.rate == rate {
-                frame.interleave(&mut self.samples);
+                interleave(frame, &mut self.samples);
             } else {
                 refused += 1;
             }

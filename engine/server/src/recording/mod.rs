@@ -20,7 +20,7 @@ use tracing::warn;
 
 pub use error::RecordingError;
 pub use reader::{ReadRange, RecordingReader};
-pub use recorder::{AudioFrame, Recorder, RecorderStatus};
+pub use recorder::{Recorder, RecorderStatus};
 
 use crate::{
     config::RecordingConfig,

@@ -5,8 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use sidetone::CallId;
-use sidetone_codecs::SampleRate;
+use sidetone::{CallId, TappedAudio};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
@@ -21,34 +20,19 @@ const QUEUE: usize = 200;
 /// How many frames are written at once: a second.
 const BATCH: usize = 50;
 
-/// 20 ms of a call, at 8 or 16 kHz; for Opus also at 12, 24 or 48 kHz.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AudioFrame {
-    /// What the caller said.
-    pub caller: Vec<i16>,
-    /// What the caller heard: the agent, and everybody who joined. As long as `caller`; what is missing
-    /// of the shorter one is silence.
-    pub others: Vec<i16>,
-    /// The rate of both: the same in all frames of a call.
-    pub rate: SampleRate,
+/// Appends left and right in turn; what is missing of the shorter one is silence.
+pub(super) fn interleave(audio: &TappedAudio, samples: &mut Vec<i16>) {
+    let len = audio.caller.len().max(audio.others.len());
+    let sample = |side: &[i16], at| side.get(at).copied().unwrap_or(0);
+    samples.extend((0..len).flat_map(|at| [sample(&audio.caller, at), sample(&audio.others, at)]));
 }
 
-impl AudioFrame {
-    /// Appends left and right in turn.
-    pub(super) fn interleave(&self, samples: &mut Vec<i16>) {
-        let len = self.caller.len().max(self.others.len());
-        let sample = |side: &[i16], at| side.get(at).copied().unwrap_or(0);
-        samples
-            .extend((0..len).flat_map(|at| [sample(&self.caller, at), sample(&self.others, at)]));
-    }
-
-    /// As much silence.
-    fn silent(&self) -> Self {
-        Self {
-            caller: vec![0; self.caller.len()],
-            others: vec![0; self.others.len()],
-            rate: self.rate,
-        }
+/// As much silence.
+fn silent(audio: &TappedAudio) -> TappedAudio {
+    TappedAudio {
+        caller: vec![0; audio.caller.len()],
+        others: vec![0; audio.others.len()],
+        rate: audio.rate,
     }
 }
 
@@ -72,7 +56,7 @@ pub struct Recorder {
 }
 
 /// A frame, and how many before it found no room.
-pub(super) type Frames = (u32, AudioFrame);
+pub(super) type Frames = (u32, TappedAudio);
 
 #[derive(Debug, Default)]
 pub(super) struct Counted {
@@ -107,8 +91,8 @@ impl Recorder {
         })
     }
 
-    /// Takes the next 20 ms. Never waits: what finds no room becomes silence.
-    pub fn push(&mut self, frame: AudioFrame) {
+    /// Takes the next 20 ms, at 8 or 16 kHz; for Opus also at 12, 24 or 48 kHz. Never waits: what finds no room becomes silence.
+    pub fn push(&mut self, frame: TappedAudio) {
         match self.frames.try_send((self.gap, frame)) {
             Ok(()) => self.gap = 0,
             Err(_) => {
@@ -156,7 +140,7 @@ async fn write(
         let frame = queue.recv().await;
         let ended = frame.is_none();
         if let Some((gap, frame)) = frame {
-            batch.extend((0..gap).map(|_| frame.silent()));
+            batch.extend((0..gap).map(|_| silent(&frame)));
             batch.push(frame);
         }
         if batch.len() < BATCH && !ended {

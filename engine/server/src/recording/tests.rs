@@ -4,7 +4,7 @@ use std::{io::Cursor, path::Path};
 
 use age::secrecy::ExposeSecret as _;
 use futures_util::TryStreamExt as _;
-use sidetone::CallId;
+use sidetone::{CallId, TappedAudio};
 use sidetone_codecs::{SampleRate, recording::Recording};
 
 use super::*;
@@ -42,7 +42,7 @@ fn call(id: &str) -> CallId {
 }
 
 /// A tone of the caller, and silence or another tone of the rest.
-fn frame(n: usize, others_hz: f64) -> AudioFrame {
+fn frame(n: usize, others_hz: f64) -> TappedAudio {
     let tone = |hz: f64| {
         let sample = move |at: usize| {
             let t = (n * FRAME + at) as f64 / f64::from(RATE.hz());
@@ -53,7 +53,7 @@ fn frame(n: usize, others_hz: f64) -> AudioFrame {
         };
         (0..FRAME).map(sample).collect::<Vec<_>>()
     };
-    AudioFrame {
+    TappedAudio {
         caller: tone(440.0),
         others: if others_hz > 0.0 {
             tone(others_hz)
@@ -73,7 +73,7 @@ async fn recorded(recordings: &Recordings, id: &str, frames: usize) -> Recording
 }
 
 /// Pushes a frame when there is room for it.
-async fn push(recorder: &mut Recorder, frame: AudioFrame) {
+async fn push(recorder: &mut Recorder, frame: TappedAudio) {
     while recorder.frames.capacity() == 0 {
         tokio::task::yield_now().await;
     }
@@ -288,7 +288,7 @@ async fn frames_of_another_rate_are_refused_and_uneven_sides_filled() {
     let mut short = frame(0, 700.0);
     short.others.truncate(60);
     push(&mut recorder, short.clone()).await;
-    let other = AudioFrame {
+    let other = TappedAudio {
         rate: SampleRate::HZ_16000,
         ..frame(1, 0.0)
     };

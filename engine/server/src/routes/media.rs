@@ -91,6 +91,9 @@ fn accept(
                 Twilio::new(),
                 options.authorize(authorize),
             );
+            if let Some(archive) = &state.0.archive {
+                archive.follow(&call);
+            }
             call.ended().await;
             // It was answered, and is in the store by its own events.
             state.0.placing.take(call.id());
