@@ -23,7 +23,7 @@ export function number(text) {
   return text || "unknown";
 }
 
-const MODES = { monitor: "listening", whisper: "coaching", barge: "in the call", takeover: "has taken over" };
+const MODES = { monitor: "listening", whisper: "coaching", barge: "in the call", takeover: "speaking in place of the agent" };
 export function mode(name) {
   return MODES[name] ?? name;
 }

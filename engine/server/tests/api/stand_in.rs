@@ -9,6 +9,9 @@ use std::{
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
 use tokio::net::TcpListener;
 
+/// The fields of a form, in their order.
+type Form = Vec<(String, String)>;
+
 /// What it does when it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -21,7 +24,7 @@ pub(crate) enum Mood {
 pub(crate) struct StandIn {
     pub(crate) addr: SocketAddr,
     mood: Arc<Mutex<Mood>>,
-    asked: Arc<Mutex<Vec<Vec<(String, String)>>>>,
+    asked: Arc<Mutex<Vec<Form>>>,
 }
 
 impl StandIn {
