@@ -33,9 +33,9 @@ export function held(live) {
   if (!live) return "";
   const by = live.people.find((person) => person.id === live.handoff.person);
   switch (live.handoff.state) {
-    case "requested": return "waiting for a person";
-    case "ringing": return "a person's phone rings";
-    case "bridged": return live.handoff.mode === "takeover" ? `taken over by ${by?.name ?? "a person"}` : `agent and ${by?.name ?? "a person"}`;
+    case "requested": return "agent, calling a person";
+    case "ringing": return "agent, a person's phone rings";
+    case "bridged": return live.handoff.mode === "takeover" ? (by?.name ?? "a person") : `agent and ${by?.name ?? "a person"}`;
     default: return live.paused ? "agent paused" : "agent";
   }
 }

@@ -56,6 +56,7 @@ function liveCall(call, who, replace) {
   const picture = svg("svg", { class: "timeline", role: "img", "aria-label": "Timeline" });
   const timeline = new Timeline();
   const transcript = transcriptList();
+  const names = new Map();
   const canAct = who.role !== "viewer";
   const leg = legControls(call.id, { canSpeak: canAct });
   const acts = canAct ? actions(call.id) : null;
@@ -89,7 +90,9 @@ function liveCall(call, who, replace) {
   function happened(name, event) {
     timeline.take(event);
     if (name === "agent.guided") transcript.note(`Guidance from ${event.from}: ${event.text}`);
-    if (name === "person.joined") transcript.note(`${event.name} is ${modeInWords(event.mode)}.`);
+    if (name === "person.joined") names.set(event.person, event.name);
+    if (name === "person.joined" || name === "person.mode") transcript.note(`${names.get(event.person) ?? "Somebody"} is ${modeInWords(event.mode)}.`);
+    if (name === "person.left") transcript.note(`${names.get(event.person) ?? "Somebody"} is off the call.`);
     if (name === "digits.sent") transcript.note(`Keys sent: ${event.digits}`);
     soon();
   }
