@@ -81,6 +81,9 @@ enum AgentsState {
 /// So many samples of their own level in a row are no coincidence.
 const A_WORD: usize = 80;
 
+/// So many samples of one level are a voice, and no tone.
+const LEVEL: usize = 16;
+
 /// The level of what a person says: no voice has it.
 pub(crate) fn level_of(person: PersonId) -> i16 {
     -2_000 - 100 * i16::try_from(person.0 % 50).expect("it is below 50")
@@ -241,8 +244,10 @@ impl Invariants {
                 assert!((1..=1_600).contains(&len), "{len} bytes");
                 // Where people speak, voices are added up.
                 if !self.is_bridged() {
-                    for code in &payload {
-                        self.may_be_heard(*code);
+                    // Voices are of one level; the tones of keys pass through many.
+                    let runs = payload.chunk_by(|one, next| one == next);
+                    for run in runs.filter(|run| run.len() >= LEVEL) {
+                        self.may_be_heard(run[0]);
                     }
                 }
                 let pcm: Vec<i16> = payload.iter().map(|code| mulaw::decode(*code)).collect();
