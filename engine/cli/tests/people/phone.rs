@@ -44,7 +44,7 @@ async fn somebody_takes_the_call_over_by_phone_and_hangs_up() {
     assert_eq!(caller.call.state().borrow().people[0].name, "Ann");
     let phone = world.phone_is(&caller, "joined").await;
     assert_eq!(phone["person"], 1);
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
 
     let record = world.carrier.call(&second).unwrap();
     assert_eq!((record.to.as_str(), record.from.as_str()), (ANN, OURS));
@@ -73,7 +73,7 @@ async fn who_was_called_hands_back_and_listens_on() {
         )
         .await;
     assert_eq!(answer.status, 202, "{answer:?}");
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
     let answer = world.delete(&caller.path("/takeover")).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(back(&mut caller).await, BackReason::HandedBack);
