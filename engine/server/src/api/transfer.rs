@@ -21,7 +21,7 @@ use crate::{
     auth::principal::{Operator, Principal},
     people::{
         guest::Guest,
-        invite::{Order, Purpose},
+        invite::{Callee, Order, Purpose},
         transfer::{Destination, Transfer},
     },
     twilio::{CallSid, PhoneNumber, TwilioClient},
@@ -313,7 +313,12 @@ async fn warm(
     summary: Option<String>,
 ) -> Result<CallSid, Problem> {
     let is_live = |id: &_| api.engine.call(id).is_some();
-    let invite = api.invites.begin(call.id(), Mode::Takeover, is_live);
+    let callee = Callee {
+        number: to,
+        name: None,
+        mode: Mode::Takeover,
+    };
+    let invite = api.invites.begin(call.id(), callee, is_live);
     let invite = invite.ok_or_else(called_already)?;
     transfer.invite = Some(Arc::clone(&invite));
     let Some(name) = api.transfers.begin(transfer.clone(), Instant::now()) else {
@@ -323,7 +328,6 @@ async fn warm(
     let order = Order {
         guest: Guest::new(who),
         call,
-        to,
         from: transfer.ours.clone(),
         invite,
         purpose: Purpose::Transfer {

@@ -1,7 +1,8 @@
 // The figures of the calls, by hour.
 
 import * as api from "../api.js";
-import { field, h, show, svg } from "../dom.js";
+import { onBack } from "../connection.js";
+import { field, h, heads, show, svg } from "../dom.js";
 import { clock, milliseconds, percent } from "../format.js";
 
 const SPANS = [["24", "24 hours"], ["168", "7 days"], ["720", "30 days"]];
@@ -29,9 +30,13 @@ export function figuresPage() {
   span.addEventListener("change", load);
   load();
   const again = setInterval(load, 30_000);
+  const back = onBack(load);
   return {
-    element: h("section", {}, h("h1", {}, "Figures"), h("div", { class: "fields" }, field("The last", span)), status, shown),
-    leave: () => clearInterval(again),
+    element: h("section", {}, h("h1", {}, "Figures"), h("div", { class: "short" }, field("The last", span)), status, shown),
+    leave() {
+      clearInterval(again);
+      back();
+    },
   };
 }
 
@@ -44,7 +49,7 @@ function tiles({ total, now }) {
   ];
   const behind = now.store.missed > 0 || now.store.failure;
   return h("div", {},
-    h("div", { class: "card tiles" }, ...values.map(([name, value]) => h("dl", { class: "tile" }, h("dt", {}, name), h("dd", {}, String(value))))),
+    h("dl", { class: "card tiles" }, ...values.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value))))),
     behind && h("p", { class: "card problem" }, now.store.failure
       ? `Events are not being written down: ${now.store.failure}`
       : `${now.store.missed} events could not be written down.`));
@@ -52,7 +57,7 @@ function tiles({ total, now }) {
 
 /** Calls an hour as bars. The table below says the same in numbers. */
 function chart({ hours }, since, until) {
-  const [width, height, left, bottom] = [innerWidth < 500 ? 320 : 720, 160, 34, 22];
+  const [width, height, left, bottom] = [Math.max(280, document.getElementById("main").clientWidth - 66), 180, 34, 22];
   const first = Math.floor(since / 3_600_000);
   const slots = Math.floor(until / 3_600_000) - first + 1;
   const most = Math.max(1, ...hours.map(({ calls }) => calls));
@@ -63,7 +68,7 @@ function chart({ hours }, since, until) {
     return svg("rect", { class: "bar-figure", x: left + index * slot + slot * 0.1, width: Math.max(1, slot * 0.8), y: y(hour.calls), height: height - bottom - y(hour.calls) });
   });
   const label = (hour) => new Date((first + hour) * 3_600_000).toLocaleString(undefined, slots > 48 ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" });
-  const marks = (width < 500 ? [0, 0.5] : [0, 0.25, 0.5, 0.75]).map((share) => {
+  const marks = (width < 500 ? [0, 0.5] : [0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6]).map((share) => {
     const hour = Math.round(share * slots);
     return svg("text", { x: left + hour * slot, y: height - 6 }, label(hour));
   });
@@ -84,6 +89,6 @@ function table(hours) {
   return h("div", { class: "card scroll" },
     h("table", { class: "stack" },
       h("caption", {}, "By hour, the newest first. Latencies are from the end of the caller's speech to the agent's first audio."),
-      h("thead", {}, h("tr", {}, ...names.map((name, index) => h("th", { scope: "col", class: index > 0 ? "number" : "" }, name)))),
+      h("thead", {}, h("tr", {}, ...heads(names, names.slice(1)))),
       h("tbody", {}, ...rows)));
 }
