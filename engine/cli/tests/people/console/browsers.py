@@ -149,7 +149,7 @@ class Browsers:
         await self.find(page, **find).fill(text)
 
     async def choose(self, page, find, option):
-        await self.find(page, **find).select_option(label=option)
+        await self.find(page, **find).select_option(option)
 
     async def type(self, page, text):
         await self.pages[page].keyboard.type(text)
@@ -175,6 +175,8 @@ class Browsers:
                 await (expected.to_be_enabled if value else expected.to_be_disabled)(timeout=PATIENCE_MS)
             case "pressed":
                 await expected.to_have_attribute("aria-pressed", str(value).lower(), timeout=PATIENCE_MS)
+            case "moves":
+                await expected.not_to_have_attribute("aria-valuenow", "0", timeout=PATIENCE_MS)
             case "says":
                 await expected.to_contain_text(value, timeout=PATIENCE_MS)
 
@@ -263,6 +265,8 @@ async def main():
     if not program:
         print(json.dumps({"missing": "there is no chromium"}), flush=True)
         return
+    for old in pathlib.Path(sys.argv[1]).glob("problem-*.png"):
+        old.unlink()
     with tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
         async with async_playwright() as playwright:
             browsers = Browsers(playwright, program, folder)

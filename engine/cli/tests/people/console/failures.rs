@@ -2,7 +2,7 @@
 
 use sidetone_core::{event::BackReason, handoff::HandoffState};
 
-use super::page::{AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, world};
+use super::page::{AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, talkative, world, world_with};
 use crate::world::{CAROL, Caller, DAVE, World, back, humming};
 
 /// Carol's call, taken over by Otto in a page.
@@ -46,7 +46,10 @@ async fn a_page_that_crashes_gives_the_call_back() {
 
 #[tokio::test]
 async fn a_page_that_sends_no_audio_any_more_loses_the_call_and_says_so() {
-    let Some(world) = world().await else { return };
+    let Some(world) = world_with(talkative(), |config| config.handoff.stall_ms = 3_000).await
+    else {
+        return;
+    };
     let (mut carol, otto) = taken_over(&world).await;
     otto.runs("() => { WebSocket.prototype.send = () => {}; }")
         .await;

@@ -6,5 +6,6 @@ mod failures;
 mod looks;
 mod modes;
 mod page;
+mod phones;
 mod signing_in;
 mod takeover;

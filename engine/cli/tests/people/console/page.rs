@@ -45,6 +45,8 @@ pub(super) async fn world_with(
         config.agent.greeting = "Thank you for calling us today. ".repeat(30);
         // Who hums says nothing.
         config.idle.prompt_after_ms = 0;
+        // Nor does a browser on a busy machine lose the call for it.
+        config.handoff.stall_ms = 60_000;
         change(config);
     });
     Some(world.await)
@@ -149,6 +151,7 @@ impl Page {
             .await;
     }
 
+    /// Chooses by an option's value.
     pub(super) async fn chooses(&self, label: &str, option: &str) {
         self.order(
             "choose",
@@ -210,6 +213,12 @@ impl Page {
     /// Waits until a button is down, or is not.
     pub(super) async fn is_pressed(&self, button: &str, down: bool) {
         self.until(json!({"role": "button", "name": button}), "pressed", down)
+            .await;
+    }
+
+    /// Waits until a level meter shows something.
+    pub(super) async fn moves(&self, meter: &str) {
+        self.until(json!({"role": "meter", "name": meter}), "moves", true)
             .await;
     }
 
@@ -305,5 +314,6 @@ impl Drop for Page {
     }
 }
 
-/// What the page says of this browser's being on the call.
+/// What the page says of this browser's being on the call, and why it may not.
 pub(super) const STATUS: &str = "fieldset:has([data-mode]) [role=status]";
+pub(super) const REFUSED: &str = "fieldset:has([data-mode]) [role=alert]";

@@ -33,10 +33,13 @@ async fn a_viewer_listens_and_does_nothing_else() {
     let vera = world.token("Vera", Role::Viewer).await;
     let page = Page::signed_in(&world, &Seat::humming(OTTO_HUMS), &vera).await;
     page.goes_to(&carol).await;
-    for button in ["Coach", "Join in", "Take over", "Hand back"] {
-        page.can_click(button, false).await;
-    }
-    assert_eq!(page.count("[data-act=hang-up], [data-act=say]").await, 0);
+    let speaking = "[data-mode]:not([data-mode=monitor]), [data-act=hand-back], form, textarea";
+    assert_eq!(
+        page.count(speaking).await,
+        0,
+        "nothing to speak or act with"
+    );
+    assert_eq!(page.count("[data-mode]").await, 1);
     page.clicks("Listen").await;
     page.hears(super::page::AGENT).await;
     page.is_done().await;
