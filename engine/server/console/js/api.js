@@ -96,14 +96,15 @@ export const hangUp = (id, farewell) => send("POST", call(id, "/hangup"), farewe
 export const deleteCall = (id) => send("DELETE", call(id));
 export const recordingUrl = (id) => call(id, "/recording");
 
-/** Why a leg's socket was refused, in words. */
+/** Why a leg's socket was refused, as far as a page can know. */
 export async function whyNoLeg(id) {
   try {
-    await send("GET", call(id, "/leg"));
+    const { state } = await getCall(id);
+    if (state !== "live") return "The call is over.";
   } catch (problem) {
-    if (problem.status !== 426) return problem.message;
+    return problem.message;
   }
-  return "The connection for audio could not be opened: a proxy before the server may not let WebSockets through.";
+  return "The connection for audio was refused: a proxy before the server may not let WebSockets through, or `server.public_url` is not this page's address.";
 }
 
 /** Watches all calls from now on: `act(name, event)` for each event, `opened()` when the stream is open (again). */

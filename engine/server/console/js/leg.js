@@ -31,7 +31,7 @@ function open(call) {
   socket.binaryType = "arraybuffer";
   return new Promise((opened, refused) => {
     socket.addEventListener("open", () => opened(socket), { once: true });
-    // Why a socket was refused is not told to a page; asked without one, the server says it.
+    // Why a socket was refused is not told to a page.
     socket.addEventListener("error", async () => refused(new Error(await whyNoLeg(call))), { once: true });
   });
 }
