@@ -224,6 +224,9 @@ class Browsers:
         pathlib.Path(file).parent.mkdir(parents=True, exist_ok=True)
         await self.pages[page].screenshot(path=file, full_page=True)
 
+    async def forget(self, page):
+        await self.pages[page].context.clear_cookies()
+
     async def close(self, page):
         """Closes the page, as who is done with it, and says what went wrong in it."""
         await self.pages.pop(page).context.close()
@@ -241,7 +244,8 @@ class Browsers:
         do = getattr(self, order.pop("do"))
         try:
             answer["done"] = await do(**order)
-        except (Error, AssertionError) as problem:
+        # Whatever it is, somebody waits to be told.
+        except Exception as problem:
             answer["problem"] = str(problem).split("\nCall log:")[0]
             shown = self.pages.get(order.get("page"))
             if shown:

@@ -8,16 +8,20 @@ use std::{
     process::{ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
     thread,
+    time::Duration,
 };
 
-use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use serde_json::Value;
+use tokio::{sync::oneshot, time::timeout};
 
 /// The program.
 const PROGRAM: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/people/console/browsers.py"
 );
+
+/// Longer than it waits itself for anything.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Chromium, by way of what drives it. It ends with the tests, as its standard input does.
 pub(super) struct Browsers {
@@ -131,8 +135,9 @@ impl Browsers {
             // If it has ended, the answer says so.
             let _ = writeln!(orders.to, "{with}");
         }
-        let mut answer = answer
+        let mut answer = timeout(PATIENCE, answer)
             .await
+            .map_err(|_| "browsers.py does not answer".to_owned())?
             .map_err(|_| "browsers.py has ended".to_owned())?;
         match answer["problem"].as_str() {
             Some(problem) => Err(problem.to_owned()),
@@ -149,7 +154,9 @@ impl Browsers {
 }
 
 fn deliver(waiting: &Mutex<Waiting>, line: &str) {
-    let answer: Value = serde_json::from_str(line).unwrap_or_else(|_| json!({"problem": line}));
+    let Ok(answer) = serde_json::from_str::<Value>(line) else {
+        return;
+    };
     let mut waiting = waiting.lock().unwrap();
     let sender = waiting
         .as_mut()

@@ -120,8 +120,22 @@ async fn a_token_that_is_revoked_ends_the_leg_and_the_session() {
     let store = world.server.state().archive().unwrap().store();
     assert!(store.revoke_token(&world.operator.token.id).await.unwrap());
     is_the_agents(&mut carol, &[BackReason::Left]).await;
-    otto.sees("The session is over: sign in again.").await;
+    otto.sees("The session is over: sign in again").await;
     otto.sees_heading("Sign in").await;
+    otto.is_done().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_ends_the_leg_and_is_signed_in_again() {
+    let Some(world) = world().await else { return };
+    let (mut carol, otto) = taken_over(&world).await;
+    otto.forgets_the_session().await;
+    otto.sees("The session is over: sign in again").await;
+    is_the_agents(&mut carol, &[BackReason::Left]).await;
+    otto.signs_in(world.operator.expose()).await;
+    // Where they were.
+    otto.says(STATUS, "You are not on this call.").await;
     otto.is_done().await;
     world.server.stop().await;
 }

@@ -5,7 +5,7 @@ use sidetone_core::handoff::HandoffState;
 use sidetone_server::store::Role;
 
 use super::page::{AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, talkative, world_with};
-use crate::world::{CAROL, Caller, DAVE, World, humming};
+use crate::world::{CAROL, Caller, DAVE, World, humming, soon};
 
 /// Goes to every page of the console, on a call and off it, and looks at each.
 async fn tours(scheme: &'static str, width: u32) {
@@ -62,7 +62,38 @@ impl Tour {
         page.sees("Takeovers").await;
         page.says(".transcript", "Thank you for calling us today.")
             .await;
+        self.plays_all_of(world, carol).await;
         self.looks_at("past-call").await;
+    }
+
+    /// The recording is as long in the page as it is in the end.
+    async fn plays_all_of(&self, world: &World, carol: &Caller) {
+        let recorded = soon(async {
+            loop {
+                let call = world.get(&carol.path("")).await.body;
+                match call["recording"]["bytes"].as_f64() {
+                    // Stereo, 16 bits, at the phone's rate.
+                    Some(bytes) if bytes > 0.0 => break bytes / (4.0 * 8_000.0),
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        });
+        let recorded = recorded.await;
+        let played = self
+            .page
+            .runs(
+                "() => new Promise((known) => {
+                    const audio = document.querySelector('audio');
+                    if (audio.readyState > 0) known(audio.duration);
+                    else audio.addEventListener('loadedmetadata', () => known(audio.duration));
+                })",
+            )
+            .await;
+        let played = played.as_f64().unwrap();
+        assert!(
+            (played - recorded).abs() < 0.1,
+            "{played} s of {recorded} s"
+        );
     }
 
     async fn looks_at(&self, what: &str) {

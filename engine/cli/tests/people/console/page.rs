@@ -7,7 +7,10 @@ use sidetone_server::{Config, auth::tokens::IssuedToken};
 use sidetone_speech::testing::FakeLlm;
 
 use super::browsers::{self, Browsers};
-use crate::world::{Caller, Services, World};
+use crate::{
+    tones::{HEARD, SILENT},
+    world::{Caller, Services, World},
+};
 
 /// The agent's tone; see `FakeTts`.
 pub(super) const AGENT: f64 = 440.0;
@@ -18,9 +21,8 @@ pub(super) const DAVE_HUMS: f64 = 930.0;
 pub(super) const OTTO_HUMS: f64 = 760.0;
 pub(super) const ADA_HUMS: f64 = 1_190.0;
 
-/// The amplitude of a tone that is heard in a page, and of one that is not.
-const HEARD: f64 = 2_000.0;
-const SILENT: f64 = 800.0;
+/// So often the agent says the same, which takes four minutes.
+const AGAIN: usize = 120;
 
 /// A server whose agent has much to say; none where there is no browser.
 pub(super) async fn world() -> Option<World> {
@@ -30,7 +32,7 @@ pub(super) async fn world() -> Option<World> {
 /// An agent that has much to say.
 pub(super) fn talkative() -> Services {
     Services {
-        llm: FakeLlm::answering(|_| "I am here to help you with that. ".repeat(30)),
+        llm: FakeLlm::answering(|_| "I am here to help you with that. ".repeat(AGAIN)),
         ..Services::default()
     }
 }
@@ -42,7 +44,7 @@ pub(super) async fn world_with(
 ) -> Option<World> {
     browsers::browsers()?;
     let world = World::with_services(services, |config| {
-        config.agent.greeting = "Thank you for calling us today. ".repeat(30);
+        config.agent.greeting = "Thank you for calling us today. ".repeat(AGAIN);
         // Who hums says nothing.
         config.idle.prompt_after_ms = 0;
         // Nor does a browser on a busy machine lose the call for it.
@@ -53,7 +55,6 @@ pub(super) async fn world_with(
 }
 
 /// Who sits before a page.
-#[derive(Clone)]
 pub(super) struct Seat {
     /// What the fake microphone hears: a tone `hz`, and what is `said` in a file; null: there is none.
     pub(super) microphone: Value,
@@ -271,6 +272,11 @@ impl Page {
     pub(super) async fn picture(&self, name: &str) {
         let file: PathBuf = browsers::folder().join(format!("pages/{name}.png"));
         self.order("picture", json!({"file": file})).await;
+    }
+
+    /// The browser's cookie is gone, as when the session has run out.
+    pub(super) async fn forgets_the_session(&self) {
+        self.order("forget", json!({})).await;
     }
 
     /// The page is closed from one moment to the next.

@@ -1,6 +1,6 @@
 //! A call is taken over in a page, and handed back.
 
-use sidetone_core::handoff::HandoffState;
+use sidetone_core::{event::BackReason, handoff::HandoffState};
 use sidetone_server::store::Role;
 
 use super::page::{
@@ -8,7 +8,7 @@ use super::page::{
 };
 use crate::{
     tones::SILENT,
-    world::{CAROL, DAVE, humming, loudest},
+    world::{CAROL, DAVE, OURS, back, humming, loudest},
 };
 
 #[tokio::test]
@@ -131,5 +131,29 @@ async fn an_admin_takes_a_call_over_from_an_operator_who_is_told() {
     otto.hears(ADA_HUMS).await;
     otto.is_done().await;
     ada.is_done().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_looks_at_another_page_stays_on_the_call_until_signing_out() {
+    let Some(world) = world().await else { return };
+    let mut carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
+    let otto = Page::signed_in(&world, &Seat::humming(OTTO_HUMS), &world.operator).await;
+    otto.goes_to(&carol).await;
+    otto.clicks("Take over").await;
+    carol.ear.hears(OTTO_HUMS).await;
+    otto.goes_to_page("history").await;
+    otto.sees_heading("History").await;
+    carol.ear.hears(OTTO_HUMS).await;
+    otto.hears(CAROL_HUMS).await;
+    otto.clicks_link("Live").await;
+    otto.clicks_link(&format!("{CAROL} → {OURS}")).await;
+    otto.says(STATUS, "You are speaking in place of the agent.")
+        .await;
+    otto.clicks("Sign out").await;
+    assert_eq!(back(&mut carol).await, BackReason::Left);
+    carol.ear.hears(AGENT).await;
+    carol.is(|state| state.people.is_empty()).await;
+    otto.is_done().await;
     world.server.stop().await;
 }
