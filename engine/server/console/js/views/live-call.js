@@ -14,7 +14,7 @@ import { transcriptList } from "./transcript.js";
 import { transfers } from "./transfer.js";
 
 /** What the page listens to. */
-const TELLING = [...new Set([...TIMELINE_EVENTS, ...TOLD_EVENTS, "transcript.partial", "agent.sentence", "turn.metrics", "person.speaking", "recording"])];
+const TELLING = [...new Set([...TIMELINE_EVENTS, ...TOLD_EVENTS, "transcript.partial", "agent.sentence", "turn.metrics"])];
 /** How much of a live call the timeline shows, in ms. */
 const WINDOW = 60_000;
 /** How soon after something happened the call is looked at, in ms: much happens together. */

@@ -2,24 +2,29 @@
 
 import { failure, handoff, mode as modeInWords } from "../format.js";
 
-/** What is told beside what the timeline shows. */
+/** What the transcript is made of. */
 export const TOLD_EVENTS = [
-  "transcript.final", "agent.finished", "agent.interrupted", "agent.retracted", "person.said", "person.joined", "person.mode", "person.left", "handoff",
+  "turn.started", "agent.speaking", "person.speaking", "transcript.final", "agent.finished", "agent.interrupted", "agent.retracted", "person.said", "person.joined", "person.mode", "person.left", "handoff",
   "agent.paused", "agent.unpaused", "agent.guided", "digits.sent", "dtmf", "error",
 ];
 
 /** Tells events, one by one and in order, in `transcript`. */
 export function telling(transcript) {
   const names = new Map();
+  // When somebody began to speak, by the turn: the words are known later.
+  const began = new Map();
 
   function say(speaker, event, text) {
-    transcript.line({ ...event, speaker, text: text.trim() });
+    transcript.line({ ...event, speaker, text: text.trim(), from_ms: began.get(event.turn) ?? event.at_ms });
   }
 
   return (event) => {
     const someone = names.get(event.person) ?? "Somebody";
     const note = (text, more) => text && transcript.note(text, { at: event.at_ms, ...more });
     switch (event.event) {
+      case "turn.started":
+      case "agent.speaking":
+      case "person.speaking": return began.has(event.turn) || began.set(event.turn, event.at_ms);
       case "transcript.partial": return transcript.partial(event);
       case "transcript.final": return say("caller", event, event.text);
       case "agent.sentence": return transcript.sentence(event);

@@ -57,13 +57,13 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
 
   return {
     element: list,
-    line({ seq, at_ms, turn, speaker, name, text }) {
+    line({ seq, from_ms, turn, speaker, name, text }) {
       if (lines.has(seq)) return;
       drop(turn);
       if (speaker === "caller") dropUnsaid(turn);
       if (!text) return;
-      const element = item(speaker, { "data-turn": turn, "data-speaker": speaker }, time(at_ms), name ?? NAMES[speaker] ?? speaker, ...marked(text, words));
-      lines.set(seq, { element, at_ms });
+      const element = item(speaker, { "data-turn": turn, "data-speaker": speaker }, time(from_ms), name ?? NAMES[speaker] ?? speaker, ...marked(text, words));
+      lines.set(seq, { element, from_ms });
       list.append(element);
       grown();
     },
@@ -108,8 +108,7 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
     playing(at) {
       let current = null;
       for (const line of lines.values()) {
-        // A line's time is when its words were known: the end of them.
-        if (at !== null && line.at_ms >= at && (!current || line.at_ms < current.at_ms)) current = line;
+        if (at !== null && line.from_ms <= at && (!current || line.from_ms >= current.from_ms)) current = line;
       }
       for (const line of lines.values()) line.element.classList.toggle("now", line === current);
       if (current) keepInSight(current.element);
