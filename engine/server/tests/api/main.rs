@@ -9,9 +9,11 @@ mod access;
 mod calls;
 mod control;
 mod document;
+mod phone;
 mod place;
 mod stand_in;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;
 mod world;
