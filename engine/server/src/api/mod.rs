@@ -41,7 +41,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub(crate) use timestamp::Timestamp;
 
 use self::{
-    extract::unknown_call,
     idempotency::Idempotency,
     place::PlaceAnswer,
     problem::{Kind, Problem, name_instance},
@@ -56,7 +55,7 @@ use crate::{
     people::{invite::Invites, join::JoinTokens, offer::Offers, transfer::Transfers},
     placing::{Placed, Placing},
     recording::Recordings,
-    store::{Store, StoreError, StoreWriter, UnansweredCall},
+    store::{CallState, Store, StoreError, StoreWriter, UnansweredCall},
     twilio::{Report, TwilioClient},
     webhooks::Webhooks,
 };
@@ -202,9 +201,13 @@ impl Api {
                 "Nobody has answered the call yet.",
             ));
         }
-        match self.store.call(id).await? {
-            Some(_) => Err(call_ended()),
-            None => Err(unknown_call()),
+        // The engine lets go of a call a moment before its end is written down.
+        match calls::find(self, id).await?.state {
+            CallState::Live => Err(Problem::new(
+                Kind::Conflict,
+                "The call goes on in another server that shares this database: ask that one.",
+            )),
+            CallState::Ended | CallState::Lost => Err(call_ended()),
         }
     }
 

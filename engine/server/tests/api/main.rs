@@ -11,6 +11,7 @@ mod control;
 mod document;
 mod phone;
 mod place;
+mod shared;
 mod stand_in;
 mod streams;
 #[path = "../support/mod.rs"]
