@@ -15,6 +15,8 @@ const MODES = [
 ];
 /** Where this browser keeps which devices were chosen. */
 const [MICROPHONE, LOUDSPEAKER] = ["sidetone.microphone", "sidetone.loudspeaker"];
+/** How often the levels are looked at, in ms: the style sheet has them move in between. */
+const METERED = 80;
 
 /** `changed()` is called when this browser comes on the call, leaves it or does something else there. */
 export function legControls({ call, label, canSpeak, changed }) {
@@ -65,7 +67,7 @@ export function legControls({ call, label, canSpeak, changed }) {
     const { spoken, heard } = isOn ? presence.levels() : { spoken: 0, heard: 0 };
     meters.spoken.set(spoken);
     meters.heard.set(heard);
-    frame = isOn ? requestAnimationFrame(draw) : null;
+    frame = isOn ? setTimeout(draw, METERED) : null;
   }
 
   async function listDevices() {
@@ -112,7 +114,7 @@ export function legControls({ call, label, canSpeak, changed }) {
     /** The controls go; whoever is on the call stays on it. */
     leave() {
       unwatch();
-      cancelAnimationFrame(frame);
+      clearTimeout(frame);
       navigator.mediaDevices?.removeEventListener("devicechange", listDevices);
     },
   };

@@ -9,12 +9,15 @@ import { transcriptList } from "./transcript.js";
 
 /** For how long after its end a call may come back from where it was sent, in ms. */
 const COMES_BACK = 5 * 60_000;
+/** When it is looked whether a recording is complete, in ms, each after the one before. */
+const COMPLETED = [200, 400, 800, 1_600, 3_200];
 /** The clocks of browser and server differ a little, in ms. */
 const SKEW = 10_000;
 
 /** `sent`: where the call was sent from this page, if it was. `words`: what was searched for. */
 export function pastCall({ call, who, heading, sent, words }) {
-  const audio = call.recording ? h("audio", { controls: true, preload: "metadata", src: api.recordingUrl(call.id), "aria-label": "Recording" }) : null;
+  const audio = call.recording ? h("audio", { controls: true, preload: "metadata", "aria-label": "Recording" }) : null;
+  const stopWaiting = audio ? whenRecorded(call, () => (audio.src = api.recordingUrl(call.id))) : () => {};
   // When in the call the recording began, in ms.
   let offset = 0;
   const play = (at) => {
@@ -94,10 +97,24 @@ export function pastCall({ call, who, heading, sent, words }) {
     ].filter(Boolean),
     leave() {
       audio?.pause();
+      stopWaiting();
       resized.disconnect();
       continued.leave();
     },
   };
+}
+
+/** Does `act` when all of a call's recording is there: its last seconds are written after the call's end. Returns what ends that. */
+function whenRecorded(call, act) {
+  let timer = null;
+  function look({ recording }, asked) {
+    // A recording whose disk was full never knows its length, and is as long as it is.
+    if (!recording || recording.bytes > 0 || asked === COMPLETED.length) return act();
+    timer = setTimeout(() => api.getCall(call.id).then((now) => look(now, asked + 1), () => act()), COMPLETED[asked]);
+    return undefined;
+  }
+  look(call, 0);
+  return () => clearTimeout(timer);
 }
 
 /** What came before a call, and what after, where it was given away. */
