@@ -2,16 +2,18 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sidetone::{CallHandle, Engine};
 use sidetone_cli::{
-    carrier::{Account, CallRecord, Carrier, Incoming, Phone},
+    carrier::{Account, CallRecord, Carrier, Incoming, Phone, Step},
     phone::{Line, Listener, Script, When},
 };
 use sidetone_core::{
     config::Phrases,
+    conversation::Role as Speaker,
     event::{BackReason, CallEvent},
     handoff::{CallState, HandoffState},
+    job::LlmJob,
 };
 use sidetone_server::{
     Config, RunningServer, STATUS_PATH, Server, VOICE_PATH,
@@ -19,7 +21,7 @@ use sidetone_server::{
     store::Role,
 };
 use sidetone_speech::{
-    testing::{FakeLlm, FakeStt, FakeTts},
+    testing::{FakeLlm, FakeStt, FakeTts, Probe},
     vad::EarshotVad,
 };
 use tempfile::TempDir;
@@ -53,6 +55,23 @@ pub(crate) fn hums(hz: f64) -> Arc<Script> {
     })
 }
 
+/// What the language model makes of every call.
+pub(crate) const SUMMARY: &str = "Somebody waits for a refund.";
+
+/// Whether a job is to sum a call up.
+pub(crate) fn is_summing_up(job: &LlmJob) -> bool {
+    job.messages[0].role == Speaker::System
+}
+
+/// What was said to somebody by Twilio itself.
+pub(crate) fn said(record: &CallRecord) -> String {
+    let words = record.steps.iter().filter_map(|step| match step {
+        Step::Said(words) => Some(words.as_str()),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// A phone that is answered by somebody who hums.
 pub(crate) fn humming(hz: f64) -> Phone {
     Phone::answers().script(hums(hz)).keep_audio()
@@ -70,11 +89,23 @@ pub(crate) fn loudest(audio: &[i16], hz: f64) -> f64 {
 }
 
 /// What the engine works with.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) stt: FakeStt,
     pub(crate) llm: FakeLlm,
     pub(crate) tts: FakeTts,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            stt: FakeStt::new(),
+            llm: FakeLlm::answering(|job| {
+                if is_summing_up(job) { SUMMARY } else { "Okay." }.into()
+            }),
+            tts: FakeTts::new(),
+        }
+    }
 }
 
 /// An answer of the API.
@@ -89,6 +120,8 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) server: RunningServer,
     pub(crate) operator: IssuedToken,
+    /// What the language model is asked.
+    pub(crate) llm: Probe<LlmJob>,
     pub(crate) addr: SocketAddr,
     http: reqwest::Client,
     services: Services,
@@ -134,6 +167,7 @@ impl World {
         carrier.route(PUBLIC, server.addr());
         Self {
             operator: token(&server, "Otto", Role::Operator).await,
+            llm: services.llm.probe(),
             http: reqwest::Client::builder().build().unwrap(),
             addr: server.addr(),
             carrier,
@@ -223,6 +257,19 @@ impl World {
             status,
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
         }
+    }
+
+    /// Has the agent say something, and waits until it is said.
+    pub(crate) async fn agent_says(&self, caller: &Caller, text: &str) {
+        let answer = self.post(&caller.path("/say"), json!({"text": text})).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        soon(async {
+            let path = caller.path("/transcript");
+            while !self.get(&path).await.body.to_string().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// What the API says of somebody who was called to the phone.

@@ -29,7 +29,8 @@ export function liveCall({ call, who, heading, ended }) {
   const [length, holder, latency] = [h("dd"), h("dd"), h("dd")];
   const speaker = h("span", { class: "chip" });
   const tiles = h("dl", { class: "card tiles" },
-    ...[["For", length], ["Held by", holder], ["Floor", h("dd", {}, speaker)], ["Answers in (p50)", latency]].map(([name, value]) => h("div", {}, h("dt", {}, name), value)));
+    ...[["For", length], ["Held by", holder], ["Floor", h("dd", {}, speaker)], ["Answers in (p50)", latency]]
+      .map(([name, value]) => h("div", {}, h("dt", {}, name), value)));
   const picture = svg("svg", { class: "timeline", role: "img", "aria-label": "Timeline" });
   const timeline = new Timeline();
   const transcript = transcriptList({ grows: true });

@@ -126,7 +126,8 @@ function goesOn(call, sent) {
   const next = h("p");
   if (sent) {
     const where = sent.to === "number" ? sent.where : `the ${sent.to} “${sent.where}”`;
-    show(next, `The call went to ${where}.${sent.to === "number" && !sent.isWarm ? " If nobody takes it there, it comes back to the agent, and a link to it stands here." : ""}`);
+    const comesBack = sent.to === "number" && !sent.isWarm;
+    show(next, `The call went to ${where}.${comesBack ? " If nobody takes it there, it comes back to the agent, and a link to it stands here." : ""}`);
     element.append(next);
   }
   element.hidden = element.children.length === 0;

@@ -31,16 +31,26 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
     return jump ? h("button", { type: "button", class: "jump", onclick: () => jump(at), "aria-label": `Play from ${clock(at)}` }, clock(at)) : clock(at);
   }
 
+  /** Puts something where it belongs by its time, in ms: the words of a turn are known after it. */
+  function place(element, at) {
+    element.dataset.at = at;
+    let after = list.lastElementChild;
+    while (after && Number(after.dataset.at) > at) after = after.previousElementSibling;
+    if (after) after.after(element);
+    else list.prepend(element);
+    grown();
+  }
+
   function item(kind, properties, at, name, ...text) {
     return h("li", { class: `said ${kind}`, ...properties }, h("span", { class: "time" }, at), h("span", {}, h("span", { class: "name" }, name), ...text));
   }
 
-  function partialOf(turn, speaker) {
+  function partialOf({ turn, from_ms }, speaker) {
     if (!partials.has(turn)) {
       const [stable, rest] = [h("span"), h("span", { class: "unstable" })];
       const element = item(speaker, { "data-partial": turn }, "…", NAMES[speaker], stable, " ", rest);
       partials.set(turn, { element, stable, rest, speaker });
-      list.append(element);
+      place(element, from_ms);
     }
     return partials.get(turn);
   }
@@ -64,21 +74,20 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
       if (!text) return;
       const element = item(speaker, { "data-turn": turn, "data-speaker": speaker }, time(from_ms), name ?? NAMES[speaker] ?? speaker, ...marked(text, words));
       lines.set(seq, { element, from_ms });
-      list.append(element);
-      grown();
+      place(element, from_ms);
     },
     /** What the caller has said so far. */
-    partial({ turn, text, unstable }) {
-      const { stable, rest } = partialOf(turn, "caller");
-      show(stable, text);
-      show(rest, unstable);
+    partial(said) {
+      const { stable, rest } = partialOf(said, "caller");
+      show(stable, said.text);
+      show(rest, said.unstable);
       grown();
     },
     /** What the agent is about to say; what the caller heard of it comes as a line. */
-    sentence({ turn, text }) {
-      dropUnsaid(turn);
-      const { rest } = partialOf(turn, "agent");
-      show(rest, `${rest.textContent} ${text}`.trim());
+    sentence(said) {
+      dropUnsaid(said.turn);
+      const { rest } = partialOf(said, "agent");
+      show(rest, `${rest.textContent} ${said.text}`.trim());
       grown();
     },
     /** The agent was cut off in this turn. */
@@ -99,9 +108,8 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
       }
     },
     /** Something that nobody said. */
-    note(text, { at = null, alarm = false } = {}) {
-      list.append(h("li", { class: alarm ? "said note alarm" : "said note" }, h("span", { class: "time" }, at === null ? "" : time(at)), h("span", {}, text)));
-      grown();
+    note(text, { at = 0, alarm = false } = {}) {
+      place(h("li", { class: alarm ? "said note alarm" : "said note" }, h("span", { class: "time" }, at > 0 ? time(at) : ""), h("span", {}, text)), at);
     },
     hasLines: () => lines.size > 0,
     /** Shows which line is being played, if any, and keeps it in sight. */
