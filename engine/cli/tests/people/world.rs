@@ -343,11 +343,6 @@ impl Caller {
         soon(state.wait_for(good)).await.unwrap();
     }
 
-    /// Waits until the caller's phone plays the tone.
-    pub(crate) async fn hears(&self, hz: f64) {
-        self.ear.hears(hz).await;
-    }
-
     /// Waits for the next step of the call on its way between the agent and people.
     pub(crate) async fn handoff(&mut self) -> (HandoffState, Option<BackReason>) {
         soon(async {
