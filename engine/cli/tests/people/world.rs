@@ -77,6 +77,14 @@ pub(crate) fn humming(hz: f64) -> Phone {
     Phone::answers().script(hums(hz)).keep_audio()
 }
 
+/// The same phone, and what it plays.
+pub(crate) fn overheard(phone: Phone) -> (Phone, Ear) {
+    let ear = Ear::new(8_000);
+    let hears = ear.clone();
+    let phone = phone.listened_to(Listener::new(move |pcm| hears.hear(pcm)));
+    (phone, ear)
+}
+
 /// How loud a tone is in the loudest stretch of what was heard.
 pub(crate) fn loudest(audio: &[i16], hz: f64) -> f64 {
     let stretches = audio.windows(1_600).step_by(200);
@@ -204,9 +212,7 @@ impl World {
 
     /// Somebody calls with this phone.
     pub(crate) async fn call_from(&self, number: &str, phone: Phone) -> Caller {
-        let ear = Ear::new(8_000);
-        let hears = ear.clone();
-        let phone = phone.listened_to(Listener::new(move |pcm| hears.hear(pcm)));
+        let (phone, ear) = overheard(phone);
         self.carrier.phone(number, phone);
         let mut events = self.engine.events();
         let sid = self.carrier.call_in(Incoming {

@@ -60,8 +60,7 @@ impl Tour {
         carol.ear.hears(AGENT).await;
         world.heard(&carol.sid).await;
         page.sees("Takeovers").await;
-        page.says(".transcript", "Thank you for calling us today.")
-            .await;
+        page.says(".transcript", "it was handed back").await;
         self.plays_all_of(world, carol).await;
         self.looks_at("past-call").await;
     }
