@@ -20,7 +20,7 @@ use crate::{
     partials::{Growth, StableText},
     time::CallTime,
     transcripts::{Outcome, Speaker},
-    turn::TurnChange,
+    turn::{EndedTurn, TurnChange},
 };
 
 /// A turn in which no audio arrives for this long has ended: the leg is stuck.
@@ -92,13 +92,9 @@ impl Call {
                 TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
                 TurnChange::Paused => self.caller_paused(out),
                 TurnChange::Resumed { pause } => self.caller_resumed(pause, out),
-                TurnChange::Ended {
-                    turn,
-                    speech,
-                    silent,
-                } => {
-                    self.turn_ended(turn, speech, silent, out);
-                    ended = Some(turn);
+                TurnChange::Ended(turn) => {
+                    self.turn_ended(turn, out);
+                    ended = Some(turn.turn);
                 }
             }
         }
@@ -110,13 +106,8 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if let Some(TurnChange::Ended {
-            turn,
-            speech,
-            silent,
-        }) = talk.turn.end()
-        {
-            self.turn_ended(turn, speech, silent, out);
+        if let Some(ended) = talk.turn.end() {
+            self.turn_ended(ended, out);
         }
     }
 
@@ -147,9 +138,11 @@ impl Call {
 
     pub(super) fn turn_ended(
         &mut self,
-        turn: TurnId,
-        speech: Duration,
-        silent: Duration,
+        EndedTurn {
+            turn,
+            speech,
+            silent,
+        }: EndedTurn,
         out: &mut Vec<Output>,
     ) {
         let job = self.next_job();
@@ -386,12 +379,7 @@ impl Call {
         if still < enough || !(text.is_empty() || talk.hearing.may_be_noise()) {
             return;
         }
-        if let Some(TurnChange::Ended {
-            turn,
-            speech,
-            silent,
-        }) = talk.turn.end()
-        {
+        if let Some(ended) = talk.turn.end() {
             talk.hearing.learn_noise();
             talk.ahead.words = Words::Heard {
                 job,
@@ -399,9 +387,15 @@ impl Call {
                 at: now,
                 text: text.to_owned(),
             };
-            let all = speech + silent;
+            let all = ended.speech + ended.silent;
             let silent = still + now.since(asked);
-            self.turn_ended(turn, all.saturating_sub(silent), silent, out);
+            let speech = all.saturating_sub(silent);
+            let ended = EndedTurn {
+                speech,
+                silent,
+                ..ended
+            };
+            self.turn_ended(ended, out);
         }
     }
 
