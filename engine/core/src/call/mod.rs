@@ -5,7 +5,8 @@
 //! - `ahead` has the answer made in pauses that may be the end of the caller's turn;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio;
 //! - `barge_in` decides what becomes of a sound over the agent;
-//! - `people` follows the legs of people on the call, and what is said on them;
+//! - `people` follows the legs of people on the call;
+//! - `said` follows what is said on them;
 //! - `handing` moves the call between the agent and people.
 //!
 //! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
@@ -17,6 +18,7 @@ mod barge_in;
 mod caller;
 mod handing;
 mod people;
+mod said;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
