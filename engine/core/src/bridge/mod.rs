@@ -29,7 +29,7 @@ use crate::{
 pub(crate) use self::{
     leg::Leg,
     listener::{Heard, Listener, Utterance},
-    mixer::mix_two,
+    mixer::{mix, mix_two},
 };
 
 /// The bridge's clock.
