@@ -96,11 +96,13 @@ impl Call {
     fn give_back(&mut self, note: String) {
         self.note(note);
         let within = Duration::from_millis(self.config.handoff.resume_within_ms.into());
-        let due = self.now + within;
+        let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.handoff.is_due(due);
+        talk.handoff.is_due(now + within);
+        // Until now the caller waited for nobody, or for somebody else.
+        talk.quiet_since = talk.quiet_since.max(now);
         if !talk.handoff.rests() {
             talk.owed.get_or_insert(Owed::Word);
         }
