@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -19,7 +19,11 @@ use super::{
     Api,
     problem::{Kind, Problem},
 };
-use crate::auth::principal::Principal;
+use crate::{
+    auth::principal::Principal,
+    feed::CallEvents,
+    store::{CallRecord, CallState},
+};
 
 /// The media type of an event stream.
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
@@ -75,6 +79,28 @@ pub(super) fn last_event_id<T: std::str::FromStr>(
             "must be the id of an event of this stream",
         )),
     }
+}
+
+/// Streams what happened in a call after the event of number `after`, and what happens, as `source`
+/// tells it; 204 where the call is over and nothing came after that.
+///
+/// # Errors
+///
+/// Those of the store, and 503 where too many streams are open.
+pub(super) async fn follow<S: Source>(
+    api: &Arc<Api>,
+    who: Principal,
+    call: &CallRecord,
+    after: u64,
+    source: impl FnOnce(CallEvents) -> S,
+) -> Result<Response, Problem> {
+    let is_over = call.state != CallState::Live;
+    let mut events = api.feed.call(call.id.clone(), after, is_over);
+    events.begin().await?;
+    if events.is_over() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    respond(api, who, source(events))
 }
 
 /// Streams what `source` has, until it ends, the token is good no more, or the client goes.

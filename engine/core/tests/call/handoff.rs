@@ -3,8 +3,11 @@
 // A helper's failure is the test's.
 #![allow(clippy::unwrap_used)]
 
-mod sim;
-
+use crate::sim::{
+    self, Behaviour, LevelVad, Run, VOICE_LEVEL, World, always,
+    people::{Person, id, level, person},
+    says,
+};
 use sidetone_core::{
     call::Call,
     config::CallConfig,
@@ -13,11 +16,6 @@ use sidetone_core::{
     io::{Command, Input, Output},
     person::{LeaveReason, Mode, PersonId, PersonOutput, Refusal},
     time::CallTime,
-};
-use sim::{
-    Behaviour, LevelVad, Run, VOICE_LEVEL, World, always,
-    people::{Person, id, level, person},
-    says,
 };
 
 /// The caller's level in the ears of others.
