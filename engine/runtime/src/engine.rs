@@ -1,7 +1,7 @@
 //! The engine: what all calls share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -66,6 +66,19 @@ impl Running {
     fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, CallHandle>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The call of `handle` is found by its id from now on, unless another has that id.
+    fn register(self: &Arc<Self>, handle: &CallHandle) -> Option<Registration> {
+        let call_id = handle.id().clone();
+        match self.calls().entry(call_id.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(vacant) => {
+                vacant.insert(handle.later());
+                let running = Arc::clone(self);
+                Some(Registration { call_id, running })
+            }
+        }
+    }
 }
 
 /// A call is found by its id while this is held.
@@ -121,14 +134,7 @@ impl Engine {
         let (state, watched) = watch::channel(CallState::default());
         let people = People::new(controller.downgrade());
         let handle = CallHandle::new(call_id.clone(), controller, &to_call, watched, ended);
-        shared
-            .running
-            .calls()
-            .insert(call_id.clone(), handle.later());
-        let registration = Registration {
-            call_id: call_id.clone(),
-            running: Arc::clone(&shared.running),
-        };
+        let registration = shared.running.register(&handle);
         let span = info_span!("call", id = %call_id);
         let outlets = Outlets {
             to_call,
