@@ -63,6 +63,10 @@ impl Call {
             return;
         }
         let is_back = first.is_none();
+        if is_back {
+            // The caller has been waiting for the agent since now.
+            talk.quiet_since = talk.quiet_since.max(now);
+        }
         out.push(Output::Event(CallEvent::Handoff {
             state,
             back: is_back.then_some(back),

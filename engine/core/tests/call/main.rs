@@ -3,8 +3,10 @@
 mod ahead;
 mod barge_in;
 mod conversation;
+mod echo_of_people;
 mod endpointing;
 mod handoff;
+mod handoff_races;
 mod handoff_time;
 mod odd_orders;
 mod silence;

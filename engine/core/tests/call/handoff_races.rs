@@ -3,17 +3,15 @@
 // A helper's failure is the test's.
 #![allow(clippy::unwrap_used)]
 
-mod sim;
-
+use crate::sim::{
+    self, Behaviour, Run, World, always, coughs,
+    people::{id, person},
+};
 use sidetone_core::{
     event::{CallEvent, EndReason},
     handoff::HandoffState,
     io::Command,
     person::{LeaveReason, Mode, PersonOutput, Refusal},
-};
-use sim::{
-    Behaviour, Run, World, always, coughs,
-    people::{id, person},
 };
 
 /// What the hold phrase sounds like in the caller's ear, and the agent's voice.
@@ -58,6 +56,18 @@ fn who_gets_the_agent_back_is_not_told_to_hold_before_it_is_late() {
     .run();
     assert_eq!(hold_phrase_ms(&run), 0, "{:?}", run.audible());
     assert_eq!(run.audible()[0].0, 9_600);
+}
+
+#[test]
+fn who_was_with_a_person_is_not_asked_at_once_whether_they_are_there() {
+    let mut anna = person("Anna", 1_000, Mode::Barge);
+    anna.leaves_ms = Some(20_000);
+    let mut world = World::with_phrases();
+    world.config.idle.prompt_after_ms = 8_000;
+    world.people = vec![anna];
+    world.until_ms = 30_000;
+    let run = world.run();
+    assert_eq!(run.audible()[0].0, 28_000);
 }
 
 #[test]
