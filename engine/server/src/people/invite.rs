@@ -44,6 +44,9 @@ const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Why somebody does not come who answered.
 const HUNG_UP: &str = "hung-up";
 
+/// Why somebody does not come whom nobody waits for any more.
+const OVER: &str = "the call is over";
+
 /// Somebody who was called to the phone, for one call.
 #[derive(Debug)]
 pub(crate) struct Invite {
@@ -265,7 +268,7 @@ pub(crate) async fn run(
     };
     match end {
         End::Came => {}
-        End::CallOver => order.invite.call_off("the call is over"),
+        End::CallOver => order.invite.call_off(OVER),
         End::Failed { why, .. } => {
             order.invite.settle(Progress::Failed { why });
             if caller_waits {
@@ -306,10 +309,13 @@ async fn offered(
     if let (End::Came, Purpose::Transfer { name, transfer, .. }) = (&end, &order.purpose) {
         let meet = transfer.to_meet(name, &api.public_url);
         if let Err(error) = twilio.redirect_call(&transfer.sid, &meet.into()).await
-            && !order.call.state().borrow().ended
+            && !may_have_left(&error, order.call.state().borrow().ended)
         {
             warn!(%error, "a call cannot be put through to who has accepted it");
-            let why = error.to_string();
+            let why = match error.is_call_over() {
+                true => OVER.to_owned(),
+                false => error.to_string(),
+            };
             end = End::Failed { why, is_up: true };
         }
     }
@@ -318,6 +324,13 @@ async fn offered(
         warn!(%error, "a phone that nobody waits for may still ring");
     }
     end
+}
+
+/// Whether a call that Twilio was asked to put through may be where it should be, though the answer was
+/// `error`: it has left the engine, and not because the caller hung up. Who has accepted it would wait for
+/// nobody otherwise.
+fn may_have_left(error: &TwilioError, has_ended: bool) -> bool {
+    has_ended && error.may_have_happened()
 }
 
 /// What the second call is told to do, and what that is good for.
@@ -485,6 +498,7 @@ async fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::{Action, Refusal};
 
     fn failed(why: &str) -> Progress {
         Progress::Failed { why: why.into() }
@@ -506,6 +520,28 @@ mod tests {
         invite.settle(joined);
         assert_eq!(invite.progress(), Progress::Left);
         assert!(!invite.rings());
+    }
+
+    #[test]
+    fn who_has_accepted_waits_for_no_caller_who_has_hung_up() {
+        let refused = |status, code| TwilioError::Refused {
+            action: Action::RedirectCall,
+            refusal: Refusal {
+                status,
+                code,
+                message: None,
+                retry_after: None,
+            },
+        };
+        let late = TwilioError::TimedOut {
+            action: Action::RedirectCall,
+            after: NOTE_TIMEOUT,
+        };
+        assert!(may_have_left(&late, true), "the call went where it should");
+        assert!(!may_have_left(&late, false), "the agent still has it");
+        let over = refused(400, Some(21_220));
+        assert!(over.is_call_over() && !may_have_left(&over, true));
+        assert!(may_have_left(&refused(502, None), true));
     }
 
     #[test]
