@@ -8,7 +8,7 @@ use sidetone_core::{event::BackReason, handoff::HandoffState, person::Mode};
 
 use crate::{
     tones::{CALLER, HEARD, PERSON, SILENT},
-    world::{ANN, OURS, World, back, humming, loudest, soon},
+    world::{ANN, OURS, SUMMARY, World, back, humming, loudest, said, soon},
 };
 
 #[tokio::test]
@@ -215,5 +215,48 @@ async fn twilio_down_or_slow_leaves_the_call_with_the_agent() {
         assert!(caller.call.state().borrow().people.is_empty());
         world.heard(&caller.sid).await;
     }
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_does_not_get_the_call_where_that_was_asked_for() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world.carrier.phone(ANN, Phone::voicemail());
+    let body = json!({"phone": ANN, "machine_detection": "hang_up", "brief": true});
+    let answer = world.post(&caller.path("/takeover"), body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(back(&mut caller).await, BackReason::Failed);
+    assert_eq!(world.phone_is(&caller, "failed").await["why"], "machine");
+    let second = world.call_to(ANN).await.sid;
+    let record = soon(world.carrier.ended(&second)).await;
+    assert_eq!(record.answered_by, Some("machine_start"));
+    assert_eq!(record.streams().count(), 0);
+    assert_eq!(said(&record), "", "it learns nothing of the call");
+    assert!(caller.call.state().borrow().people.is_empty());
+
+    // A person is found to be one, and comes.
+    world.carrier.phone(ANN, humming(PERSON));
+    let body = json!({"phone": ANN, "machine_detection": "hang_up"});
+    let answer = world.post(&caller.path("/takeover"), body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.hears(PERSON).await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_called_hears_first_what_the_call_is_about() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    world
+        .agent_says(&caller, "Your refund is on its way.")
+        .await;
+    world.carrier.phone(ANN, humming(PERSON));
+    let body = json!({"phone": ANN, "brief": true});
+    let answer = world.post(&caller.path("/takeover"), body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.hears(PERSON).await;
+    let record = world.call_to(ANN).await;
+    assert_eq!(said(&record), format!("There is a call for you. {SUMMARY}"));
     world.server.stop().await;
 }

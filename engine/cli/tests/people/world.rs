@@ -2,23 +2,25 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sidetone::{CallHandle, Engine};
 use sidetone_cli::{
-    carrier::{Account, CallRecord, Carrier, Incoming, Phone},
+    carrier::{Account, CallRecord, Carrier, Incoming, Phone, Step},
     phone::{Line, Script, When},
 };
 use sidetone_core::{
+    conversation::Role,
     event::{BackReason, CallEvent},
     handoff::{CallState, HandoffState},
+    job::LlmJob,
 };
 use sidetone_server::{
     Config, RunningServer, STATUS_PATH, Server, VOICE_PATH,
     auth::tokens::{self, IssuedToken},
-    store::Role,
+    store,
 };
 use sidetone_speech::{
-    testing::{FakeLlm, FakeStt, FakeTts},
+    testing::{FakeLlm, FakeStt, FakeTts, Probe},
     vad::EarshotVad,
 };
 use tempfile::TempDir;
@@ -51,6 +53,23 @@ pub(crate) fn hums(hz: f64) -> Arc<Script> {
     })
 }
 
+/// What the language model makes of every call.
+pub(crate) const SUMMARY: &str = "Somebody waits for a refund.";
+
+/// Whether a job is to sum a call up.
+pub(crate) fn is_summing_up(job: &LlmJob) -> bool {
+    job.messages[0].role == Role::System
+}
+
+/// What was said to somebody by Twilio itself.
+pub(crate) fn said(record: &CallRecord) -> String {
+    let words = record.steps.iter().filter_map(|step| match step {
+        Step::Said(words) => Some(words.as_str()),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// A phone that is answered by somebody who hums.
 pub(crate) fn humming(hz: f64) -> Phone {
     Phone::answers().script(hums(hz)).keep_audio()
@@ -79,6 +98,8 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) server: RunningServer,
     pub(crate) operator: IssuedToken,
+    /// What the language model is asked.
+    pub(crate) llm: Probe<LlmJob>,
     http: reqwest::Client,
     addr: SocketAddr,
     _folder: TempDir,
@@ -108,9 +129,12 @@ impl World {
         config.api.requests_per_second = 10_000;
         config.api.address_requests_per_second = 100_000;
         change(&mut config);
+        let llm =
+            FakeLlm::answering(|job| if is_summing_up(job) { SUMMARY } else { "Okay." }.into());
+        let asked = llm.probe();
         let engine = Engine::builder()
             .stt(Arc::new(FakeStt::new()))
-            .llm(Arc::new(FakeLlm::new()))
+            .llm(Arc::new(llm))
             .tts(Arc::new(FakeTts::new()))
             .vad(|| Box::new(EarshotVad::new()))
             .build()
@@ -119,7 +143,10 @@ impl World {
         carrier.route(PUBLIC, server.addr());
         let store = server.state().archive().unwrap().store();
         Self {
-            operator: tokens::create(store, "Otto", Role::Operator).await.unwrap(),
+            operator: tokens::create(store, "Otto", store::Role::Operator)
+                .await
+                .unwrap(),
+            llm: asked,
             http: reqwest::Client::builder().build().unwrap(),
             addr: server.addr(),
             carrier,
@@ -180,6 +207,19 @@ impl World {
             status,
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
         }
+    }
+
+    /// Has the agent say something, and waits until it is said.
+    pub(crate) async fn agent_says(&self, caller: &Caller, text: &str) {
+        let answer = self.post(&caller.path("/say"), json!({"text": text})).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        soon(async {
+            let path = caller.path("/transcript");
+            while !self.get(&path).await.body.to_string().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// What the API says of somebody who was called to the phone.

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
-use sidetone::{CallHandle, PersonError};
+use sidetone::{CallHandle, CallId, PersonError};
 use sidetone_core::person::{Join, Mode, PersonId, Refusal};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
@@ -28,6 +28,7 @@ use crate::{
     people::{
         guest::Guest,
         invite::{self, Order, Purpose},
+        summary::{self, Summary},
     },
     store::Direction,
     twilio::{CallSid, PhoneNumber, TwilioClient},
@@ -52,6 +53,25 @@ pub(super) struct TakeOver {
     /// The number that who is called sees; the account's number in this call unless it is set.
     #[schema(value_type = Option<String>, pattern = r"^\+[1-9][0-9]{6,14}$", example = "+12025550199")]
     from: Option<PhoneNumber>,
+    /// Whether who is called first hears what the call is about, in a few words of the language model's, or what
+    /// was said last.
+    #[schema(default = false)]
+    brief: bool,
+    /// What to do when a machine answers their phone.
+    machine_detection: MachineCheck,
+}
+
+/// What to do when a machine answers somebody's phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PhoneMachineDetection)]
+pub(super) enum MachineCheck {
+    /// It is not found out: a machine is as good as a person.
+    #[default]
+    Off,
+    /// It gets nothing, and nobody comes. Finding it out takes some seconds in which a person hears nothing, and
+    /// costs extra at Twilio.
+    HangUp,
 }
 
 impl Validate for TakeOver {
@@ -67,6 +87,11 @@ impl Validate for TakeOver {
                 ("mode", self.mode.is_some()),
                 ("name", self.name.is_some()),
                 ("from", self.from.is_some()),
+                ("brief", self.brief),
+                (
+                    "machine_detection",
+                    self.machine_detection != MachineCheck::Off,
+                ),
             ] {
                 if is_there {
                     errors.push(FieldError::new(field, "is for `phone` only"));
@@ -182,6 +207,10 @@ async fn by_phone(
     let from = api.number_shown(&call, body.from).await?;
     let mode = body.mode.map_or(Mode::Takeover, Mode::from);
     let is_live = |id: &_| api.engine.call(id).is_some();
+    let about = match body.brief {
+        true => Some(api.sum_up(call.id()).await?),
+        false => None,
+    };
     let invite = api
         .invites
         .begin(call.id(), mode, is_live)
@@ -196,7 +225,8 @@ async fn by_phone(
         to,
         from,
         invite,
-        purpose: Purpose::Leg,
+        no_machines: body.machine_detection == MachineCheck::HangUp,
+        purpose: Purpose::Leg { about },
     };
     let sid = call_phone(api, twilio, order).await?;
     let called = PhoneCalled {
@@ -248,6 +278,14 @@ impl Api {
             ));
         }
         Ok(twilio)
+    }
+
+    /// Begins to sum up what was said in a call.
+    async fn sum_up(&self, id: &CallId) -> Result<Summary, Problem> {
+        self.catch_up().await;
+        let lines = self.store.transcript(id.as_str(), 0).await?;
+        let language = self.agent_of(id).language;
+        Ok(summary::begin(&self.engine, lines, &language))
     }
 
     /// The number that somebody who is called sees: the one that was asked for, or the account's in this
@@ -332,6 +370,8 @@ mod tests {
             ["person"]
         );
         assert_eq!(wrong(json!({"person": 1, "mode": "barge"})), ["mode"]);
+        let extras = json!({"person": 1, "brief": true, "machine_detection": "hang_up"});
+        assert_eq!(wrong(extras), ["brief", "machine_detection"]);
         assert_eq!(
             wrong(json!({"phone": "+12025550143", "name": " "})),
             ["name"]

@@ -146,7 +146,7 @@ pub(crate) struct PhoneView {
     /// Their leg, once they are on the call.
     person: Option<u32>,
     /// Why they do not come: `busy`, `no-answer`, `failed`, `canceled`, `hung-up` (they answered, and did not
-    /// take the call), or a sentence.
+    /// take the call), `machine` (one answered), or a sentence.
     #[schema(example = "no-answer")]
     why: Option<String>,
 }

@@ -122,20 +122,20 @@ impl Writing {
         Ok(refused)
     }
 
-    /// Completes the file: what there is of it, and why that is not all. One that nothing was written to
-    /// holds no audio.
-    pub(super) fn finish(mut self) -> (RecordingFile, Result<(), RecordingError>) {
-        let mut begun = Ok(());
+    /// Completes the file. One that nothing was written to holds no audio.
+    pub(super) fn finish(mut self) -> Result<RecordingFile, RecordingError> {
         if let State::Empty(_) = self.state {
-            begun = self.begin(SampleRate::HZ_8000);
+            self.begin(SampleRate::HZ_8000)?;
         }
         let finished = match std::mem::replace(&mut self.state, State::Broken) {
             State::Wav(_, file) => file.finish(),
             State::Opus(_, file) => file.finish(),
             State::Empty(_) | State::Broken => Ok(()),
         };
-        let finished = finished.map_err(|source| self.cannot_write(source));
-        (self.file(), begun.and(finished))
+        match finished {
+            Ok(()) => Ok(self.file()),
+            Err(source) => Err(self.cannot_write(source)),
+        }
     }
 
     fn begin(&mut self, rate: SampleRate) -> Result<(), RecordingError> {

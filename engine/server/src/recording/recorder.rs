@@ -12,7 +12,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, warn};
 
-use super::{RecordingError, Register, Settings, file::Writing};
+use super::{RecordingError, Register, Settings, file::Writing, health::Health};
 use crate::store::RecordingFile;
 
 /// How many frames may wait to be written: four seconds.
@@ -82,7 +82,8 @@ impl Recorder {
         let (frames, queue) = mpsc::channel(QUEUE);
         let counted = Arc::new(Counted::default());
         let task = write(writing, queue, Arc::clone(&counted));
-        let task = keep(call_id.clone(), register, task);
+        let health = Arc::clone(&settings.health);
+        let task = keep(call_id.clone(), register, health, task);
         Ok(Self {
             frames,
             gap: 0,
@@ -129,12 +130,35 @@ impl Recorder {
     }
 }
 
-/// Writes frames until there are no more: the file, and why it is not whole.
+/// A recording that is written no further: what there is of it, and why that is not all.
+enum Written {
+    Whole(RecordingFile),
+    Part(RecordingFile, RecordingError),
+    Nothing(RecordingError),
+}
+
+impl Written {
+    fn file(&self) -> Option<&RecordingFile> {
+        match self {
+            Self::Whole(file) | Self::Part(file, _) => Some(file),
+            Self::Nothing(_) => None,
+        }
+    }
+
+    fn failure(&self) -> Option<&RecordingError> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Part(_, error) | Self::Nothing(error) => Some(error),
+        }
+    }
+}
+
+/// Writes frames until there are no more, or no more can be written.
 async fn write(
     writing: Writing,
     mut queue: mpsc::Receiver<Frames>,
     counted: Arc<Counted>,
-) -> (RecordingFile, Result<(), RecordingError>) {
+) -> Written {
     let mut batches = Batches {
         writing,
         batch: Vec::with_capacity(BATCH),
@@ -156,8 +180,11 @@ async fn write(
         warn!(error = ?error, "the recording ends here");
     }
     let writing = batches.writing;
-    let (file, finished) = blocking(move || writing.finish()).await;
-    (file, written.and(finished))
+    match (blocking(move || writing.finish()).await, written) {
+        (Ok(file), Ok(())) => Written::Whole(file),
+        (Ok(file), Err(error)) => Written::Part(file, error),
+        (Err(error), written) => Written::Nothing(written.err().unwrap_or(error)),
+    }
 }
 
 /// Frames on their way to the file, as many at once as are worth the way.
@@ -212,15 +239,17 @@ impl Batches {
 
 /// Notes with its call how long the recording is when there comes no more of it, and removes it where
 /// the call was deleted.
-pub(super) async fn keep(
+async fn keep(
     call_id: CallId,
     register: Option<Register>,
-    written: impl Future<Output = (RecordingFile, Result<(), RecordingError>)>,
+    health: Arc<Health>,
+    written: impl Future<Output = Written>,
 ) -> Result<RecordingFile, RecordingError> {
-    let (file, written) = written.await;
-    if let Some(Register { store, writer }) = register {
+    let written = written.await;
+    health.note(written.failure());
+    if let (Some(file), Some(Register { store, writer })) = (written.file(), register) {
         writer.flush().await;
-        match store.set_recording(call_id.as_str(), &file).await {
+        match store.set_recording(call_id.as_str(), file).await {
             Ok(true) => {}
             Ok(false) => {
                 let path = file.path.clone();
@@ -230,7 +259,10 @@ pub(super) async fn keep(
             Err(_) => warn!("the length of a recording could not be noted"),
         }
     }
-    written.map(|()| file)
+    match written {
+        Written::Whole(file) => Ok(file),
+        Written::Part(_, error) | Written::Nothing(error) => Err(error),
+    }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -271,8 +303,7 @@ mod tests {
         assert!(batches.batch.capacity() < 3 * BATCH);
         let (batches, written) = batches.write().await;
         written.unwrap();
-        let (file, written) = batches.writing.finish();
-        written.unwrap();
+        let file = batches.writing.finish().unwrap();
         assert_eq!(file.bytes, 44 + 1_235 * 160 * 4);
     }
 }

@@ -394,35 +394,6 @@ async fn the_store_knows_the_recording_from_its_beginning() {
     pen.end().await;
 }
 
-#[tokio::test]
-async fn the_store_knows_how_long_a_recording_is_that_broke_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::in_memory().await.unwrap();
-    let pen = Pen::new(&store).await;
-    pen.event("call-1", 1, 0, started("CA1"));
-    pen.flush().await;
-    let file = RecordingFile {
-        path: folder.path().join("call-1.wav"),
-        format: RecordingFormat::Wav,
-        encrypted: false,
-        bytes: 12_844,
-    };
-    let full = RecordingError::Write {
-        path: file.path.clone(),
-        source: std::io::ErrorKind::StorageFull.into(),
-    };
-    let register = Register {
-        store: store.clone(),
-        writer: pen.writer.clone(),
-    };
-    let written = std::future::ready((file.clone(), Err(full)));
-    let kept = recorder::keep(call("call-1"), Some(register), written).await;
-    assert!(matches!(kept, Err(RecordingError::Write { .. })));
-    let noted = store.call("call-1").await.unwrap().unwrap().recording;
-    assert_eq!(noted, Some(file));
-    pen.end().await;
-}
-
 #[test]
 fn a_recipient_that_is_none_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -243,6 +243,7 @@ impl World {
         let mut world = Self::default();
         world.config.phrases = Phrases {
             hold: phrase("One moment.", 800),
+            back: phrase("Here again.", 900),
             apology: phrase("Sorry.", 600),
             farewell: phrase("We are closed.", 900),
         };
