@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use sidetone_cli::carrier::{Fault, Phone, Status};
-use sidetone_core::{event::BackReason, handoff::HandoffState, person::Mode};
+use sidetone_codecs::SampleRate;
+use sidetone_core::{
+    event::BackReason,
+    handoff::HandoffState,
+    person::{Join, Mode},
+};
 
 use crate::{
     tones::{CALLER, HEARD, PERSON, SILENT},
@@ -44,7 +49,7 @@ async fn somebody_takes_the_call_over_by_phone_and_hangs_up() {
     assert_eq!(caller.call.state().borrow().people[0].name, "Ann");
     let phone = world.phone_is(&caller, "joined").await;
     assert_eq!(phone["person"], 1);
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
 
     let record = world.carrier.call(&second).unwrap();
     assert_eq!((record.to.as_str(), record.from.as_str()), (ANN, OURS));
@@ -73,7 +78,7 @@ async fn who_was_called_hands_back_and_listens_on() {
         )
         .await;
     assert_eq!(answer.status, 202, "{answer:?}");
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
     let answer = world.delete(&caller.path("/takeover")).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(back(&mut caller).await, BackReason::HandedBack);
@@ -164,6 +169,56 @@ async fn one_is_called_at_a_time_and_the_operator_can_think_better_of_it() {
         phone["why"].as_str().unwrap().contains("given back"),
         "{phone}"
     );
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_the_call_keeps_it_when_a_colleague_is_not_waited_for() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    let bea = Join {
+        name: "Bea".to_owned(),
+        mode: Mode::Takeover,
+        rank: 1,
+        rate: SampleRate::HZ_8000,
+    };
+    let (mut speaks, _listens) = caller.call.join(bea).await.unwrap().split();
+    let bea = speaks.id();
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            every.tick().await;
+            speaks.send_audio(&[0; 160]);
+        }
+    });
+    world
+        .carrier
+        .phone(ANN, Phone::answers().after(Duration::from_secs(600)));
+    let path = caller.path("/takeover");
+    let body = json!({"phone": ANN, "mode": "monitor", "name": "Ann"});
+    assert_eq!(world.post(&path, body).await.status, 202);
+    let phone = world.phone_is(&caller, "ringing").await;
+    assert_eq!(
+        (&phone["number"], &phone["name"], &phone["transfer"]),
+        (&json!(ANN), &json!("Ann"), &json!(false))
+    );
+    let answer = world.delete(&format!("{path}?phone=maybe")).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let answer = world.delete(&format!("{path}?phone=true")).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(world.phone_is(&caller, "failed").await["why"], "canceled");
+    let second = world.call_to(ANN).await.sid;
+    assert_eq!(
+        soon(world.carrier.ended(&second)).await.status,
+        Status::Canceled
+    );
+    let by_bea = HandoffState::Bridged {
+        by: bea,
+        mode: Mode::Takeover,
+    };
+    assert_eq!(caller.call.state().borrow().handoff, by_bea);
+    assert_eq!(world.delete(&path).await.status, 202);
+    assert_eq!(back(&mut caller).await, BackReason::HandedBack);
     world.server.stop().await;
 }
 

@@ -13,11 +13,11 @@ use serde_json::{Map, json};
 use sidetone::{CallHandle, CallId, PersonError};
 use sidetone_core::person::{Join, Mode, PersonId, Refusal};
 use tokio::sync::oneshot;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Api, call_ended, calls,
-    extract::{CallPath, Json, Validate},
+    extract::{CallPath, Fields, FromQuery, Json, Query, Validate},
     place::provider_problem,
     problem::{FieldError, Kind, Problem, ProblemBody},
     views::ModeView,
@@ -27,11 +27,11 @@ use crate::{
     auth::principal::{Operator, Principal},
     people::{
         guest::Guest,
-        invite::{self, Order, Purpose},
+        invite::{self, Callee, Order, Purpose},
         summary::{self, Summary},
     },
     store::Direction,
-    twilio::{CallSid, PhoneNumber, TwilioClient},
+    twilio::{CallSid, CallStatus, PhoneNumber, TwilioClient},
 };
 
 /// Who takes a call over: somebody who is on it, or somebody who is called to the phone.
@@ -211,18 +211,23 @@ async fn by_phone(
         true => Some(api.sum_up(call.id()).await?),
         false => None,
     };
+    let guest = Guest::new(who.clone()).called(body.name.as_deref());
+    let callee = Callee {
+        number: to,
+        name: Some(guest.name.clone()),
+        mode,
+    };
     let invite = api
         .invites
-        .begin(call.id(), mode, is_live)
+        .begin(call.id(), callee, is_live)
         .ok_or_else(called_already)?;
     let detail = Map::from_iter([("mode".to_owned(), json!(mode))]);
     let call_id = Some(call.id().as_str());
     api.audit
         .note_with(&who.token_id, Action::CallInvite, call_id, detail);
     let order = Order {
-        guest: Guest::new(who).called(body.name.as_deref()),
+        guest,
         call,
-        to,
         from,
         invite,
         no_machines: body.machine_detection == MachineCheck::HangUp,
@@ -259,7 +264,7 @@ pub(super) async fn call_phone(
 pub(super) fn called_already() -> Problem {
     Problem::new(
         Kind::Conflict,
-        "Somebody is being called to the phone already; `DELETE /api/calls/{id}/takeover` ends that.",
+        "Somebody is being called to the phone already; `DELETE /api/calls/{id}/takeover?phone=true` ends that.",
     )
 }
 
@@ -323,6 +328,23 @@ fn refused(refusal: Refusal) -> Problem {
     Problem::new(Kind::Conflict, format!("The call refuses: {refusal}."))
 }
 
+/// What shall end.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HandBackQuery {
+    /// With `true` only who is being called to the phone is not called any more: who speaks with the caller
+    /// goes on.
+    phone: Option<bool>,
+}
+
+impl FromQuery for HandBackQuery {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            phone: fields.parsed("phone", "must be true or false", |text| text.parse().ok()),
+        }
+    }
+}
+
 /// Gives the call back to the agent, which knows what was said; who spoke with the caller listens on. Who is
 /// being called to the phone is not called any more.
 #[utoipa::path(
@@ -330,16 +352,24 @@ fn refused(refusal: Refusal) -> Problem {
     path = "/api/calls/{id}/takeover",
     tag = "control",
     operation_id = "handBack",
-    params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
-    responses((status = 202, description = "The agent is getting the call back."))
+    params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab"), HandBackQuery),
+    responses((status = 202, description = "The agent is getting the call back, or nobody is called to the phone any more."))
 )]
 pub(super) async fn hand_back(
     Operator(who): Operator,
     State(api): State<Arc<Api>>,
     CallPath(id): CallPath,
+    Query(query): Query<HandBackQuery>,
 ) -> Result<StatusCode, Problem> {
     let call = api.act(&who, Action::CallHandBack, &id).await?;
-    if let Some(invite) = api.invites.latest(call.id()) {
+    let invite = api.invites.latest(call.id());
+    if query.phone == Some(true) {
+        if let Some(invite) = invite {
+            invite.call_off(CallStatus::Canceled.as_str());
+        }
+        return Ok(StatusCode::ACCEPTED);
+    }
+    if let Some(invite) = invite {
         invite.call_off("the call was given back to the agent");
     }
     call.hand_back(None).await?;

@@ -21,7 +21,7 @@ use crate::{
     auth::principal::{Operator, Principal},
     people::{
         guest::Guest,
-        invite::{Order, Purpose},
+        invite::{Callee, Order, Purpose},
         summary,
         transfer::{Destination, Transfer},
     },
@@ -328,7 +328,12 @@ async fn warm(
     machine_detection: MachineCheck,
 ) -> Result<CallSid, Problem> {
     let is_live = |id: &_| api.engine.call(id).is_some();
-    let invite = api.invites.begin(call.id(), Mode::Takeover, is_live);
+    let callee = Callee {
+        number: to,
+        name: None,
+        mode: Mode::Takeover,
+    };
+    let invite = api.invites.begin(call.id(), callee, is_live);
     let invite = invite.ok_or_else(called_already)?;
     transfer.invite = Some(Arc::clone(&invite));
     let Some(name) = api.transfers.begin(transfer.clone(), Instant::now()) else {
@@ -346,7 +351,6 @@ async fn warm(
     let order = Order {
         guest: Guest::new(who),
         call,
-        to,
         from: transfer.ours.clone(),
         invite,
         no_machines: machine_detection == MachineCheck::HangUp,

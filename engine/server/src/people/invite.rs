@@ -56,9 +56,20 @@ const OVER: &str = "the call is over";
 /// Somebody who was called to the phone, for one call.
 #[derive(Debug)]
 pub(crate) struct Invite {
+    /// Who they are, and what for.
+    pub(crate) callee: Callee,
+    progress: watch::Sender<Progress>,
+}
+
+/// Who is called to the phone, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Callee {
+    /// Their number.
+    pub(crate) number: PhoneNumber,
+    /// What they are called on the call; none of who is to take it away.
+    pub(crate) name: Option<String>,
     /// What they are to do first.
     pub(crate) mode: Mode,
-    progress: watch::Sender<Progress>,
 }
 
 /// How far somebody is on their way onto a call.
@@ -92,9 +103,9 @@ impl Progress {
 }
 
 impl Invite {
-    pub(crate) fn new(mode: Mode) -> Self {
+    pub(crate) fn new(callee: Callee) -> Self {
         Self {
-            mode,
+            callee,
             progress: watch::Sender::new(Progress::Dialing),
         }
     }
@@ -163,7 +174,7 @@ impl Invites {
     pub(crate) fn begin(
         &self,
         call: &CallId,
-        mode: Mode,
+        callee: Callee,
         is_live: impl Fn(&CallId) -> bool,
     ) -> Option<Arc<Invite>> {
         let mut invites = self.invites();
@@ -174,7 +185,7 @@ impl Invites {
             return None;
         }
         invites.retain(|call, _| is_live(call));
-        let invite = Arc::new(Invite::new(mode));
+        let invite = Arc::new(Invite::new(callee));
         invites.insert(call.clone(), Arc::clone(&invite));
         Some(invite)
     }
@@ -197,8 +208,6 @@ pub(crate) struct Order {
     pub(crate) call: CallHandle,
     /// Who comes.
     pub(crate) guest: Guest,
-    /// Their number.
-    pub(crate) to: PhoneNumber,
     /// The number that they see.
     pub(crate) from: PhoneNumber,
     /// How they are called.
@@ -260,7 +269,7 @@ pub(crate) async fn run(
     // From before there is anything to report.
     let reports = api.reports.subscribe();
     let call = &order.call;
-    let caller_waits = order.invite.mode.is_heard_by_caller()
+    let caller_waits = order.invite.callee.mode.is_heard_by_caller()
         && call.request_handoff(None).await.is_ok()
         && is_requested(call.state()).await;
     let end = match Offered::make(&api, &order) {
@@ -367,7 +376,7 @@ impl Offered {
                 let grant = Grant {
                     call_id: order.call.id().clone(),
                     guest: order.guest.clone(),
-                    mode: order.invite.mode,
+                    mode: order.invite.callee.mode,
                     invite: Arc::clone(&order.invite),
                 };
                 let listening = if order.takes_time() {
@@ -432,9 +441,13 @@ impl Offered {
 fn new_call(api: &Api, order: &Order, offer: &str) -> NewCall {
     let seconds = u16::try_from(api.ring_timeout.as_secs()).unwrap_or(u16::MAX);
     let instructions = Instructions::Url(offer::url(&api.public_url, offer));
-    let call = NewCall::new(order.to.clone(), order.from.clone(), instructions)
-        .ring_seconds(seconds.clamp(5, 600))
-        .status(Callback::new(format!("{}{STATUS_PATH}", api.public_url)));
+    let call = NewCall::new(
+        order.invite.callee.number.clone(),
+        order.from.clone(),
+        instructions,
+    )
+    .ring_seconds(seconds.clamp(5, 600))
+    .status(Callback::new(format!("{}{STATUS_PATH}", api.public_url)));
     if order.no_machines {
         call.machine_detection(MachineDetection::first())
     } else {
@@ -540,13 +553,21 @@ mod tests {
     use super::*;
     use crate::twilio::{Action, Refusal};
 
+    fn callee(mode: Mode) -> Callee {
+        Callee {
+            number: "+12025550143".parse().unwrap(),
+            name: None,
+            mode,
+        }
+    }
+
     fn failed(why: &str) -> Progress {
         Progress::Failed { why: why.into() }
     }
 
     #[test]
     fn what_is_settled_stays() {
-        let invite = Invite::new(Mode::Takeover);
+        let invite = Invite::new(callee(Mode::Takeover));
         assert!(invite.rings());
         assert!(!invite.rings());
         let joined = Progress::Joined {
@@ -587,26 +608,36 @@ mod tests {
     #[test]
     fn one_is_called_at_a_time() {
         let (invites, call) = (Invites::default(), CallId::random());
-        let first = invites.begin(&call, Mode::Barge, |_| true).unwrap();
-        assert!(invites.begin(&call, Mode::Barge, |_| true).is_none());
+        let first = invites.begin(&call, callee(Mode::Barge), |_| true).unwrap();
         assert!(
             invites
-                .begin(&CallId::random(), Mode::Barge, |_| true)
+                .begin(&call, callee(Mode::Barge), |_| true)
+                .is_none()
+        );
+        assert!(
+            invites
+                .begin(&CallId::random(), callee(Mode::Barge), |_| true)
                 .is_some()
         );
         first.settle(failed("busy"));
         assert_eq!(invites.latest(&call).unwrap().progress(), failed("busy"));
-        assert!(invites.begin(&call, Mode::Takeover, |_| true).is_some());
-        assert_eq!(invites.latest(&call).unwrap().mode, Mode::Takeover);
+        assert!(
+            invites
+                .begin(&call, callee(Mode::Takeover), |_| true)
+                .is_some()
+        );
+        assert_eq!(invites.latest(&call).unwrap().callee.mode, Mode::Takeover);
     }
 
     #[test]
     fn of_calls_that_are_over_nothing_is_kept() {
         let invites = Invites::default();
         let over = CallId::random();
-        invites.begin(&over, Mode::Barge, |_| true).unwrap();
+        invites.begin(&over, callee(Mode::Barge), |_| true).unwrap();
         let live = CallId::random();
-        invites.begin(&live, Mode::Barge, |_| false).unwrap();
+        invites
+            .begin(&live, callee(Mode::Barge), |_| false)
+            .unwrap();
         assert!(invites.latest(&over).is_none());
         assert!(invites.latest(&live).is_some());
     }

@@ -175,7 +175,7 @@ async fn carry<R, E, T>(
             },
         }
     };
-    info!(why, mode = %invite.mode, "a person's phone leaves the call");
+    info!(why, mode = %invite.callee.mode, "a person's phone leaves the call");
 }
 
 /// Sends a message, or says why nothing more can be sent.
