@@ -253,12 +253,11 @@ impl Call {
 
     /// The agent got the call back and is not heard yet.
     pub(super) fn back_due(&mut self, out: &mut Vec<Output>) {
-        let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         talk.handoff.is_settled();
-        if talk.caller_has_floor() || talk.people_have_floor() || talk.is_audible(now) {
+        if talk.caller_has_floor() || talk.people_have_floor() {
             return;
         }
         let phrases = &self.config.phrases;
@@ -325,7 +324,10 @@ impl Talk {
     ) {
         let ms = |ms: u32| Duration::from_millis(ms.into());
         let config = &config.handoff;
-        earliest.consider(Timer::Back, self.handoff.due());
+        // The tones of keys may still be playing, and their marks may never come back.
+        let due = self.handoff.due();
+        let due = due.map(|due| due.max(self.playout.play_end()));
+        earliest.consider(Timer::Back, due);
         earliest.consider(Timer::Ring, self.handoff.ring_deadline());
         if self.handoff.caller_waits() && self.is_idle() && !self.is_audible(now) {
             let quiet = self.quiet_since.max(self.playout.play_end());

@@ -59,6 +59,24 @@ fn who_gets_the_agent_back_is_not_told_to_hold_before_it_is_late() {
 }
 
 #[test]
+fn keys_that_are_played_as_the_call_is_handed_back_leave_no_silence_behind_them() {
+    let digits = "1w2#".to_owned();
+    let mut world = World::with_phrases();
+    world.people = vec![person("Anna", 1_000, Mode::Takeover)];
+    world.commands = vec![
+        (3_900, Command::SendDigits { digits }),
+        (4_000, Command::HandBack { person: None }),
+    ];
+    world.llm = always(Behaviour::Silent);
+    // What waits for a mark waits for ever.
+    world.network.loses_marks = true;
+    world.until_ms = 7_000;
+    let run = world.run();
+    let silence = run.longest_silence_ms(4_000, 6_000);
+    assert!(silence <= 700, "{silence}: {:?}", run.audible());
+}
+
+#[test]
 fn who_was_with_a_person_is_not_asked_at_once_whether_they_are_there() {
     let mut anna = person("Anna", 1_000, Mode::Barge);
     anna.leaves_ms = Some(20_000);
