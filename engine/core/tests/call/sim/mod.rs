@@ -117,6 +117,8 @@ pub(crate) struct World {
     /// The phone stops sending audio at this time, the socket stays open.
     pub(crate) falls_silent_ms: Option<u64>,
     pub(crate) network: Network,
+    /// The engine does nothing from one time to another, as on a machine with too much to do.
+    pub(crate) stalls_ms: Option<(u64, u64)>,
     pub(crate) stt: Schedule,
     pub(crate) llm: Schedule,
     pub(crate) tts: Schedule,
@@ -155,6 +157,7 @@ impl Default for World {
             frame_ms: FRAME_MS,
             falls_silent_ms: None,
             network: Network::default(),
+            stalls_ms: None,
             stt: always(Behaviour::After(0)),
             llm: always(Behaviour::After(0)),
             tts: always(Behaviour::After(0)),
@@ -368,6 +371,20 @@ impl Simulation {
     }
 
     fn happen(&mut self, now: CallTime, happening: Happening) {
+        let is_engines = matches!(
+            happening,
+            Happening::ToEngine(_)
+                | Happening::Job(_)
+                | Happening::Command(_)
+                | Happening::Person(..)
+                | Happening::Deadline(_)
+        );
+        if let Some((from, until)) = self.world.stalls_ms
+            && is_engines
+            && (from..until).contains(&now.as_millis())
+        {
+            return self.at(CallTime::from_millis(until), happening);
+        }
         match happening {
             Happening::Frame(n) => self.frame(now, n),
             Happening::Key(digit) => self.say_to_engine(now, Inbound::Dtmf { digit }),
