@@ -26,6 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, info_span, warn};
 
 use crate::{
+    ask::{self, AskError, Question},
     driver::{Driver, Parts},
     event_log::EventLog,
     events::{CallId, EventRecord, EventStream, Outlets, Reporter},
@@ -228,6 +229,15 @@ impl Engine {
         } else {
             Err(WarmUpError { failures })
         }
+    }
+
+    /// Asks the language model something beside the calls, and waits for the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`] says why there is none.
+    pub async fn ask(&self, question: Question) -> Result<String, AskError> {
+        ask::ask(&self.shared.services.llm, question).await
     }
 
     /// Ends the engine's work: waits until every call has ended by itself, hangs up those that

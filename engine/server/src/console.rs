@@ -44,18 +44,26 @@ const FILES: &[File] = files![
     "js/audio/codec.js",
     "js/audio/devices.js",
     "js/audio/playback.worklet.js",
+    "js/connection.js",
     "js/dom.js",
     "js/format.js",
     "js/leg.js",
     "js/main.js",
+    "js/presence.js",
     "js/timeline.js",
+    "js/views/agent.js",
     "js/views/call.js",
-    "js/views/controls.js",
     "js/views/figures.js",
     "js/views/history.js",
+    "js/views/leg-controls.js",
+    "js/views/live-call.js",
     "js/views/live.js",
+    "js/views/past-call.js",
+    "js/views/people.js",
     "js/views/sign-in.js",
+    "js/views/telling.js",
     "js/views/transcript.js",
+    "js/views/transfer.js",
 ];
 
 /// What the files are now, as in `ETag`.
@@ -170,6 +178,7 @@ mod tests {
         let version = first.headers()[header::ETAG].clone();
         let again = serve(
             "js/main.js",
+            "js/presence.js",
             &HeaderMap::from_iter([(header::IF_NONE_MATCH, version)]),
         );
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);

@@ -91,6 +91,7 @@ impl Driver {
                 audio: vec![PHRASE_LEVEL; 4_000].into(),
             };
             config.phrases.hold = phrase("One moment.");
+            config.phrases.back = phrase("Here again.");
             config.phrases.apology = phrase("Sorry, what was that?");
             config.phrases.farewell = phrase("We are closed.");
         }

@@ -4,7 +4,7 @@
 //! a person takes over, and speaks again only when they are gone. What happens is noted in the
 //! conversation, so that the agent knows.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Call, Owed, Phase, Talk};
 use crate::{
@@ -255,19 +255,29 @@ impl Call {
         if talk.caller_has_floor() || talk.people_have_floor() || talk.is_audible(now) {
             return;
         }
-        self.tell_to_hold(out);
+        let phrases = &self.config.phrases;
+        // Who brings phrases of their own may have none for this.
+        let phrase = if phrases.back.audio.is_empty() {
+            &phrases.hold
+        } else {
+            &phrases.back
+        };
+        let audio = Arc::clone(&phrase.audio);
+        self.interject(&audio, out);
     }
 
     /// The caller has waited without a word.
     pub(super) fn keep_company(&mut self, out: &mut Vec<Output>) {
-        self.tell_to_hold(out);
+        let audio = Arc::clone(&self.config.phrases.hold.audio);
+        self.interject(&audio, out);
     }
 
-    fn tell_to_hold(&mut self, out: &mut Vec<Output>) {
+    /// Says something that needs no service.
+    fn interject(&mut self, audio: &[i16], out: &mut Vec<Output>) {
         let now = self.now;
         if let Phase::Talking(talk) = &mut self.phase {
             talk.quiet_since = now;
-            talk.playout.interject(&self.config.phrases.hold.audio);
+            talk.playout.interject(audio);
         }
         self.speak(out);
     }

@@ -47,6 +47,12 @@ export class Timeline {
     }
   }
 
+  /** Where in the call `x` of the picture is, in ms; it was drawn from `from` to `to`. */
+  static at(element, x, { from, to }) {
+    const width = element.clientWidth || WIDTH;
+    return from + Math.max(0, Math.min(1, (x - LEFT) / (width - LEFT))) * (to - from);
+  }
+
   /** How much of the call is known, in ms. */
   get length() {
     return this.#latest;

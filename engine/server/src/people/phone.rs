@@ -171,5 +171,5 @@ async fn carry<R, E, T>(
             },
         }
     };
-    info!(why, mode = %invite.mode, "a person's phone leaves the call");
+    info!(why, mode = %invite.callee.mode, "a person's phone leaves the call");
 }

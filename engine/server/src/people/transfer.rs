@@ -20,7 +20,7 @@ use sidetone_core::{
 };
 use tracing::{info, warn};
 
-use super::invite::Invite;
+use super::{invite::Invite, words::words};
 use crate::{
     admission::{Admission, Closed},
     api::Api,
@@ -40,9 +40,6 @@ const MOST: usize = 10_000;
 
 /// How long who is called may take to press the key, in seconds.
 const KEY_SECONDS: u16 = 15;
-
-/// So much of what was said last is told to who is called, in characters.
-const SUMMARY_CHARS: usize = 600;
 
 /// So much of what was said is remembered for an agent that gets the call back, in lines.
 const REMEMBERED_LINES: usize = 200;
@@ -149,14 +146,13 @@ impl Transfer {
     }
 
     /// What who is called first hears: what it is about, and how to take it.
-    pub(crate) fn offer(&self, name: &str, public_url: &str, summary: Option<&str>) -> Twiml {
+    pub(super) fn offer(&self, name: &str, public_url: &str, about: &str) -> Twiml {
         let language = &self.agent.language;
-        let said = summary.map_or_else(|| summary_of(&self.lines, language), str::to_owned);
         let words = words(language);
         let say = |text: String| Say::new(text).language(locale(language));
         let gather = Gather::one_key(url(public_url, ACCEPT_PATH, name))
             .wait_seconds(KEY_SECONDS)
-            .say(say(format!("{} {said}", words.offer)))
+            .say(say(format!("{} {about}", words.offer)))
             .say(say(words.press.into()));
         Twiml::new().gather(&gather).hangup()
     }
@@ -294,74 +290,6 @@ fn remembered(lines: &[Line], why: &str) -> Vec<Message> {
     conversation
 }
 
-/// What was said last, to be read out.
-fn summary_of(lines: &[Line], language: &str) -> String {
-    let words = words(language);
-    let mut told: Vec<String> = Vec::new();
-    let mut chars = 0;
-    for line in lines.iter().rev() {
-        let who = match (line.speaker, &line.name) {
-            (Speaker::Agent, _) => words.agent,
-            (Speaker::Person, Some(name)) => name,
-            _ => words.caller,
-        };
-        let line = format!("{who}: {}", line.text);
-        chars += line.chars().count();
-        if chars > SUMMARY_CHARS {
-            if told.is_empty() {
-                told.push(line.chars().take(SUMMARY_CHARS).collect());
-            }
-            break;
-        }
-        told.push(line);
-    }
-    if told.is_empty() {
-        return words.nothing.into();
-    }
-    told.reverse();
-    told.join(". ")
-}
-
-/// What is said about a transfer in one language.
-struct Words {
-    offer: &'static str,
-    press: &'static str,
-    nothing: &'static str,
-    caller: &'static str,
-    agent: &'static str,
-    back: &'static str,
-}
-
-/// In `language` (ISO 639-1), English where it is not known.
-fn words(language: &str) -> Words {
-    match language {
-        "es" => Words {
-            offer: "Tiene una llamada para usted.",
-            press: "Pulse 1 para tomar la llamada.",
-            nothing: "Todavía no se ha dicho nada.",
-            caller: "El cliente",
-            agent: "El asistente",
-            back: "Lo siento, nadie puede atenderle ahora. ¿En qué más puedo ayudarle?",
-        },
-        "pt" => Words {
-            offer: "Há uma chamada para você.",
-            press: "Tecle 1 para atender a chamada.",
-            nothing: "Nada foi dito ainda.",
-            caller: "O cliente",
-            agent: "O assistente",
-            back: "Desculpe, ninguém pode atender agora. Em que mais posso ajudar?",
-        },
-        _ => Words {
-            offer: "There is a call for you.",
-            press: "Press 1 to take the call.",
-            nothing: "Nothing has been said yet.",
-            caller: "The caller",
-            agent: "The agent",
-            back: "I am sorry, nobody can take your call right now. How else can I help you?",
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,24 +357,6 @@ mod tests {
         ] {
             assert_eq!(why_it_failed(&form(fields)).as_deref(), why, "{fields:?}");
         }
-    }
-
-    #[test]
-    fn a_summary_is_what_was_said_last() {
-        let lines = [
-            line(Speaker::Caller, "I want my money back"),
-            line(Speaker::Agent, "I will ask a colleague"),
-        ];
-        assert_eq!(
-            summary_of(&lines, "en"),
-            "The caller: I want my money back. The agent: I will ask a colleague"
-        );
-        assert_eq!(summary_of(&[], "pt"), "Nada foi dito ainda.");
-        let long = "word ".repeat(1_000);
-        let lines = [line(Speaker::Caller, &long), line(Speaker::Caller, "Help")];
-        assert_eq!(summary_of(&lines, "en"), "The caller: Help");
-        let summary = summary_of(&lines[..1], "en");
-        assert_eq!(summary.chars().count(), SUMMARY_CHARS);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, warn};
 
-use super::{RecordingError, Register, Settings, file::Writing};
+use super::{RecordingError, Register, Settings, file::Writing, health::Health};
 use crate::store::RecordingFile;
 
 /// How many frames may wait to be written: four seconds.
@@ -82,7 +82,8 @@ impl Recorder {
         let (frames, queue) = mpsc::channel(QUEUE);
         let counted = Arc::new(Counted::default());
         let task = write(writing, queue, Arc::clone(&counted));
-        let task = keep(call_id.clone(), register, task);
+        let health = Arc::clone(&settings.health);
+        let task = keep(call_id.clone(), register, health, task);
         Ok(Self {
             frames,
             gap: 0,
@@ -128,12 +129,35 @@ impl Recorder {
     }
 }
 
-/// Writes frames until there are no more.
+/// A recording that is written no further: what there is of it, and why that is not all.
+enum Written {
+    Whole(RecordingFile),
+    Part(RecordingFile, RecordingError),
+    Nothing(RecordingError),
+}
+
+impl Written {
+    fn file(&self) -> Option<&RecordingFile> {
+        match self {
+            Self::Whole(file) | Self::Part(file, _) => Some(file),
+            Self::Nothing(_) => None,
+        }
+    }
+
+    fn failure(&self) -> Option<&RecordingError> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Part(_, error) | Self::Nothing(error) => Some(error),
+        }
+    }
+}
+
+/// Writes frames until there are no more, or no more can be written.
 async fn write(
     mut writing: Writing,
     mut queue: mpsc::Receiver<Frames>,
     counted: Arc<Counted>,
-) -> Result<RecordingFile, RecordingError> {
+) -> Written {
     let mut batch = Vec::with_capacity(BATCH);
     let mut failure = None;
     loop {
@@ -167,20 +191,25 @@ async fn write(
     }
     // Whoever still pushes is told by the count.
     drop(queue);
-    let finished = blocking(move || writing.finish()).await;
-    failure.map_or(finished, Err)
+    match (blocking(move || writing.finish()).await, failure) {
+        (Ok(file), None) => Written::Whole(file),
+        (Ok(file), Some(error)) => Written::Part(file, error),
+        (Err(error), failure) => Written::Nothing(failure.unwrap_or(error)),
+    }
 }
 
 /// Notes the recording with its call when it is complete, and removes it where the call was deleted.
 async fn keep(
     call_id: CallId,
     register: Option<Register>,
-    written: impl Future<Output = Result<RecordingFile, RecordingError>>,
+    health: Arc<Health>,
+    written: impl Future<Output = Written>,
 ) -> Result<RecordingFile, RecordingError> {
-    let file = written.await?;
-    if let Some(Register { store, writer }) = register {
+    let written = written.await;
+    health.note(written.failure());
+    if let (Some(file), Some(Register { store, writer })) = (written.file(), register) {
         writer.flush().await;
-        match store.set_recording(call_id.as_str(), &file).await {
+        match store.set_recording(call_id.as_str(), file).await {
             Ok(true) => {}
             Ok(false) => {
                 let path = file.path.clone();
@@ -190,7 +219,10 @@ async fn keep(
             Err(_) => warn!("the length of a recording could not be noted"),
         }
     }
-    Ok(file)
+    match written {
+        Written::Whole(file) => Ok(file),
+        Written::Part(_, error) | Written::Nothing(error) => Err(error),
+    }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -1,13 +1,11 @@
 //! When a turn of the caller ends: what silence, words and a model make of its pauses.
 
-mod sim;
-
+use crate::sim::{Behaviour, Run, World, always, coughs, says};
 use sidetone_core::{
     config::TurnModel,
     event::CallEvent,
     job::{Expect, SttPurpose},
 };
-use sim::{Behaviour, Run, World, always, coughs, says};
 
 /// From the end of the caller's last sound to the agent's first, in ms.
 fn response_ms(run: &Run, end_ms: u64) -> u64 {

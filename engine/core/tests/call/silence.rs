@@ -1,14 +1,12 @@
 //! Nobody waits in silence: callers who say nothing, agents who have nothing to say yet, voices and
 //! legs that are stuck.
 
-mod sim;
-
+use crate::sim::{Behaviour, Network, Run, World, always, by_hand::ByHand, coughs, says};
 use sidetone_core::{
     config::CallConfig,
     event::{CallError, CallEvent, EndReason, LegFault},
     job::{LlmEvent, Service},
 };
-use sim::{Behaviour, Network, Run, World, always, by_hand::ByHand, coughs, says};
 
 fn world() -> World {
     let mut world = World::with_phrases();

@@ -1,13 +1,11 @@
 //! Sounds over the agent: which of them take the floor, and what becomes of the others.
 
-mod sim;
-
+use crate::sim::{self, Behaviour, Run, World, always, by_hand::ByHand, coughs, phrase, says};
 use sidetone_core::{
     config::CallConfig,
     event::{CallEvent, RejectReason},
     io::Command,
 };
-use sim::{Behaviour, Run, World, always, by_hand::ByHand, coughs, phrase, says};
 
 const TEXT: &str =
     "Your parcel has left our house and is on its way to you. It should arrive on Monday.";

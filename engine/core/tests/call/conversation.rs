@@ -1,14 +1,12 @@
 //! Whole conversations in simulated time.
 
-mod sim;
-
+use crate::sim::{Behaviour, Network, World, always, says};
 use sidetone_codecs::SampleRate;
 use sidetone_core::{
     dialect::Outbound,
     event::{CallEvent, EndReason},
     io::{Command, Output},
 };
-use sim::{Behaviour, Network, World, always, says};
 
 fn greeting(text: &str) -> World {
     let mut world = World::default();

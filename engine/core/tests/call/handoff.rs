@@ -3,21 +3,19 @@
 // A helper's failure is the test's.
 #![allow(clippy::unwrap_used)]
 
-mod sim;
-
+use crate::sim::{
+    self, Behaviour, LevelVad, Run, VOICE_LEVEL, World, always,
+    people::{Person, id, level, person},
+    says,
+};
 use sidetone_core::{
     call::Call,
-    config::CallConfig,
+    config::{CallConfig, Phrase},
     event::{BackReason, CallEvent, EndReason, UnpauseReason},
     handoff::HandoffState,
     io::{Command, Input, Output},
     person::{LeaveReason, Mode, PersonId, PersonOutput, Refusal},
     time::CallTime,
-};
-use sim::{
-    Behaviour, LevelVad, Run, VOICE_LEVEL, World, always,
-    people::{Person, id, level, person},
-    says,
 };
 
 /// The caller's level in the ears of others.
@@ -447,6 +445,35 @@ fn somebody_is_called_to_the_phone_and_comes() {
             "Anna, Person: this is Anna",
         ]
     );
+}
+
+#[test]
+fn who_is_given_back_hears_that_the_agent_is_there_before_it_has_a_sentence() {
+    let louder = level(3, 0);
+    let with = |back: Phrase| {
+        let mut anna = person("Anna", 1_000, Mode::Takeover);
+        anna.sounds = vec![says(1_500, 1_000, "I am done")];
+        let mut world = World {
+            commands: vec![(4_000, Command::HandBack { person: None })],
+            llm: always(Behaviour::After(3_000)),
+            ..world(vec![anna])
+        };
+        world.config.phrases.back = back;
+        world.run()
+    };
+    let run = with(Phrase {
+        text: "I am with you again.".into(),
+        audio: vec![louder; 8 * 900].into(),
+    });
+    let at = run.caller_heard_level_at(louder).unwrap();
+    assert!((4_700..=5_000).contains(&at), "{at}");
+    assert!(run.caller_heard_level_ms(louder) >= 880);
+
+    // Where there is no such phrase, they are told to hold.
+    let run = with(Phrase::default());
+    let next = run.audible().into_iter().find(|(from, _)| *from >= 4_000);
+    let (from, _) = next.unwrap();
+    assert!(from <= 5_000, "{from}");
 }
 
 #[test]

@@ -5,11 +5,6 @@
 //! is given and answers with the words of those sounds, so a test sees whether the call handed
 //! over all of the speech and nothing else.
 
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of the harness"
-)]
-
 pub(crate) mod by_hand;
 pub(crate) mod people;
 mod run;
@@ -255,6 +250,7 @@ impl World {
         let mut world = Self::default();
         world.config.phrases = Phrases {
             hold: phrase("One moment.", 800),
+            back: phrase("Here again.", 900),
             apology: phrase("Sorry.", 600),
             farewell: phrase("We are closed.", 900),
         };

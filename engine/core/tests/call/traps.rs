@@ -1,9 +1,8 @@
 //! What is easy to get wrong in a voice call, one test each.
 
-mod sim;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::sim::{self, Behaviour, LevelVad, Network, Run, World, always, coughs, says};
 use sidetone_codecs::SampleRate;
 use sidetone_core::{
     call::Call,
@@ -14,7 +13,6 @@ use sidetone_core::{
     job::{Job, JobEvent, JobUpdate, LlmEvent, Service, TtsEvent},
     time::CallTime,
 };
-use sim::{Behaviour, LevelVad, Network, Run, World, always, coughs, says};
 
 fn long_greeting() -> World {
     let mut world = World::default();

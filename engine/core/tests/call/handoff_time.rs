@@ -3,10 +3,13 @@
 // A helper's failure is the test's.
 #![allow(clippy::unwrap_used)]
 
-mod sim;
-
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crate::sim::{
+    LevelVad, World,
+    people::{level, person},
+    says,
+};
 use sidetone_codecs::{SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
@@ -17,11 +20,6 @@ use sidetone_core::{
     person::{BridgeQuality, Join, Mode, PersonId, PersonInput, PersonOutput},
     sim::PlayoutBuffer,
     time::CallTime,
-};
-use sim::{
-    LevelVad, World,
-    people::{level, person},
-    says,
 };
 
 const ANNA: PersonId = PersonId(1);

@@ -1,15 +1,13 @@
 //! What is done ahead in a pause of the caller: used if the turn has ended, and otherwise as if it
 //! had never been.
 
-mod sim;
-
+use crate::sim::{self, Behaviour, Run, World, always, by_hand::ByHand, says};
 use sidetone_core::{
     dialect::Outbound,
     event::{CallEvent, EndReason},
     io::{Command, Output},
     job::{Job, JobId},
 };
-use sim::{Behaviour, Run, World, always, by_hand::ByHand, says};
 
 /// Services that take their time, which an utterance of 800 ms is given to.
 fn slow(words: &'static str) -> World {

@@ -1,14 +1,12 @@
 //! Things that happen at the wrong moment, twice, or not at all.
 
-mod sim;
-
+use crate::sim::{Behaviour, World, always, by_hand::ByHand, coughs, says};
 use sidetone_core::{
     config::CallConfig,
     event::{CallEvent, EndReason},
     io::Command,
     job::{FailureKind, JobFailure, SttEvent, TtsEvent},
 };
-use sim::{Behaviour, World, always, by_hand::ByHand, coughs, says};
 
 fn says_at(at_ms: u64, text: &str) -> (u64, Command) {
     (
