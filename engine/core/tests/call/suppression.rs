@@ -1,12 +1,10 @@
 //! Noise suppression: what hears the caller without noise, and what does not.
 
-mod sim;
-
 use std::collections::VecDeque;
 
+use crate::sim::{Run, World, says};
 use sidetone_codecs::{SampleCount, SampleRate};
 use sidetone_core::{event::CallEvent, io::Command, suppression::NoiseSuppressor};
-use sim::{Run, World, says};
 
 /// Passes everything on that `passes`, `delay` samples late, in frames of 10 ms.
 struct Gate {
