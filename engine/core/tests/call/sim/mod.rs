@@ -29,6 +29,7 @@ use sidetone_core::{
     },
     person::{PersonId, PersonInput},
     sim::PlayoutBuffer,
+    suppression::NoiseSuppressor,
     time::CallTime,
     vad::Vad,
 };
@@ -102,6 +103,10 @@ pub(crate) struct Network {
 pub(crate) struct World {
     pub(crate) config: CallConfig,
     pub(crate) sounds: Vec<Sound>,
+    /// What the line brings while the caller makes no sound, at each ms.
+    pub(crate) background: fn(u64) -> i16,
+    /// What takes the noise out of the caller's audio.
+    pub(crate) suppressor: Option<fn() -> Box<dyn NoiseSuppressor>>,
     pub(crate) keys: Vec<(u64, char)>,
     pub(crate) commands: Vec<(u64, Command)>,
     /// Who comes on the call.
@@ -148,6 +153,8 @@ impl Default for World {
         Self {
             config,
             sounds: Vec::new(),
+            background: |_| 0,
+            suppressor: None,
             keys: Vec::new(),
             commands: Vec::new(),
             people: Vec::new(),
@@ -284,8 +291,11 @@ impl Simulation {
             .config
             .validate()
             .expect("the test's configuration is valid");
-        let call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad))
+        let mut call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad))
             .hearing_people(Arc::new(|| Box::new(LevelVad)));
+        if let Some(make) = world.suppressor {
+            call = call.suppressing_noise(make());
+        }
         let run = Run {
             events: Vec::new(),
             sent: Vec::new(),
@@ -434,7 +444,8 @@ impl Simulation {
                         level(n)
                     }
                 };
-                mulaw::encode(sound.map_or(0, sample))
+                let silence = (self.world.background)(at_ms);
+                mulaw::encode(sound.map_or(silence, sample))
             })
             .collect();
         self.chunk += 1;
