@@ -270,6 +270,7 @@ fn story(sound: Option<(&str, u64)>, line: &Line, seed: u64) -> Scenario {
         to: to.to_owned(),
         says: says.to_owned(),
         expects: None,
+        interruptible: true,
         hangs_up: false,
     };
     let answers = vec![answer("is my order", STORY), answer("", REPLY)];

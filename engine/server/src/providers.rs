@@ -227,6 +227,7 @@ fn llm(config: &LlmConfig) -> Result<Arc<dyn Llm>, SetupError> {
             base_url: config.base_url.clone(),
             api_key: config.api_key.clone(),
             model: config.model.clone(),
+            notice_tool: config.notice_tool,
             ..OpenAiLlmConfig::default()
         })?)),
     }

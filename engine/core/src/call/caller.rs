@@ -295,6 +295,7 @@ impl Call {
             JobEvent::Llm(event) => match event {
                 LlmEvent::Delta { text } => self.llm_delta(update.id, &text, out),
                 LlmEvent::Expects { expect } => self.llm_expects(update.id, expect),
+                LlmEvent::Uninterruptible => self.llm_insists(update.id),
                 LlmEvent::Done { hang_up } => self.llm_done(update.id, hang_up, out),
                 LlmEvent::Failed(failure) => self.llm_failed(update.id, failure, out),
             },

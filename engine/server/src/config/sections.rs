@@ -236,6 +236,8 @@ pub struct LlmConfig {
     /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
     #[serde(with = "secret_text")]
     pub api_key: Option<Secret>,
+    /// For `openai`: the model gets a tool to say what the caller cannot interrupt. Default: false.
+    pub notice_tool: bool,
     /// For `script`: the file with the dialogue. Default: empty, the one in the program.
     pub script: String,
 }
@@ -247,6 +249,7 @@ impl Default for LlmConfig {
             model: String::new(),
             base_url: OPENAI_URL.into(),
             api_key: None,
+            notice_tool: false,
             script: String::new(),
         }
     }

@@ -135,6 +135,8 @@ pub(crate) struct World {
     pub(crate) answer: Answer,
     /// What the language model says it expects, where it does.
     pub(crate) expects: Option<Expect>,
+    /// From which of its words on an answer is not to be interrupted, counted from 0.
+    pub(crate) insists_from: Option<usize>,
     /// Eager jobs are refused, as under load.
     pub(crate) refuses_eager: bool,
     pub(crate) tts_rate: SampleRate,
@@ -172,6 +174,7 @@ impl Default for World {
             completes: Box::new(|_| 1.0),
             answer: Box::new(|_| ("All right.".into(), false)),
             expects: None,
+            insists_from: None,
             refuses_eager: false,
             tts_rate: SampleRate::HZ_8000,
             ms_per_char: 60,
@@ -604,10 +607,13 @@ impl Simulation {
                     .world
                     .expects
                     .map(|expect| LlmEvent::Expects { expect });
-                words
-                    .chain(expects.map(JobEvent::Llm))
-                    .chain([JobEvent::Llm(LlmEvent::Done { hang_up })])
-                    .collect()
+                let mut events: Vec<JobEvent> = words.collect();
+                if let Some(from) = self.world.insists_from {
+                    events.insert(from.min(events.len()), LlmEvent::Uninterruptible.into());
+                }
+                events.extend(expects.map(JobEvent::Llm));
+                events.push(LlmEvent::Done { hang_up }.into());
+                events
             }
             Job::Tts(job) => {
                 let rate = self.world.tts_rate;
