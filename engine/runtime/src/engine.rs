@@ -171,7 +171,7 @@ impl Engine {
     /// Subscribes to the events of all calls, from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
-        EventStream::new(self.shared.events.subscribe())
+        EventStream::from(self.shared.events.subscribe())
     }
 
     /// Who the agent is in calls that are not told otherwise.
