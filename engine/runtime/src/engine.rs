@@ -13,6 +13,7 @@ use sidetone_core::{
     dialect::Dialect,
     handoff::CallState,
     job::{JobFailure, Service},
+    suppression::{MakeNoiseSuppressor, NoiseSuppressor},
     vad::{MakeVad, Vad},
 };
 use sidetone_speech::{Llm, Stt, Tts, TurnDetector, vad::EarshotVad};
@@ -52,6 +53,7 @@ struct Shared {
     limits: LegLimits,
     services: Services,
     vad: MakeVad,
+    noise_suppressor: Option<MakeNoiseSuppressor>,
     events: broadcast::Sender<Arc<EventRecord>>,
     log: Option<EventLog>,
     calls: TaskTracker,
@@ -144,10 +146,14 @@ impl Engine {
             summary,
             active: Some((registration, shared.calls.token())),
         };
+        let mut call = Call::new(config, (shared.vad)())
+            .hearing_people(Arc::clone(&shared.vad))
+            .continuing(options.conversation);
+        if let Some(make) = &shared.noise_suppressor {
+            call = call.suppressing_noise(make());
+        }
         let driver = Driver::new(Parts {
-            call: Call::new(config, (shared.vad)())
-                .hearing_people(Arc::clone(&shared.vad))
-                .continuing(options.conversation),
+            call,
             dialect: Box::new(dialect),
             authorize: options.authorize,
             leg: Leg::new(transport, shared.limits),
@@ -165,7 +171,7 @@ impl Engine {
     /// Subscribes to the events of all calls, from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
-        EventStream::new(self.shared.events.subscribe())
+        EventStream::from(self.shared.events.subscribe())
     }
 
     /// Who the agent is in calls that are not told otherwise.
@@ -280,6 +286,7 @@ pub struct EngineBuilder {
     tts: Option<Arc<dyn Tts>>,
     turn_detector: Option<Arc<dyn TurnDetector>>,
     vad: Option<MakeVad>,
+    noise_suppressor: Option<MakeNoiseSuppressor>,
     config: CallConfig,
     limits: LegLimits,
     log: Option<EventLog>,
@@ -313,6 +320,16 @@ impl EngineBuilder {
     /// Makes the voice activity detector of each call. Default: [`EarshotVad`].
     pub fn vad(mut self, make: impl Fn() -> Box<dyn Vad> + Send + Sync + 'static) -> Self {
         self.vad = Some(Arc::new(make));
+        self
+    }
+
+    /// Makes what takes the noise out of the caller's audio before the detector hears it. Default:
+    /// nothing does.
+    pub fn noise_suppressor(
+        mut self,
+        make: impl Fn() -> Box<dyn NoiseSuppressor> + Send + Sync + 'static,
+    ) -> Self {
+        self.noise_suppressor = Some(Arc::new(make));
         self
     }
 
@@ -378,6 +395,7 @@ impl EngineBuilder {
             vad: self
                 .vad
                 .unwrap_or_else(|| Arc::new(|| Box::new(EarshotVad::new()))),
+            noise_suppressor: self.noise_suppressor,
             events: broadcast::channel(ENGINE_EVENTS).0,
             log: self.log,
             calls: TaskTracker::new(),

@@ -178,7 +178,6 @@ mod tests {
         let version = first.headers()[header::ETAG].clone();
         let again = serve(
             "js/main.js",
-            "js/presence.js",
             &HeaderMap::from_iter([(header::IF_NONE_MATCH, version)]),
         );
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);

@@ -295,7 +295,7 @@ async fn a_machine_does_not_get_the_call_where_that_was_asked_for() {
     let body = json!({"phone": ANN, "machine_detection": "hang_up"});
     let answer = world.post(&caller.path("/takeover"), body).await;
     assert_eq!(answer.status, 202, "{answer:?}");
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
     world.server.stop().await;
 }
 
@@ -310,7 +310,7 @@ async fn who_is_called_hears_first_what_the_call_is_about() {
     let body = json!({"phone": ANN, "brief": true});
     let answer = world.post(&caller.path("/takeover"), body).await;
     assert_eq!(answer.status, 202, "{answer:?}");
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
     let record = world.call_to(ANN).await;
     assert_eq!(said(&record), format!("There is a call for you. {SUMMARY}"));
     world.server.stop().await;

@@ -42,7 +42,7 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
         .expect("it happens in time")
 }
 
-/// What is heard when somebody hums on the phone for a minute.
+/// What is heard when somebody hums on the phone for a quarter of an hour.
 pub(crate) fn hums(hz: f64) -> Arc<Script> {
     let mut tone = Tone::new(hz, 8_000);
     let audio: Vec<i16> = (0..3_000).flat_map(|_| tone.frame()).collect();
@@ -51,7 +51,7 @@ pub(crate) fn hums(hz: f64) -> Arc<Script> {
         max_wait: day,
         linger: day,
         max_call: day,
-        ..Script::new(vec![Line::new("hums", audio.into(), When::PauseMs(0))])
+        ..Script::new(vec![Line::new("hums", audio.into(), When::PauseMs(0)); 15])
     })
 }
 

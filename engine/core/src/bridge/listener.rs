@@ -66,7 +66,7 @@ impl Listener {
         let pre_roll = ms(config.vad.pre_roll_ms + config.vad.min_speech_ms) + DECISION_ROUNDING;
         let max_turn = ms(config.endpointing.max_turn_ms);
         Some(Self {
-            hearing: Hearing::new(vad, rate.min(HIGHEST), pre_roll, max_turn)?,
+            hearing: Hearing::new(vad, None, rate.min(HIGHEST), pre_roll, max_turn)?,
             turn: Turn::new(config),
             silence: ms(config.endpointing.silence_ms).max(SILENCE),
             resampler,

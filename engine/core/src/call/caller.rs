@@ -101,6 +101,14 @@ impl Call {
         self.pass_over_sound(ended, out);
     }
 
+    /// How much later than they were said the caller's sounds are judged.
+    fn lag(&self) -> Duration {
+        match &self.phase {
+            Phase::Talking(talk) => talk.hearing.lag(),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// No audio comes any more in the middle of a turn.
     pub(super) fn audio_stalled(&mut self, out: &mut Vec<Output>) {
         let Phase::Talking(talk) = &mut self.phase else {
@@ -111,9 +119,10 @@ impl Call {
         }
     }
 
-    fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
+    fn turn_began(&mut self, voiced_for: Duration, out: &mut Vec<Output>) {
         let turn = self.next_turn();
-        self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
+        let since_onset = voiced_for + self.lag();
+        self.yield_floor(turn, since_onset, Sound::since(voiced_for), out);
         let onset = self.now.saturating_sub(since_onset);
         let expected = self.expected();
         let next_partial = self.next_partial();
@@ -151,6 +160,7 @@ impl Call {
             return;
         };
         talk.stop_partial(out);
+        let silent = silent + talk.hearing.lag();
         let audio = talk.hearing.end_utterance(silent);
         let speech_ms = u64::try_from(speech.as_millis()).unwrap_or(u64::MAX);
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
@@ -285,6 +295,7 @@ impl Call {
             JobEvent::Llm(event) => match event {
                 LlmEvent::Delta { text } => self.llm_delta(update.id, &text, out),
                 LlmEvent::Expects { expect } => self.llm_expects(update.id, expect),
+                LlmEvent::Uninterruptible => self.llm_insists(update.id),
                 LlmEvent::Done { hang_up } => self.llm_done(update.id, hang_up, out),
                 LlmEvent::Failed(failure) => self.llm_failed(update.id, failure, out),
             },

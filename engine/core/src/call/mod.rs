@@ -46,6 +46,7 @@ use crate::{
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
+    suppression::NoiseSuppressor,
     time::CallTime,
     timer::{Earliest, Timer},
     transcripts::Transcripts,
@@ -80,6 +81,8 @@ pub struct Call {
     pcm: Vec<i16>,
     /// Makes the detectors of people's legs.
     make_vad: Option<MakeVad>,
+    /// For the stream's first audio.
+    suppressor: Option<Box<dyn NoiseSuppressor>>,
 }
 
 /// How far the call is.
@@ -183,6 +186,16 @@ impl Call {
             prompts: 0,
             pcm: Vec::new(),
             make_vad: None,
+            suppressor: None,
+        }
+    }
+
+    /// The same call, which decides when the caller speaks on audio without its noise.
+    #[must_use]
+    pub fn suppressing_noise(self, suppressor: Box<dyn NoiseSuppressor>) -> Self {
+        Self {
+            suppressor: Some(suppressor),
+            ..self
         }
     }
 
@@ -319,8 +332,14 @@ impl Call {
             false => config.agent.language.as_str(),
             true => "",
         };
-        let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
-            .expect("dialects accept only rates that every detector can be given");
+        let hearing = Hearing::new(
+            vad,
+            self.suppressor.take(),
+            start.format.rate,
+            pre_roll,
+            max_turn,
+        )
+        .expect("dialects accept only rates that every detector can be given");
         let line = config
             .barge_in
             .ignore_echo

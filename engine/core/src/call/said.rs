@@ -26,13 +26,18 @@ impl Call {
         out: &mut Vec<Output>,
     ) {
         let now = self.now;
-        let Some(leg) = self.persons_leg(id) else {
+        let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
+        let Some(bridge) = &mut talk.bridge else {
+            return;
+        };
+        let next = bridge.next();
+        let Some(leg) = bridge.leg(id) else { return };
         if pcm.is_empty() {
             return;
         }
-        leg.push(now, &pcm);
+        leg.push(now, next, &pcm);
         if !leg.person.mode.is_transcribed() {
             return;
         }

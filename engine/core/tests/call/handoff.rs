@@ -723,6 +723,31 @@ fn a_recording_holds_both_sides_as_they_were_heard() {
 }
 
 #[test]
+fn a_recording_is_as_long_as_the_call_when_the_engine_is_late() {
+    let recorded = |stalls_ms| {
+        World {
+            commands: vec![
+                (100, Command::Record { on: true }),
+                (9_000, Command::Record { on: false }),
+            ],
+            sounds: vec![says(1_000, 1_000, "hello"), says(6_000, 1_000, "again")],
+            stalls_ms,
+            until_ms: 12_000,
+            ..world(Vec::new())
+        }
+        .run()
+        .recorded
+    };
+    let (punctual, late) = (recorded(None), recorded(Some((3_000, 4_500))));
+    assert_eq!(late.len(), punctual.len());
+    let second = |recorded: &[(i16, i16)]| {
+        let mut levels = recorded.iter().map(|(c, _)| *c);
+        levels.position(|c| sim::is_of(c, caller(1))).unwrap() as u64 / 8
+    };
+    assert!(second(&late).abs_diff(second(&punctual)) <= 60);
+}
+
+#[test]
 fn a_recorded_call_with_people_replays_to_the_same_output() {
     let mut anna = person("Anna", 500, Mode::Whisper);
     anna.sounds = vec![

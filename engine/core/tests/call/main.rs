@@ -11,4 +11,5 @@ mod handoff_time;
 mod odd_orders;
 mod silence;
 mod sim;
+mod suppression;
 mod traps;

@@ -76,10 +76,11 @@ document.getElementById("sign-out").addEventListener("click", async () => {
   try {
     await api.signOut();
   } catch (problem) {
-    notice(problem.message, { alarm: true });
+    // Whoever thinks they have signed out must have.
+    if (problem.status !== 401) return notice(`Not signed out: ${problem.message}`, { alarm: true });
   }
   who = null;
-  render();
+  return render();
 });
 
 addEventListener("hashchange", () => render({ focus: true }));
@@ -92,7 +93,9 @@ function showPresence() {
   if (bar.hidden) return;
   bar.replaceChildren(
     h("span", {}, `${on.label}: you are ${modeInWords(on.state.mode)}${on.state.muted ? ", muted" : ""}.`),
-    h("a", { href: `#/call/${encodeURIComponent(on.call)}` }, "Back to the call"), button("Leave the call", presence.leave, { class: "quiet small" }));
+    h("a", { href: `#/call/${encodeURIComponent(on.call)}` }, "Back to the call"),
+    button("Leave the call", presence.leave, { class: "quiet small" }),
+  );
 }
 presence.watch(showPresence);
 

@@ -26,7 +26,7 @@ use crate::{
     audit::Action,
     auth::principal::{Operator, Principal},
     people::{
-        guest::Guest,
+        guest::{Guest, why_not},
         invite::{self, Callee, Order, Purpose},
         summary::{self, Summary},
     },
@@ -189,7 +189,7 @@ async fn by_person(
             mode: Mode::Takeover.into(),
         })
         .into_response()),
-        Err(PersonError::Refused(refusal)) => Err(refused(refusal)),
+        Err(PersonError::Refused(refusal)) => Err(refused(call, refusal)),
         // They left in the moment in which they were asked for, or the call ended.
         Err(PersonError::Over(_)) if api.engine.call(call.id()).is_some() => Err(no_such_person()),
         Err(PersonError::Over(_)) => Err(call_ended()),
@@ -324,8 +324,9 @@ fn no_such_person() -> Problem {
     )
 }
 
-fn refused(refusal: Refusal) -> Problem {
-    Problem::new(Kind::Conflict, format!("The call refuses: {refusal}."))
+fn refused(call: &CallHandle, refusal: Refusal) -> Problem {
+    let why = why_not(call, refusal);
+    Problem::new(Kind::Conflict, format!("The call refuses: {why}."))
 }
 
 /// What shall end.

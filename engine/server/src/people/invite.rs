@@ -238,9 +238,10 @@ pub(crate) enum Purpose {
 }
 
 impl Order {
-    /// Whether who answers hears something first, which takes its time.
+    /// Whether it takes its time from the answer to the call: it is found out who answered, or they hear
+    /// something first.
     fn takes_time(&self) -> bool {
-        !matches!(self.purpose, Purpose::Leg { about: None })
+        self.no_machines || !matches!(self.purpose, Purpose::Leg { about: None })
     }
 }
 
@@ -512,7 +513,7 @@ async fn wait(
                         let _ = order.call.handoff_ringing().await;
                     }
                     if order.takes_time() && report.status == CallStatus::InProgress && caller_waits {
-                        // They hear what it is about: that takes its time.
+                        // The caller waits for them a while longer.
                         let _ = order.call.handoff_ringing().await;
                     }
                     if report.status.is_over() {

@@ -48,6 +48,17 @@ EAR = """(() => {
   };
 })();"""
 
+# What the browser does to a voice, it does to a tone: it takes it for noise, or for an echo of another, and takes it
+# away. What the page asked for is kept in `asked`.
+PLAIN = """(() => {
+  const { getUserMedia } = MediaDevices.prototype;
+  MediaDevices.prototype.getUserMedia = function (asked) {
+    globalThis.asked = asked;
+    const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    return getUserMedia.call(this, { ...asked, audio: { ...asked.audio, ...plain } });
+  };
+})();"""
+
 # Controls that cannot be seen whole, and how much wider the page is than the window.
 FITS = """() => {
   const wide = document.documentElement.clientWidth;
@@ -64,12 +75,8 @@ FITS = """() => {
 
 
 def hum(hz, seconds):
-    """A tone that comes and goes: what never changes, a browser takes for noise and takes away."""
-    beat, on, fade = RATE // 4, RATE * 3 // 20, RATE // 100
     for n in range(seconds * RATE):
-        at = n % beat
-        loudness = max(0, min(1, at / fade, (on - at) / fade))
-        yield int(16_000 * loudness * math.sin(math.tau * hz * n / RATE))
+        yield int(8_000 * math.sin(math.tau * hz * n / RATE))
 
 
 def speech(path):
@@ -123,6 +130,7 @@ class Browsers:
         # To grant something to this origin is to refuse it everything else.
         await context.grant_permissions(["microphone"] if allowed else [], origin=url.split("/console")[0])
         await context.add_init_script(EAR)
+        await context.add_init_script(PLAIN)
         self.pages[page] = opened = await context.new_page()
         self.troubles[page] = troubles = []
         opened.on("pageerror", lambda error: troubles.append(str(error)))

@@ -26,6 +26,8 @@ async fn a_person_takes_a_call_over_speaks_and_hands_it_back() {
     carol.ear.hears(OTTO_HUMS).await;
     carol.ear.hears_no(AGENT).await;
     otto.hears(CAROL_HUMS).await;
+    let cancels = otto.runs("() => asked.audio.echoCancellation").await;
+    assert_eq!(cancels, true, "the loudspeaker is not heard");
     otto.moves("Your level").await;
     otto.moves("The call's level").await;
     assert!(

@@ -22,7 +22,10 @@ export function callPage({ who, argument: id, query }) {
       const call = await api.getCall(id);
       if (!left) place(call);
     } catch (problem) {
-      if (!left) element.replaceChildren(h("h1", {}, "Call"), h("p", { class: "problem", role: "alert" }, problem.message), h("p", {}, h("a", { href: "#/history" }, "All calls")));
+      if (left) return;
+      element.replaceChildren(
+        h("h1", {}, "Call"), h("p", { class: "problem", role: "alert" }, problem.message), h("p", {}, h("a", { href: "#/history" }, "All calls")),
+      );
     }
   }
 

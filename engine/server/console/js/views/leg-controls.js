@@ -87,7 +87,8 @@ export function legControls({ call, label, canSpeak, changed }) {
       chosen: () => select.value || undefined,
       list(found) {
         const wanted = localStorage.getItem(key) ?? "";
-        select.replaceChildren(h("option", { value: "" }, "the browser's choice"), ...found.map(({ id, name }) => h("option", { value: id, selected: id === wanted }, name)));
+        const options = found.map(({ id, name }) => h("option", { value: id, selected: id === wanted }, name));
+        select.replaceChildren(h("option", { value: "" }, "the browser's choice"), ...options);
       },
     };
   }

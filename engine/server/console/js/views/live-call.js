@@ -14,7 +14,7 @@ import { transcriptList } from "./transcript.js";
 import { transfers } from "./transfer.js";
 
 /** What the page listens to. */
-const TELLING = [...new Set([...TIMELINE_EVENTS, ...TOLD_EVENTS, "transcript.partial", "agent.sentence", "turn.metrics", "person.speaking", "recording"])];
+const TELLING = [...new Set([...TIMELINE_EVENTS, ...TOLD_EVENTS, "transcript.partial", "agent.sentence", "turn.metrics"])];
 /** How much of a live call the timeline shows, in ms. */
 const WINDOW = 60_000;
 /** How soon after something happened the call is looked at, in ms: much happens together. */
@@ -29,7 +29,8 @@ export function liveCall({ call, who, heading, ended }) {
   const [length, holder, latency] = [h("dd"), h("dd"), h("dd")];
   const speaker = h("span", { class: "chip" });
   const tiles = h("dl", { class: "card tiles" },
-    ...[["For", length], ["Held by", holder], ["Floor", h("dd", {}, speaker)], ["Answers in (p50)", latency]].map(([name, value]) => h("div", {}, h("dt", {}, name), value)));
+    ...[["For", length], ["Held by", holder], ["Floor", h("dd", {}, speaker)], ["Answers in (p50)", latency]]
+      .map(([name, value]) => h("div", {}, h("dt", {}, name), value)));
   const picture = svg("svg", { class: "timeline", role: "img", "aria-label": "Timeline" });
   const timeline = new Timeline();
   const transcript = transcriptList({ grows: true });

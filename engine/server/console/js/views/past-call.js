@@ -18,22 +18,26 @@ const SKEW = 10_000;
 export function pastCall({ call, who, heading, sent, words }) {
   const audio = call.recording ? h("audio", { controls: true, preload: "metadata", "aria-label": "Recording" }) : null;
   const stopWaiting = audio ? whenRecorded(call, () => (audio.src = api.recordingUrl(call.id))) : () => {};
+  // When in the call the recording began, in ms.
+  let offset = 0;
   const play = (at) => {
-    audio.currentTime = Math.max(0, at / 1000);
+    audio.currentTime = Math.max(0, (at - offset) / 1000);
     audio.play();
   };
+  /** Where in the call playback is, in ms; null where it has not begun, or is over. */
+  const place = () => (audio && !audio.ended && (audio.currentTime > 0 || !audio.paused) ? audio.currentTime * 1000 + offset : null);
   const transcript = transcriptList({ jump: audio ? play : undefined, words: words.split(/\s+/) });
   const tell = telling(transcript);
   const picture = svg("svg", { class: audio ? "timeline seeks" : "timeline", role: "img", "aria-label": "Timeline" });
   const timeline = new Timeline();
-  const draw = () => timeline.draw(picture, { from: 0, to: timeline.length, cursor: audio && (audio.currentTime > 0 || !audio.paused) ? audio.currentTime * 1000 : null });
+  const draw = () => timeline.draw(picture, { from: 0, to: timeline.length, cursor: place() });
   const alert = refusals();
   const continued = goesOn(call, sent);
   // By keyboard the same is done in the transcript, and in the recording's own controls.
   if (audio) picture.addEventListener("click", ({ offsetX }) => play(Timeline.at(picture, offsetX, { from: 0, to: timeline.length })));
   for (const name of ["timeupdate", "seeked", "ended"]) {
     audio?.addEventListener(name, () => {
-      transcript.playing(audio.ended || audio.currentTime === 0 ? null : audio.currentTime * 1000);
+      transcript.playing(place());
       draw();
     });
   }
@@ -46,6 +50,7 @@ export function pastCall({ call, who, heading, sent, words }) {
         const { events, next } = await api.events(call.id, after);
         for (const event of events) {
           timeline.take(event);
+          if (event.event === "recording" && event.on) offset ||= event.at_ms;
           // Once the call is over it is known how much of a sentence was heard.
           if (event.event !== "agent.sentence") tell(event);
         }
@@ -121,7 +126,8 @@ function goesOn(call, sent) {
   const next = h("p");
   if (sent) {
     const where = sent.to === "number" ? sent.where : `the ${sent.to} “${sent.where}”`;
-    show(next, `The call went to ${where}.${sent.to === "number" && !sent.isWarm ? " If nobody takes it there, it comes back to the agent, and a link to it stands here." : ""}`);
+    const comesBack = sent.to === "number" && !sent.isWarm;
+    show(next, `The call went to ${where}.${comesBack ? " If nobody takes it there, it comes back to the agent, and a link to it stands here." : ""}`);
     element.append(next);
   }
   element.hidden = element.children.length === 0;

@@ -13,7 +13,8 @@ export function peopleList(call, { canAct, own }) {
 
   function row({ id, name }) {
     const text = h("span");
-    const give = canAct ? button("Give the call", () => api.takeOver(call, { person: id }), { alert, class: "quiet small", "aria-label": `Give the call to ${name}` }) : null;
+    const properties = { alert, class: "quiet small", "aria-label": `Give the call to ${name}` };
+    const give = canAct ? button("Give the call", () => api.takeOver(call, { person: id }), properties) : null;
     return { text, give, element: h("li", {}, text, give) };
   }
 

@@ -2,27 +2,35 @@
 
 import { failure, handoff, mode as modeInWords } from "../format.js";
 
-/** What is told beside what the timeline shows. */
+/** What the transcript is made of. */
 export const TOLD_EVENTS = [
-  "transcript.final", "agent.finished", "agent.interrupted", "agent.retracted", "person.said", "person.joined", "person.mode", "person.left", "handoff",
-  "agent.paused", "agent.unpaused", "agent.guided", "digits.sent", "dtmf", "error",
+  "turn.started", "agent.speaking", "person.speaking", "transcript.final", "agent.finished", "agent.interrupted", "agent.retracted",
+  "person.said", "person.joined", "person.mode", "person.left", "handoff", "agent.paused", "agent.unpaused", "agent.guided",
+  "digits.sent", "dtmf", "error",
 ];
 
 /** Tells events, one by one and in order, in `transcript`. */
 export function telling(transcript) {
   const names = new Map();
+  // When somebody began to speak, by the turn: the words are known later.
+  const began = new Map();
+
+  const timed = (event) => ({ ...event, from_ms: began.get(event.turn) ?? event.at_ms });
 
   function say(speaker, event, text) {
-    transcript.line({ ...event, speaker, text: text.trim() });
+    transcript.line({ ...timed(event), speaker, text: text.trim() });
   }
 
   return (event) => {
     const someone = names.get(event.person) ?? "Somebody";
     const note = (text, more) => text && transcript.note(text, { at: event.at_ms, ...more });
     switch (event.event) {
-      case "transcript.partial": return transcript.partial(event);
+      case "turn.started":
+      case "agent.speaking":
+      case "person.speaking": return began.has(event.turn) || began.set(event.turn, event.at_ms);
+      case "transcript.partial": return transcript.partial(timed(event));
       case "transcript.final": return say("caller", event, event.text);
-      case "agent.sentence": return transcript.sentence(event);
+      case "agent.sentence": return transcript.sentence(timed(event));
       case "agent.finished": return say("agent", event, event.heard);
       case "agent.interrupted":
         say("agent", event, event.heard);
@@ -40,7 +48,7 @@ export function telling(transcript) {
       case "agent.guided": return note(`Guidance from ${event.from}: ${event.text}`);
       case "digits.sent": return note(`Keys sent: ${event.digits}`);
       case "dtmf": return note(`The caller pressed ${event.digit}`);
-      case "error": return note(failure(event), { alarm: true });
+      case "error": return note(failure(event), { alarm: event.kind === "service" });
       default: return undefined;
     }
   };

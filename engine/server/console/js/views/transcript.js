@@ -31,16 +31,26 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
     return jump ? h("button", { type: "button", class: "jump", onclick: () => jump(at), "aria-label": `Play from ${clock(at)}` }, clock(at)) : clock(at);
   }
 
+  /** Puts something where it belongs by its time, in ms: the words of a turn are known after it. */
+  function place(element, at) {
+    element.dataset.at = at;
+    let after = list.lastElementChild;
+    while (after && Number(after.dataset.at) > at) after = after.previousElementSibling;
+    if (after) after.after(element);
+    else list.prepend(element);
+    grown();
+  }
+
   function item(kind, properties, at, name, ...text) {
     return h("li", { class: `said ${kind}`, ...properties }, h("span", { class: "time" }, at), h("span", {}, h("span", { class: "name" }, name), ...text));
   }
 
-  function partialOf(turn, speaker) {
+  function partialOf({ turn, from_ms }, speaker) {
     if (!partials.has(turn)) {
       const [stable, rest] = [h("span"), h("span", { class: "unstable" })];
       const element = item(speaker, { "data-partial": turn }, "…", NAMES[speaker], stable, " ", rest);
       partials.set(turn, { element, stable, rest, speaker });
-      list.append(element);
+      place(element, from_ms);
     }
     return partials.get(turn);
   }
@@ -57,28 +67,27 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
 
   return {
     element: list,
-    line({ seq, at_ms, turn, speaker, name, text }) {
+    line({ seq, from_ms, turn, speaker, name, text }) {
       if (lines.has(seq)) return;
       drop(turn);
       if (speaker === "caller") dropUnsaid(turn);
       if (!text) return;
-      const element = item(speaker, { "data-turn": turn, "data-speaker": speaker }, time(at_ms), name ?? NAMES[speaker] ?? speaker, ...marked(text, words));
-      lines.set(seq, { element, at_ms });
-      list.append(element);
-      grown();
+      const element = item(speaker, { "data-turn": turn, "data-speaker": speaker }, time(from_ms), name ?? NAMES[speaker] ?? speaker, ...marked(text, words));
+      lines.set(seq, { element, from_ms });
+      place(element, from_ms);
     },
     /** What the caller has said so far. */
-    partial({ turn, text, unstable }) {
-      const { stable, rest } = partialOf(turn, "caller");
-      show(stable, text);
-      show(rest, unstable);
+    partial(said) {
+      const { stable, rest } = partialOf(said, "caller");
+      show(stable, said.text);
+      show(rest, said.unstable);
       grown();
     },
     /** What the agent is about to say; what the caller heard of it comes as a line. */
-    sentence({ turn, text }) {
-      dropUnsaid(turn);
-      const { rest } = partialOf(turn, "agent");
-      show(rest, `${rest.textContent} ${text}`.trim());
+    sentence(said) {
+      dropUnsaid(said.turn);
+      const { rest } = partialOf(said, "agent");
+      show(rest, `${rest.textContent} ${said.text}`.trim());
       grown();
     },
     /** The agent was cut off in this turn. */
@@ -99,17 +108,15 @@ export function transcriptList({ grows = false, jump, words = [] } = {}) {
       }
     },
     /** Something that nobody said. */
-    note(text, { at = null, alarm = false } = {}) {
-      list.append(h("li", { class: alarm ? "said note alarm" : "said note" }, h("span", { class: "time" }, at === null ? "" : time(at)), h("span", {}, text)));
-      grown();
+    note(text, { at = 0, alarm = false } = {}) {
+      place(h("li", { class: alarm ? "said note alarm" : "said note" }, h("span", { class: "time" }, at > 0 ? time(at) : ""), h("span", {}, text)), at);
     },
     hasLines: () => lines.size > 0,
     /** Shows which line is being played, if any, and keeps it in sight. */
     playing(at) {
       let current = null;
       for (const line of lines.values()) {
-        // A line's time is when its words were known: the end of them.
-        if (at !== null && line.at_ms >= at && (!current || line.at_ms < current.at_ms)) current = line;
+        if (at !== null && line.from_ms <= at && (!current || line.from_ms >= current.from_ms)) current = line;
       }
       for (const line of lines.values()) line.element.classList.toggle("now", line === current);
       if (current) keepInSight(current.element);

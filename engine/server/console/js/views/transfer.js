@@ -69,6 +69,7 @@ export function transfers(call, { asked }) {
     update(live) {
       const isOurs = Boolean(live?.phone?.transfer);
       if (isOurs) show(progress, phoneInWords(live));
+      if (isOurs && live.phone.state === "failed") sent = null;
       progress.classList.toggle("problem", isOurs && live.phone.state === "failed");
       stop.hidden = !(isOurs && isPending(live));
       submit.disabled = isPending(live);
