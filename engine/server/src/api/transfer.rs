@@ -224,8 +224,10 @@ pub(super) async fn transfer(
                 call,
                 transfer,
                 number,
-                body.summary,
-                body.machine_detection,
+                Introduction {
+                    summary: body.summary,
+                    machine_detection: body.machine_detection,
+                },
             )
             .await?;
             Some(sid.to_string())
@@ -317,6 +319,12 @@ async fn cold(
     }
 }
 
+/// How somebody gets to know of a call.
+struct Introduction {
+    summary: Option<String>,
+    machine_detection: MachineCheck,
+}
+
 async fn warm(
     api: &Arc<Api>,
     twilio: TwilioClient,
@@ -324,8 +332,10 @@ async fn warm(
     call: CallHandle,
     mut transfer: Transfer,
     to: PhoneNumber,
-    summary: Option<String>,
-    machine_detection: MachineCheck,
+    Introduction {
+        summary,
+        machine_detection,
+    }: Introduction,
 ) -> Result<CallSid, Problem> {
     let is_live = |id: &_| api.engine.call(id).is_some();
     let callee = Callee {
