@@ -141,7 +141,7 @@ pub(crate) struct Outlets {
     pub(crate) log: Option<EventLog>,
     pub(crate) summary: watch::Sender<Option<CallSummary>>,
     /// Counts the call as active, and has it found by its id, while it is held.
-    pub(crate) active: Option<(Registration, TaskTrackerToken)>,
+    pub(crate) active: Option<(Option<Registration>, TaskTrackerToken)>,
 }
 
 impl Reporter {
