@@ -15,6 +15,7 @@ demo: needs
 test: needs
 	@test -d target/debug || echo "Building the engine and whisper.cpp for the tests." \
 	    "The first time this takes about 5 minutes on two cores."
+	@.ci/console
 	cargo test $(CARGO_FLAGS) --workspace
 
 # Every stage, a whole call's step, and the budgets beside the figures; then recordings, beside whisper.cpp's own

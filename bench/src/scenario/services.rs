@@ -196,6 +196,7 @@ pub fn agent_phrases(clips: &mut Clips) -> Result<Phrases, ScenarioError> {
     debug_assert_eq!(RATE, SampleRate::HZ_8000);
     Ok(Phrases {
         hold: phrase("One moment, please."),
+        back: phrase("I'm with you again."),
         apology: phrase("I'm sorry, could you say that again?"),
         farewell: phrase("I'm sorry, please call again later."),
     })

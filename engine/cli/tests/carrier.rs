@@ -5,10 +5,9 @@
 
 mod application;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use application::{ANN, BOB, OURS, World, number, soon};
-use sidetone::Engine;
+use application::{ANN, BOB, OURS, World, engine, number, soon};
 use sidetone_cli::carrier::{Direction, Incoming, Phone, Status, Step};
 use sidetone_server::{
     Config, STATUS_PATH, Server, VOICE_PATH,
@@ -17,10 +16,6 @@ use sidetone_server::{
         TwilioClient,
     },
     twiml::{Conference, Dial, Enqueue, Gather, Number, Say, Twiml},
-};
-use sidetone_speech::{
-    testing::{FakeLlm, FakeStt, FakeTts},
-    vad::EarshotVad,
 };
 
 fn said(record: &sidetone_cli::carrier::CallRecord) -> Vec<&str> {
@@ -401,14 +396,7 @@ async fn a_real_server_is_called_and_its_call_is_redirected() {
     config.server.listen = ([127, 0, 0, 1], 0).into();
     config.server.public_url = format!("https://{PUBLIC}");
     config.twilio = carrier.twilio_config();
-    let engine = Engine::builder()
-        .stt(Arc::new(FakeStt::new()))
-        .llm(Arc::new(FakeLlm::new()))
-        .tts(Arc::new(FakeTts::new()))
-        .vad(|| Box::new(EarshotVad::new()))
-        .build()
-        .unwrap();
-    let server = Server::start(&config, engine).await.unwrap();
+    let server = Server::start(&config, engine()).await.unwrap();
     carrier.route(PUBLIC, server.addr());
     let mut reports = server.state().twilio_reports();
 

@@ -4,21 +4,14 @@
 
 mod application;
 
-use std::sync::Arc;
-
-use application::{ANN, BOB, OURS, soon};
+use application::{ANN, BOB, OURS, engine, soon};
 use clap::Parser;
-use sidetone::Engine;
 use sidetone_cli::{
     carrier::{Account, Carrier, Phone},
     dial::{self, DialArgs, NotTaken},
 };
 use sidetone_server::twilio::CallStatus;
 use sidetone_server::{Config, Server};
-use sidetone_speech::{
-    testing::{FakeLlm, FakeStt, FakeTts},
-    vad::EarshotVad,
-};
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -47,15 +40,8 @@ async fn a_number_is_called_and_talks_to_the_server() {
         carrier.base_url()
     );
     std::fs::write(&file, text).unwrap();
-    let engine = Engine::builder()
-        .stt(Arc::new(FakeStt::new()))
-        .llm(Arc::new(FakeLlm::new()))
-        .tts(Arc::new(FakeTts::new()))
-        .vad(|| Box::new(EarshotVad::new()))
-        .build()
-        .unwrap();
     let config = Config::load(Some(&file)).unwrap();
-    let server = Server::start(&config, engine).await.unwrap();
+    let server = Server::start(&config, engine()).await.unwrap();
     carrier.route("voice.example.com", server.addr());
 
     let path = file.to_str().unwrap();

@@ -357,6 +357,8 @@ impl Default for PatienceConfig {
 pub struct Phrases {
     /// "One moment, please."
     pub hold: Phrase,
+    /// "I'm with you again. One moment, please.": to a caller whom a person has given back.
+    pub back: Phrase,
     /// "I'm sorry, something went wrong. Could you say that again?"
     pub apology: Phrase,
     /// "I'm sorry, we are having technical difficulties. Please call again later. Goodbye."

@@ -72,6 +72,7 @@
 pub mod offline;
 pub mod transport;
 
+mod ask;
 mod driver;
 mod engine;
 mod event_log;
@@ -83,6 +84,7 @@ mod people;
 mod person;
 mod tap;
 
+pub use ask::{AskError, Question};
 pub use engine::{BuildError, Engine, EngineBuilder, WarmUpError};
 pub use event_log::{EventLog, EventLogError};
 pub use events::{CallId, CallSummary, EventRecord, EventStream, EventsMissed};

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
 use serde::Serialize;
 use sidetone_core::event::{CallError, CallEvent, TurnMetrics};
 
-use crate::{store::WriterStatus, webhooks::WebhookStatus};
+use crate::{recording::RecordingStatus, store::WriterStatus, webhooks::WebhookStatus};
 
 const CALLS_ACTIVE: &str = "sidetone_calls_active";
 const CALLS: &str = "sidetone_calls_total";
@@ -28,6 +28,7 @@ const STORE_FAILING: &str = "sidetone_store_failing";
 const STORE_WRITTEN: &str = "sidetone_store_events_written_total";
 const STORE_MISSED: &str = "sidetone_store_events_missed_total";
 const STORE_RETRIES: &str = "sidetone_store_retries_total";
+const RECORDINGS_FAILED: &str = "sidetone_recordings_failed_total";
 const WEBHOOKS: &str = "sidetone_webhooks_total";
 const EVENTS_MISSED: &str = "sidetone_metrics_events_missed_total";
 
@@ -133,6 +134,11 @@ impl Metrics {
         });
     }
 
+    /// Takes over how recordings fare.
+    pub(crate) fn recordings(&self, status: &RecordingStatus) {
+        self.record(|| counter!(RECORDINGS_FAILED).absolute(status.failed));
+    }
+
     /// Takes over what webhooks have counted.
     pub(crate) fn webhooks(&self, status: &WebhookStatus) {
         self.record(|| {
@@ -193,6 +199,10 @@ fn describe() {
     );
     describe_counter!(REFUSED, "Requests and streams that were not let in.");
     describe_counter!(STATUS, "Status reports of Twilio.");
+    describe_counter!(
+        RECORDINGS_FAILED,
+        "Recordings that could not be begun, or not be written to their end."
+    );
     describe_gauge!(STORE_QUEUE, "Events that wait to be written to the store.");
     describe_gauge!(
         STORE_FAILING,

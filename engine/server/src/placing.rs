@@ -105,12 +105,19 @@ impl Placing {
         self.calls().remove(id)
     }
 
-    /// Takes the calls of which nothing was heard for too long.
-    pub(crate) fn take_forgotten(&self, now: Instant) -> Vec<(CallId, Placed)> {
-        let is_forgotten =
-            |placed: &Placed| now.saturating_duration_since(placed.placed) >= PATIENCE;
+    /// Takes the calls of which nothing was heard for too long. Those that go on stay, however old they
+    /// are: what was ordered for them is wanted as long as they last.
+    pub(crate) fn take_forgotten(
+        &self,
+        now: Instant,
+        goes_on: impl Fn(&CallId) -> bool,
+    ) -> Vec<(CallId, Placed)> {
         let mut calls = self.calls();
-        calls.extract_if(|_, placed| is_forgotten(placed)).collect()
+        calls
+            .extract_if(|id, placed| {
+                now.saturating_duration_since(placed.placed) >= PATIENCE && !goes_on(id)
+            })
+            .collect()
     }
 
     /// A panic while the lock was held cannot leave the map half changed.
@@ -155,8 +162,22 @@ mod tests {
         let (placing, now) = (Placing::default(), Instant::now());
         placing.add(CallId::random(), placed(now));
         placing.add(CallId::random(), placed(now + Duration::from_secs(1)));
-        let forgotten = placing.take_forgotten(now + PATIENCE);
+        let forgotten = placing.take_forgotten(now + PATIENCE, |_| false);
         assert_eq!(forgotten.len(), 1);
         assert_eq!(placing.all().len(), 1);
+    }
+
+    #[test]
+    fn a_call_that_goes_on_is_not_forgotten() {
+        let (placing, now) = (Placing::default(), Instant::now());
+        let (live, gone) = (CallId::random(), CallId::random());
+        placing.add(live.clone(), placed(now));
+        placing.add(gone.clone(), placed(now));
+        let later = now + 10 * PATIENCE;
+        let forgotten = placing.take_forgotten(later, |id| *id == live);
+        assert_eq!(forgotten.len(), 1);
+        assert_eq!(forgotten[0].0, gone);
+        assert!(placing.get(&live).is_some());
+        assert_eq!(placing.take_forgotten(later, |_| false).len(), 1);
     }
 }

@@ -176,6 +176,7 @@ impl ServerState {
     pub fn metrics(&self) -> String {
         if let Some(archive) = self.archive() {
             self.0.metrics.store(&archive.writer().status());
+            self.0.metrics.recordings(&archive.recordings().status());
         }
         if let Some(webhooks) = self.0.api.as_ref().and_then(|api| api.webhooks.as_ref()) {
             self.0.metrics.webhooks(&webhooks.status());
@@ -216,6 +217,9 @@ async fn count_events(shared: Weak<Shared>, mut events: EventStream) {
                     return;
                 };
                 shared.metrics.upkeep();
+                if let Some(api) = &shared.api {
+                    api.forget_unanswered();
+                }
             }
         }
     }

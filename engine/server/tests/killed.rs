@@ -9,7 +9,8 @@ mod support;
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    fs::OpenOptions,
+    io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
 };
 
@@ -20,8 +21,12 @@ use sidetone_server::{
 };
 use support::{INCOMING, Phone, STREAM, insecure, quiet_engine};
 
-/// Where the child keeps its calls.
+/// Where the child keeps its calls, and their audio.
 const STORE: &str = "SIDETONE_TEST_STORE";
+const RECORDINGS: &str = "SIDETONE_TEST_RECORDINGS";
+/// The length of a WAV file's header, and where in it the length of the audio is.
+const HEADER: usize = 44;
+const LENGTH: std::ops::Range<usize> = 40..44;
 /// How many keys are seen in the store before the server is killed.
 const KEYS: usize = 40;
 
@@ -41,6 +46,8 @@ async fn server() {
     let Ok(url) = env::var(STORE) else { return };
     let mut config = insecure();
     config.store.url = url;
+    config.recording.enabled = true;
+    config.recording.folder = env::var(RECORDINGS).unwrap();
     let server = Server::start(&config, quiet_engine()).await.unwrap();
     println!("\nlistening {}", server.addr());
     std::future::pending::<()>().await;
@@ -61,6 +68,7 @@ async fn a_killed_server_loses_the_call_and_nothing_that_was_written() {
     let child = Command::new(env::current_exe().unwrap())
         .args(["server", "--exact", "--ignored", "--nocapture"])
         .env(STORE, &url)
+        .env(RECORDINGS, folder.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -73,7 +81,7 @@ async fn a_killed_server_loses_the_call_and_nothing_that_was_written() {
 
     let mut phone = Phone::call(addr, None).await;
     let store = Store::open(&url).await.unwrap();
-    let (id, seen) = loop {
+    let (id, seen, recording) = loop {
         phone
             .send(json!({
                 "event": "dtmf",
@@ -87,12 +95,21 @@ async fn a_killed_server_loses_the_call_and_nothing_that_was_written() {
         };
         assert_eq!(call.state, CallState::Live);
         let seen = keys(&store, call.id.as_str()).await;
-        if seen.len() >= KEYS {
-            break (call.id.to_string(), seen);
+        // A second of audio is there, too.
+        let recording = call.recording.as_ref().map(|file| file.path.clone());
+        let audio = recording.and_then(|path| Some((path.metadata().ok()?.len(), path)));
+        match audio {
+            Some((len, path)) if seen.len() >= KEYS && len > HEADER as u64 => {
+                break (call.id.to_string(), seen, path);
+            }
+            _ => {}
         }
     };
     drop(child);
     store.close().await;
+    // It was killed after it had written a piece, and before it said so in the file's header.
+    let mut file = OpenOptions::new().append(true).open(&recording).unwrap();
+    file.write_all(&[0; 400]).unwrap();
 
     // The next server finds the call without an owner.
     let mut config = insecure();
@@ -104,6 +121,12 @@ async fn a_killed_server_loses_the_call_and_nothing_that_was_written() {
     assert_eq!(call.from, INCOMING[2].1);
     assert_eq!(call.to, INCOMING[3].1);
     assert_eq!(call.provider_call_id.as_deref(), Some(INCOMING[0].1));
+    // The recording is a whole file, as long as it was when the server was killed.
+    let audio = std::fs::read(&recording).unwrap();
+    let kept = call.recording.unwrap();
+    assert_eq!((kept.path, kept.bytes), (recording, audio.len() as u64));
+    let told = u32::from_le_bytes(audio[LENGTH].try_into().unwrap());
+    assert_eq!(told as usize, audio.len() - HEADER);
     let kept = keys(store, &id).await;
     assert!(kept.starts_with(&seen));
     let last = kept.last().unwrap();

@@ -14,6 +14,10 @@ pub fn phrases(language: &str) -> Phrases {
             "One moment, please.",
             include_bytes!("../assets/phrases/en/hold.ulaw"),
         ),
+        back: decode(
+            "I'm with you again. One moment, please.",
+            include_bytes!("../assets/phrases/en/back.ulaw"),
+        ),
         apology: decode(
             "I'm sorry, something went wrong. Could you say that again?",
             include_bytes!("../assets/phrases/en/apology.ulaw"),
@@ -28,6 +32,10 @@ pub fn phrases(language: &str) -> Phrases {
             "Un momento, por favor.",
             include_bytes!("../assets/phrases/es/hold.ulaw"),
         ),
+        back: decode(
+            "Estoy de nuevo con usted. Un momento, por favor.",
+            include_bytes!("../assets/phrases/es/back.ulaw"),
+        ),
         apology: decode(
             "Lo siento, algo salió mal. ¿Puede repetirlo?",
             include_bytes!("../assets/phrases/es/apology.ulaw"),
@@ -41,6 +49,10 @@ pub fn phrases(language: &str) -> Phrases {
         hold: decode(
             "Um momento, por favor.",
             include_bytes!("../assets/phrases/pt/hold.ulaw"),
+        ),
+        back: decode(
+            "Estou de volta. Um momento, por favor.",
+            include_bytes!("../assets/phrases/pt/back.ulaw"),
         ),
         apology: decode(
             "Desculpe, algo deu errado. Pode repetir?",
@@ -77,10 +89,11 @@ mod tests {
         for language in ["en", "es", "pt"] {
             let Phrases {
                 hold,
+                back,
                 apology,
                 farewell,
             } = phrases(language);
-            for phrase in [hold, apology, farewell] {
+            for phrase in [hold, back, apology, farewell] {
                 let seconds = phrase.audio.len() as f64 / 8_000.0;
                 let pace = phrase.text.chars().count() as f64 / seconds;
                 assert!(

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::phone::Script;
+use crate::phone::{Listener, Script};
 
 /// The telephone at a number: whether it is answered, and what whoever answers does.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub struct Phone {
     pub(super) keys: Vec<char>,
     pub(super) talks_for: Option<Duration>,
     pub(super) keep_audio: bool,
+    pub(super) listener: Option<Listener>,
 }
 
 /// What becomes of the ringing.
@@ -45,6 +46,7 @@ impl Phone {
             keys: Vec::new(),
             talks_for: None,
             keep_audio: false,
+            listener: None,
         }
     }
 
@@ -121,6 +123,13 @@ impl Phone {
     #[must_use]
     pub fn keep_audio(mut self) -> Self {
         self.keep_audio = true;
+        self
+    }
+
+    /// Lets `listener` hear what is heard on its streams, while it is.
+    #[must_use]
+    pub fn listened_to(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
         self
     }
 

@@ -1,12 +1,12 @@
 //! A telephone on a media stream that can be called away.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use sidetone_core::time::CallTime;
 use tokio::sync::{mpsc, oneshot};
 
 use super::exchange::Command;
-use crate::phone::{Actions, CallIdentity, CallReport, Ending, Handset, Script, Telephone};
+use crate::phone::{Actions, CallReport, Ending, Handset, Telephone};
 
 /// A [`Handset`] that looks at each frame whether its call is told something else.
 pub(super) struct Wire<'a> {
@@ -18,14 +18,12 @@ pub(super) struct Wire<'a> {
 
 impl<'a> Wire<'a> {
     pub(super) fn new(
-        script: Arc<Script>,
-        identity: CallIdentity,
-        keep_audio: bool,
+        handset: Handset,
         commands: &'a mut mpsc::UnboundedReceiver<Command>,
         began: oneshot::Sender<()>,
     ) -> Self {
         Self {
-            handset: Handset::new(script, identity, keep_audio),
+            handset,
             commands,
             began: Some(began),
             told: None,

@@ -1,7 +1,7 @@
 //! A caller with a phone and everything of Twilio between the phone and the engine's socket,
 //! without the socket: messages and time go in, messages and sights come out.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use sidetone_codecs::{SampleCount, g711::mulaw};
 use sidetone_core::{sim::PlayoutBuffer, time::CallTime};
@@ -77,6 +77,23 @@ pub enum Sight {
     },
 }
 
+/// Somebody who hears what the caller hears, as it is played: mono 16-bit PCM at [`RATE`].
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(&[i16]) + Send + Sync>);
+
+impl Listener {
+    /// `hear` must not block.
+    pub fn new(hear: impl Fn(&[i16]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// One call of a simulated phone. Drive it like a core: [`start`](Telephone::start), then
 /// [`receive`](Telephone::receive) and [`advance`](Telephone::advance) until it hangs up.
 pub struct Handset {
@@ -92,6 +109,7 @@ pub struct Handset {
     meter: VoiceMeter,
     heard: Vec<i16>,
     heard_len: u64,
+    listener: Option<Listener>,
     marks: Vec<(CallTime, String)>,
     voice_since: CallTime,
     report: CallReport,
@@ -165,10 +183,16 @@ impl Handset {
             meter: VoiceMeter::default(),
             heard: Vec::new(),
             heard_len: 0,
+            listener: None,
             marks: Vec::new(),
             voice_since: CallTime::ZERO,
             report,
         }
+    }
+
+    /// Lets somebody hear what the caller hears from now on.
+    pub fn let_listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
     }
 
     /// The caller presses a key.
@@ -275,6 +299,9 @@ impl Handset {
         self.heard.clear();
         self.far_end.advance(now, &mut self.heard, &mut self.marks);
         self.return_marks(false, actions);
+        if let Some(Listener(hear)) = &self.listener {
+            hear(&self.heard);
+        }
         if let Some(audio) = &mut self.report.audio {
             audio.agent.extend_from_slice(&self.heard);
         }

@@ -27,7 +27,7 @@ mod tests;
 pub use audio::{Background, FRAME_LEN, RATE, VoiceChange, VoiceMeter, speech_span};
 pub use dial::{DialError, Entry, Target};
 pub use drive::{Telephone, Watched, call, hold};
-pub use handset::{Actions, Handset, Sight};
+pub use handset::{Actions, Handset, Listener, Sight};
 pub use message::{CallIdentity, FromEngine, MessageError, Writer, read};
 pub use report::{
     CallAudio, CallReport, CallerTurn, Ending, Sender, StreamMessage, TurnFailure, session_ndjson,

@@ -23,11 +23,16 @@ use axum::{
     routing::get,
 };
 use serde_json::Value;
+use sidetone::Engine;
 use sidetone_cli::carrier::{Account, Carrier, Phone};
 use sidetone_server::{
     signature::{SIGNATURE_HEADER, verify},
     twilio::{Call, CallSid, Form, Instructions, NewCall, PhoneNumber, Report, TwilioClient},
     twiml::{Stream, Twiml},
+};
+use sidetone_speech::{
+    testing::{FakeLlm, FakeStt, FakeTts},
+    vad::EarshotVad,
 };
 use tokio::{net::TcpListener, sync::watch};
 
@@ -49,6 +54,17 @@ pub(crate) fn number(text: &str) -> PhoneNumber {
 
 pub(crate) fn sid(text: &str) -> CallSid {
     text.parse().unwrap()
+}
+
+/// An engine whose services answer at once.
+pub(crate) fn engine() -> Engine {
+    Engine::builder()
+        .stt(Arc::new(FakeStt::new()))
+        .llm(Arc::new(FakeLlm::new()))
+        .tts(Arc::new(FakeTts::new()))
+        .vad(|| Box::new(EarshotVad::new()))
+        .build()
+        .unwrap()
 }
 
 /// Something that was posted.

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 use sidetone_cli::carrier::{Fault, Phone, Status};
-use sidetone_core::{event::BackReason, handoff::HandoffState, person::Mode};
+use sidetone_codecs::SampleRate;
+use sidetone_core::{
+    event::BackReason,
+    handoff::HandoffState,
+    person::{Join, Mode},
+};
 
 use crate::{
     tones::{CALLER, HEARD, PERSON, SILENT},
-    world::{ANN, OURS, World, back, humming, loudest, soon},
+    world::{ANN, OURS, SUMMARY, World, back, humming, loudest, said, soon},
 };
 
 #[tokio::test]
@@ -44,7 +49,7 @@ async fn somebody_takes_the_call_over_by_phone_and_hangs_up() {
     assert_eq!(caller.call.state().borrow().people[0].name, "Ann");
     let phone = world.phone_is(&caller, "joined").await;
     assert_eq!(phone["person"], 1);
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
 
     let record = world.carrier.call(&second).unwrap();
     assert_eq!((record.to.as_str(), record.from.as_str()), (ANN, OURS));
@@ -73,7 +78,7 @@ async fn who_was_called_hands_back_and_listens_on() {
         )
         .await;
     assert_eq!(answer.status, 202, "{answer:?}");
-    caller.hears(PERSON).await;
+    caller.ear.hears(PERSON).await;
     let answer = world.delete(&caller.path("/takeover")).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(back(&mut caller).await, BackReason::HandedBack);
@@ -168,6 +173,56 @@ async fn one_is_called_at_a_time_and_the_operator_can_think_better_of_it() {
 }
 
 #[tokio::test]
+async fn who_has_the_call_keeps_it_when_a_colleague_is_not_waited_for() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    let bea = Join {
+        name: "Bea".to_owned(),
+        mode: Mode::Takeover,
+        rank: 1,
+        rate: SampleRate::HZ_8000,
+    };
+    let (mut speaks, _listens) = caller.call.join(bea).await.unwrap().split();
+    let bea = speaks.id();
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            every.tick().await;
+            speaks.send_audio(&[0; 160]);
+        }
+    });
+    world
+        .carrier
+        .phone(ANN, Phone::answers().after(Duration::from_secs(600)));
+    let path = caller.path("/takeover");
+    let body = json!({"phone": ANN, "mode": "monitor", "name": "Ann"});
+    assert_eq!(world.post(&path, body).await.status, 202);
+    let phone = world.phone_is(&caller, "ringing").await;
+    assert_eq!(
+        (&phone["number"], &phone["name"], &phone["transfer"]),
+        (&json!(ANN), &json!("Ann"), &json!(false))
+    );
+    let answer = world.delete(&format!("{path}?phone=maybe")).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let answer = world.delete(&format!("{path}?phone=true")).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(world.phone_is(&caller, "failed").await["why"], "canceled");
+    let second = world.call_to(ANN).await.sid;
+    assert_eq!(
+        soon(world.carrier.ended(&second)).await.status,
+        Status::Canceled
+    );
+    let by_bea = HandoffState::Bridged {
+        by: bea,
+        mode: Mode::Takeover,
+    };
+    assert_eq!(caller.call.state().borrow().handoff, by_bea);
+    assert_eq!(world.delete(&path).await.status, 202);
+    assert_eq!(back(&mut caller).await, BackReason::HandedBack);
+    world.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_phone_that_still_rings_when_the_caller_hangs_up_stops() {
     let world = World::new().await;
     let caller = world.call().await;
@@ -215,5 +270,48 @@ async fn twilio_down_or_slow_leaves_the_call_with_the_agent() {
         assert!(caller.call.state().borrow().people.is_empty());
         world.heard(&caller.sid).await;
     }
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_does_not_get_the_call_where_that_was_asked_for() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world.carrier.phone(ANN, Phone::voicemail());
+    let body = json!({"phone": ANN, "machine_detection": "hang_up", "brief": true});
+    let answer = world.post(&caller.path("/takeover"), body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(back(&mut caller).await, BackReason::Failed);
+    assert_eq!(world.phone_is(&caller, "failed").await["why"], "machine");
+    let second = world.call_to(ANN).await.sid;
+    let record = soon(world.carrier.ended(&second)).await;
+    assert_eq!(record.answered_by, Some("machine_start"));
+    assert_eq!(record.streams().count(), 0);
+    assert_eq!(said(&record), "", "it learns nothing of the call");
+    assert!(caller.call.state().borrow().people.is_empty());
+
+    // A person is found to be one, and comes.
+    world.carrier.phone(ANN, humming(PERSON));
+    let body = json!({"phone": ANN, "machine_detection": "hang_up"});
+    let answer = world.post(&caller.path("/takeover"), body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.ear.hears(PERSON).await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_called_hears_first_what_the_call_is_about() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    world
+        .agent_says(&caller, "Your refund is on its way.")
+        .await;
+    world.carrier.phone(ANN, humming(PERSON));
+    let body = json!({"phone": ANN, "brief": true});
+    let answer = world.post(&caller.path("/takeover"), body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.ear.hears(PERSON).await;
+    let record = world.call_to(ANN).await;
+    assert_eq!(said(&record), format!("There is a call for you. {SUMMARY}"));
     world.server.stop().await;
 }

@@ -4,21 +4,13 @@ use serde_json::{Value, json};
 use sidetone_cli::carrier::{CallRecord, Fault, Phone, Status, Step};
 use sidetone_core::event::{BackReason, CallEvent};
 
-use crate::world::{ANN, Caller, World, back, soon};
+use crate::world::{ANN, Caller, SUMMARY, World, back, is_summing_up, said, soon};
 
 fn conference_of(record: &CallRecord) -> Option<String> {
     record.steps.iter().find_map(|step| match step {
         Step::Conference(name) => Some(name.clone()),
         _ => None,
     })
-}
-
-fn said(record: &CallRecord) -> String {
-    let words = record.steps.iter().filter_map(|step| match step {
-        Step::Said(words) => Some(words.as_str()),
-        _ => None,
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 async fn transfer(world: &World, caller: &Caller, body: Value) {
@@ -113,6 +105,44 @@ async fn who_accepts_a_call_by_a_key_meets_the_caller() {
     let first = soon(world.carrier.until_call(&caller.sid, is_there)).await;
     assert_eq!(conference_of(&first), conference_of(&second));
     soon(caller.call.ended()).await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_summary_the_language_model_sums_the_call_up() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    world
+        .agent_says(&caller, "Your refund is on its way.")
+        .await;
+    world.carrier.phone(ANN, Phone::answers().keys(['1']));
+    let body = json!({"to": {"number": ANN}, "mode": "warm"});
+    transfer(&world, &caller, body).await;
+    soon(caller.call.ended()).await;
+    let second = world.call_to(ANN).await;
+    let expected = format!("There is a call for you. {SUMMARY} Press 1 to take the call.");
+    assert_eq!(said(&second), expected);
+    let asked = world.llm.jobs();
+    let asked = asked.iter().find(|job| is_summing_up(job)).unwrap();
+    assert!(
+        asked.messages[1]
+            .text
+            .contains("Your refund is on its way.")
+    );
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_is_not_told_what_a_call_is_about() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world.carrier.phone(ANN, Phone::voicemail());
+    let body = json!({"to": {"number": ANN}, "mode": "warm", "machine_detection": "hang_up"});
+    transfer(&world, &caller, body).await;
+    assert_eq!(back(&mut caller).await, BackReason::Failed);
+    assert_eq!(world.phone_is(&caller, "failed").await["why"], "machine");
+    let second = world.call_to(ANN).await.sid;
+    assert_eq!(said(&soon(world.carrier.ended(&second)).await), "");
     world.server.stop().await;
 }
 

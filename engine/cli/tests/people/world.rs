@@ -2,15 +2,18 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sidetone::{CallHandle, Engine};
 use sidetone_cli::{
-    carrier::{Account, CallRecord, Carrier, Incoming, Phone},
-    phone::{Line, Script, When},
+    carrier::{Account, CallRecord, Carrier, Incoming, Phone, Step},
+    phone::{Line, Listener, Script, When},
 };
 use sidetone_core::{
+    config::Phrases,
+    conversation::Role as Speaker,
     event::{BackReason, CallEvent},
     handoff::{CallState, HandoffState},
+    job::LlmJob,
 };
 use sidetone_server::{
     Config, RunningServer, STATUS_PATH, Server, VOICE_PATH,
@@ -18,16 +21,17 @@ use sidetone_server::{
     store::Role,
 };
 use sidetone_speech::{
-    testing::{FakeLlm, FakeStt, FakeTts},
+    testing::{FakeLlm, FakeStt, FakeTts, Probe},
     vad::EarshotVad,
 };
 use tempfile::TempDir;
 
-use crate::tones::{CALLER, Ear, HEARD, Tone};
+use crate::tones::{CALLER, Ear, Tone};
 
 /// Numbers of the range that is kept free for fiction.
 pub(crate) const OURS: &str = "+12025550199";
 pub(crate) const CAROL: &str = "+12025550142";
+pub(crate) const DAVE: &str = "+12025550141";
 pub(crate) const ANN: &str = "+12025550143";
 const PUBLIC: &str = "voice.example.com";
 
@@ -38,7 +42,7 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
         .expect("it happens in time")
 }
 
-/// What is heard when somebody hums on the phone for a minute.
+/// What is heard when somebody hums on the phone for a quarter of an hour.
 pub(crate) fn hums(hz: f64) -> Arc<Script> {
     let mut tone = Tone::new(hz, 8_000);
     let audio: Vec<i16> = (0..3_000).flat_map(|_| tone.frame()).collect();
@@ -47,8 +51,25 @@ pub(crate) fn hums(hz: f64) -> Arc<Script> {
         max_wait: day,
         linger: day,
         max_call: day,
-        ..Script::new(vec![Line::new("hums", audio.into(), When::PauseMs(0))])
+        ..Script::new(vec![Line::new("hums", audio.into(), When::PauseMs(0)); 15])
     })
+}
+
+/// What the language model makes of every call.
+pub(crate) const SUMMARY: &str = "Somebody waits for a refund.";
+
+/// Whether a job is to sum a call up.
+pub(crate) fn is_summing_up(job: &LlmJob) -> bool {
+    job.messages[0].role == Speaker::System
+}
+
+/// What was said to somebody by Twilio itself.
+pub(crate) fn said(record: &CallRecord) -> String {
+    let words = record.steps.iter().filter_map(|step| match step {
+        Step::Said(words) => Some(words.as_str()),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A phone that is answered by somebody who hums.
@@ -67,6 +88,26 @@ pub(crate) fn loudest(audio: &[i16], hz: f64) -> f64 {
     levels.fold(0.0, f64::max)
 }
 
+/// What the engine works with.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) stt: FakeStt,
+    pub(crate) llm: FakeLlm,
+    pub(crate) tts: FakeTts,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            stt: FakeStt::new(),
+            llm: FakeLlm::answering(|job| {
+                if is_summing_up(job) { SUMMARY } else { "Okay." }.into()
+            }),
+            tts: FakeTts::new(),
+        }
+    }
+}
+
 /// An answer of the API.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -79,8 +120,12 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) server: RunningServer,
     pub(crate) operator: IssuedToken,
+    /// What the language model is asked.
+    pub(crate) llm: Probe<LlmJob>,
+    pub(crate) addr: SocketAddr,
     http: reqwest::Client,
-    addr: SocketAddr,
+    services: Services,
+    config: Config,
     _folder: TempDir,
 }
 
@@ -88,6 +133,8 @@ pub(crate) struct World {
 pub(crate) struct Caller {
     pub(crate) sid: String,
     pub(crate) call: CallHandle,
+    /// What their phone plays.
+    pub(crate) ear: Ear,
     events: sidetone::EventStream,
 }
 
@@ -97,6 +144,13 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_services(Services::default(), change).await
+    }
+
+    pub(crate) async fn with_services(
+        services: Services,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let carrier = Carrier::start(Account::random()).await.unwrap();
         let folder = TempDir::new().unwrap();
         let mut config = Config::default();
@@ -104,37 +158,59 @@ impl World {
         config.server.public_url = format!("https://{PUBLIC}");
         config.twilio = carrier.twilio_config();
         config.store.url = format!("sqlite:{}", folder.path().join("calls.db").display());
+        config.recording.folder = folder.path().join("recordings").display().to_string();
         // The tests look as often as they can.
         config.api.requests_per_second = 10_000;
         config.api.address_requests_per_second = 100_000;
         change(&mut config);
-        let engine = Engine::builder()
-            .stt(Arc::new(FakeStt::new()))
-            .llm(Arc::new(FakeLlm::new()))
-            .tts(Arc::new(FakeTts::new()))
-            .vad(|| Box::new(EarshotVad::new()))
-            .build()
-            .unwrap();
-        let server = Server::start(&config, engine.clone()).await.unwrap();
+        let (engine, server) = start(&config, &services).await;
         carrier.route(PUBLIC, server.addr());
-        let store = server.state().archive().unwrap().store();
         Self {
-            operator: tokens::create(store, "Otto", Role::Operator).await.unwrap(),
+            operator: token(&server, "Otto", Role::Operator).await,
+            llm: services.llm.probe(),
             http: reqwest::Client::builder().build().unwrap(),
             addr: server.addr(),
             carrier,
             engine,
             server,
+            services,
+            config,
             _folder: folder,
         }
     }
 
+    /// The server stops, and comes back at the same address after `meanwhile`.
+    pub(crate) async fn restarted(mut self, meanwhile: impl AsyncFnOnce()) -> Self {
+        self.server.stop().await;
+        meanwhile().await;
+        self.config.server.listen = self.addr;
+        let (engine, server) = start(&self.config, &self.services).await;
+        Self {
+            engine,
+            server,
+            ..self
+        }
+    }
+
+    /// A token for somebody else.
+    pub(crate) async fn token(&self, name: &str, role: Role) -> IssuedToken {
+        token(&self.server, name, role).await
+    }
+
     /// Somebody calls, and hums.
     pub(crate) async fn call(&self) -> Caller {
-        self.carrier.phone(CAROL, humming(CALLER));
+        self.call_from(CAROL, humming(CALLER)).await
+    }
+
+    /// Somebody calls with this phone.
+    pub(crate) async fn call_from(&self, number: &str, phone: Phone) -> Caller {
+        let ear = Ear::new(8_000);
+        let hears = ear.clone();
+        let phone = phone.listened_to(Listener::new(move |pcm| hears.hear(pcm)));
+        self.carrier.phone(number, phone);
         let mut events = self.engine.events();
         let sid = self.carrier.call_in(Incoming {
-            from: CAROL.to_owned(),
+            from: number.to_owned(),
             to: OURS.to_owned(),
             webhook: format!("https://{PUBLIC}{VOICE_PATH}"),
             status_callback: Some(format!("https://{PUBLIC}{STATUS_PATH}")),
@@ -150,6 +226,7 @@ impl World {
         .await;
         Caller {
             sid,
+            ear,
             events: call.events(),
             call,
         }
@@ -180,6 +257,19 @@ impl World {
             status,
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
         }
+    }
+
+    /// Has the agent say something, and waits until it is said.
+    pub(crate) async fn agent_says(&self, caller: &Caller, text: &str) {
+        let answer = self.post(&caller.path("/say"), json!({"text": text})).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        soon(async {
+            let path = caller.path("/transcript");
+            while !self.get(&path).await.body.to_string().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// What the API says of somebody who was called to the phone.
@@ -222,6 +312,25 @@ impl World {
     }
 }
 
+async fn start(config: &Config, services: &Services) -> (Engine, RunningServer) {
+    let Services { stt, llm, tts } = services.clone();
+    let engine = Engine::builder()
+        .stt(Arc::new(stt))
+        .llm(Arc::new(llm))
+        .tts(Arc::new(tts))
+        .vad(|| Box::new(EarshotVad::new()))
+        .config(config.call(Phrases::default()))
+        .build()
+        .unwrap();
+    let server = Server::start(config, engine.clone()).await.unwrap();
+    (engine, server)
+}
+
+async fn token(server: &RunningServer, name: &str, role: Role) -> IssuedToken {
+    let store = server.state().archive().unwrap().store();
+    tokens::create(store, name, role).await.unwrap()
+}
+
 impl Caller {
     /// The path of something of the call.
     pub(crate) fn path(&self, rest: &str) -> String {
@@ -232,22 +341,6 @@ impl Caller {
     pub(crate) async fn is(&self, good: impl FnMut(&CallState) -> bool) {
         let mut state = self.call.state();
         soon(state.wait_for(good)).await.unwrap();
-    }
-
-    /// Waits until the engine has let the caller hear the tone for so long that their phone has played
-    /// some of it.
-    pub(crate) async fn hears(&self, hz: f64) {
-        let mut tap = self.call.record().await.unwrap();
-        let ear = Ear::new(8_000);
-        soon(async {
-            while !ear.level(hz).is_some_and(|level| level > HEARD) {
-                ear.hear(&tap.recv().await.unwrap().others);
-            }
-            for _ in 0..20 {
-                tap.recv().await.unwrap();
-            }
-        })
-        .await;
     }
 
     /// Waits for the next step of the call on its way between the agent and people.

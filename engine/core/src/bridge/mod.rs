@@ -29,13 +29,15 @@ use crate::{
 pub(crate) use self::{
     leg::Leg,
     listener::{Heard, Listener, Utterance},
-    mixer::mix_two,
+    mixer::{mix, mix_two},
 };
 
 /// The bridge's clock.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 /// How many ticks a late wake-up makes up for.
 const MOST_LATE: u32 = 5;
+/// The longest gap that is filled in a recording.
+const LONGEST_GAP: Duration = Duration::from_secs(60);
 
 /// Joins the audio of everyone on a call.
 pub(crate) struct Bridge {
@@ -105,7 +107,7 @@ impl Bridge {
 
     /// Takes audio of the caller that has just come.
     pub(crate) fn caller(&mut self, now: CallTime, pcm: &[i16]) {
-        self.caller.push(now, pcm);
+        self.caller.push(now, self.next, pcm);
     }
 
     /// How the caller's audio fared so far.
@@ -127,11 +129,30 @@ impl Bridge {
         held: bool,
         out: &mut Vec<Output>,
     ) {
-        if now.since(self.next) > TICK * MOST_LATE {
-            self.next = now.saturating_sub(TICK * MOST_LATE);
-        }
+        self.skip(now, playout, out);
         while self.next <= now {
             self.tick_once(now, playout, held, out);
+            self.next = self.next + TICK;
+        }
+    }
+
+    /// Leaves out the ticks that it is too late for. A recording stays as long as the call: it has what the
+    /// leg played meanwhile of what had been sent ahead, and nothing of the caller.
+    fn skip(&mut self, now: CallTime, playout: &Playout, out: &mut Vec<Output>) {
+        if now.since(self.next) > LONGEST_GAP {
+            self.next = now.saturating_sub(LONGEST_GAP);
+        }
+        while now.since(self.next) > TICK * MOST_LATE {
+            if self.recording {
+                let mut others = Vec::with_capacity(self.frame);
+                let from = self.next.saturating_sub(TICK);
+                playout.played(from, self.frame, &mut others);
+                out.push(Output::Recorded {
+                    rate: self.rate,
+                    caller: vec![0; self.frame],
+                    others,
+                });
+            }
             self.next = self.next + TICK;
         }
     }

@@ -305,6 +305,7 @@ impl Call {
             | Delivery::Interrupted(_) => return,
         }));
         talk.fillers = 0;
+        talk.handoff.is_settled();
         reply.delivery = Delivery::Audible;
         reply.announcement = None;
         if let Some(latency) = reply.latency.take() {

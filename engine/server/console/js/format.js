@@ -53,6 +53,55 @@ export function floor(live) {
   }
 }
 
+const STEPS = {
+  dialing: "Calling NAME…",
+  ringing: "NAME’s phone rings.",
+  joined: "NAME is on the call.",
+  left: "NAME was on the call and has left.",
+  accepted: "NAME takes the call: it is being put through.",
+};
+const WHY_NOT = {
+  busy: "the line is busy", "no-answer": "nobody answered", failed: "the number cannot be reached", canceled: "it was called off",
+  "hung-up": "they answered, and did not take the call",
+};
+
+/** How far somebody is who was called to the phone, in words; empty if nobody was. */
+export function phone(live) {
+  const called = live?.phone;
+  if (!called) return "";
+  const name = called.name || called.number;
+  if (called.state === "failed") return `${name} does not come: ${WHY_NOT[called.why] ?? called.why}.`;
+  return STEPS[called.state].replace("NAME", () => name);
+}
+
+/** Whether somebody who was called to the phone may still come. */
+export function isPending(live) {
+  return ["dialing", "ringing"].includes(live?.phone?.state);
+}
+
+/** A telephone number as the API wants it, from the ways in which people write it. */
+export function dialable(text) {
+  return text.replace(/[\s().\/-]/g, "").replace(/^00/, "+");
+}
+
+const BACK = {
+  handed_back: "it was handed back", left: "who spoke with the caller has left", stalled: "no audio came from who spoke with the caller",
+  no_answer: "nobody came in time", failed: "nobody comes",
+};
+
+/** A step of the call between the agent and people, in words; null where other events say it. */
+export function handoff({ state, back }) {
+  if (state === "requested") return "The agent tells the caller that somebody is being called.";
+  return state === "agent" && back ? `The agent has the call again: ${BACK[back] ?? back}.` : null;
+}
+
+const SERVICES = { stt: "Speech recognition", llm: "The language model", tts: "Speech synthesis", turn: "Turn detection" };
+
+/** What failed in a call, in words. */
+export function failure({ kind, service, detail }) {
+  return kind === "service" ? `${SERVICES[service] ?? service} failed: ${detail}` : `The line: ${detail}`;
+}
+
 const REASONS = {
   caller_hung_up: "caller hung up", leg_lost: "connection lost", agent_hung_up: "agent said goodbye", caller_silent: "caller said nothing",
   commanded: "ended by an operator", services_failed: "services failed", no_start: "never started", leg_silent: "line went dead",

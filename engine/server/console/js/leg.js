@@ -4,6 +4,7 @@
 // {person, mode, audio, rate}`, `mode {mode}`, `refused {detail}`, `closed {reason}`. Binary messages are 20 ms of
 // audio. A person who is silent, or muted, sends silence: a leg that sends nothing is taken for lost.
 
+import { whyNoLeg } from "./api.js";
 import { codec, hasOpus } from "./audio/codec.js";
 import { loudspeaker, microphone } from "./audio/devices.js";
 
@@ -15,19 +16,12 @@ const CLOGGED = 64_000;
 export const SPEAKING = new Set(["whisper", "barge", "takeover"]);
 
 /**
- * Comes on a call, and tells `changed(state)` of everything that changes: `{ mode, muted, reason }`; `mode` is null
- * once off the call. `problem(text)` is told what went wrong without ending it.
+ * Comes on a call, and tells `changed(state)` of everything that changes: `{ person, mode, muted, reason }`; `mode`
+ * is null once off the call. `problem(text)` is told what went wrong without ending it.
  */
-export async function join({ call, mode, device, changed, problem }) {
-  const speaker = await loudspeaker(RATE);
-  let socket;
-  try {
-    socket = await open(call);
-  } catch (error) {
-    speaker.close();
-    throw error;
-  }
-  return new Leg({ socket, speaker, device, changed, problem }).begin(mode);
+export async function join({ call, mode, device, output, changed, problem }) {
+  const speaker = await loudspeaker(RATE, output);
+  return new Leg({ call, speaker, device, changed, problem }).begin(mode);
 }
 
 function open(call) {
@@ -37,12 +31,14 @@ function open(call) {
   socket.binaryType = "arraybuffer";
   return new Promise((opened, refused) => {
     socket.addEventListener("open", () => opened(socket), { once: true });
-    socket.addEventListener("error", () => refused(new Error("The server does not let this browser on the call: it may be over.")), { once: true });
+    // Why a socket was refused is not told to a page.
+    socket.addEventListener("error", async () => refused(new Error(await whyNoLeg(call))), { once: true });
   });
 }
 
 class Leg {
-  #socket;
+  #call;
+  #socket = null;
   #speaker;
   #device;
   #changed;
@@ -52,17 +48,22 @@ class Leg {
   #opening = null;
   #silence = null;
   #answer = null;
-  #state = { mode: null, muted: false, reason: null };
+  #isOver = false;
+  #state = { person: null, mode: null, muted: false, reason: null };
 
-  constructor({ socket, speaker, device, changed, problem }) {
-    [this.#socket, this.#speaker, this.#device, this.#changed, this.#problem] = [socket, speaker, device, changed, problem];
-    socket.addEventListener("message", ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#codec?.decode(data)));
-    socket.addEventListener("close", () => this.#over("the connection was lost"));
+  constructor({ call, speaker, device, changed, problem }) {
+    [this.#call, this.#speaker, this.#device, this.#changed, this.#problem] = [call, speaker, device, changed, problem];
   }
 
   async begin(mode) {
     try {
+      // First, since whoever is asked for the microphone may think about it, and the server does not wait for that.
       if (SPEAKING.has(mode)) await this.#openMicrophone();
+      const socket = await open(this.#call);
+      this.#socket = socket;
+      socket.addEventListener("message", ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#codec?.decode(data)));
+      socket.addEventListener("close", () => this.#over("the connection was lost"));
+      if (this.#isOver) throw new Error("The call was left.");
       await this.#ask({ type: "join", mode, audio: (await hasOpus()) ? "opus" : "pcm", rate: RATE });
     } catch (error) {
       this.#over(null);
@@ -93,22 +94,31 @@ class Leg {
   /** Another microphone, from now on. */
   async use(device) {
     this.#device = device;
-    if (!this.#microphone) return;
-    this.#microphone.close();
+    if (!this.#microphone && !SPEAKING.has(this.#state.mode)) return;
+    this.#microphone?.close();
     this.#microphone = null;
     await this.#openMicrophone();
   }
 
+  /** Another loudspeaker, from now on. */
+  hearOn(device) {
+    return this.#speaker.use(device);
+  }
+
   leave() {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type: "leave" }));
+    if (this.#isOpen) this.#socket.send(JSON.stringify({ type: "leave" }));
     this.#over(null);
+  }
+
+  get #isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   #openMicrophone() {
     if (this.#microphone) return Promise.resolve();
     this.#opening ??= microphone({ context: this.#speaker.context, device: this.#device, heard: (frame) => this.#hear(frame) })
       .then((opened) => {
-        if (this.#socket.readyState > WebSocket.OPEN) return opened.close();
+        if (this.#isOver) return opened.close();
         this.#microphone = opened;
         opened.lost(() => {
           this.#microphone = null;
@@ -125,7 +135,7 @@ class Leg {
   }
 
   #send(frame) {
-    if (this.#socket.readyState === WebSocket.OPEN && this.#socket.bufferedAmount < CLOGGED) this.#codec?.encode(frame);
+    if (this.#isOpen && this.#socket.bufferedAmount < CLOGGED) this.#codec?.encode(frame);
   }
 
   #ask(message) {
@@ -152,7 +162,7 @@ class Leg {
         });
         // Who listens without a microphone is silent, not lost.
         this.#silence = setInterval(() => this.#microphone ?? this.#send(new Float32Array(message.rate / 50)), 20);
-        this.#become({ mode: message.mode });
+        this.#become({ person: message.person, mode: message.mode });
         this.#answered("done");
         break;
       case "mode":
@@ -174,12 +184,13 @@ class Leg {
   }
 
   #over(reason) {
+    this.#isOver = true;
     clearInterval(this.#silence);
     this.#microphone?.close();
     this.#microphone = null;
     this.#codec?.close();
     this.#codec = null;
-    if (this.#socket.readyState <= WebSocket.OPEN) this.#socket.close();
+    this.#socket?.close();
     if (this.#speaker.context.state !== "closed") this.#speaker.close();
     this.#answered("refused", new Error(reason ?? "left"));
     if (this.#state.reason === null && this.#state.mode !== null) this.#become({ mode: null, reason: reason ?? "left" });

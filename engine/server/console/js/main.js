@@ -1,7 +1,10 @@
 // The console: who is signed in, and which page is shown.
 
 import * as api from "./api.js";
-import { h, notice, show } from "./dom.js";
+import { onBack } from "./connection.js";
+import { button, h, notice, show } from "./dom.js";
+import { mode as modeInWords } from "./format.js";
+import * as presence from "./presence.js";
 import { callPage } from "./views/call.js";
 import { figuresPage } from "./views/figures.js";
 import { historyPage } from "./views/history.js";
@@ -18,14 +21,17 @@ let who = null;
 /** Ends what the page on show keeps going. */
 let leave = () => {};
 
-async function render({ focus = false } = {}) {
+function render({ focus = false } = {}) {
   leave();
   leave = () => {};
-  const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
-  const page = PAGES[name] ?? livePage;
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  const [path, search] = location.hash.replace(/^#\//, "").split("?");
+  const [name, ...rest] = path.split("/").map(decoded);
+  const page = Object.hasOwn(PAGES, name) ? PAGES[name] : livePage;
   pages.hidden = sessionBar.hidden = !who;
   if (!who) {
     main.replaceChildren(signInPage(signedIn));
+    document.title = "Sign in – Sidetone";
     main.querySelector("input").focus();
     return;
   }
@@ -35,11 +41,21 @@ async function render({ focus = false } = {}) {
     if (link.hash === `#/${current}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const shown = page({ who, argument: rest[0] });
+  const shown = page({ who, argument: rest[0], query: new URLSearchParams(search) });
   leave = shown.leave ?? leave;
   main.replaceChildren(shown.element);
+  showPresence();
   document.title = `${shown.element.querySelector("h1")?.textContent ?? "Console"} – Sidetone`;
   if (focus) main.focus();
+}
+
+/** An address may be typed by hand. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function signedIn(now) {
@@ -50,25 +66,50 @@ function signedIn(now) {
 api.onSignedOut(() => {
   if (!who) return;
   who = null;
-  notice("The session is over: sign in again.", { alarm: true });
+  presence.leave();
+  notice("The session is over: sign in again to go on here.", { alarm: true });
   render();
 });
 
 document.getElementById("sign-out").addEventListener("click", async () => {
+  presence.leave();
   try {
     await api.signOut();
   } catch (problem) {
-    notice(problem.message, { alarm: true });
+    // Whoever thinks they have signed out must have.
+    if (problem.status !== 401) return notice(`Not signed out: ${problem.message}`, { alarm: true });
   }
   who = null;
-  render();
+  return render();
 });
 
 addEventListener("hashchange", () => render({ focus: true }));
 
-try {
-  who = await api.session();
-  render();
-} catch (problem) {
-  main.replaceChildren(h("p", { class: "problem" }, problem.message));
+/** Who looks at something else while on a call sees that, and can go back to it or leave it. */
+function showPresence() {
+  const bar = document.getElementById("presence");
+  const on = presence.now();
+  bar.hidden = !on || location.hash.includes(on.call);
+  if (bar.hidden) return;
+  bar.replaceChildren(
+    h("span", {}, `${on.label}: you are ${modeInWords(on.state.mode)}${on.state.muted ? ", muted" : ""}.`),
+    h("a", { href: `#/call/${encodeURIComponent(on.call)}` }, "Back to the call"),
+    button("Leave the call", presence.leave, { class: "quiet small" }),
+  );
 }
+presence.watch(showPresence);
+
+async function begin() {
+  try {
+    who = await api.session();
+    render();
+  } catch (problem) {
+    main.replaceChildren(h("p", { class: "problem", role: "alert" }, problem.message));
+    const stop = onBack(() => {
+      stop();
+      begin();
+    });
+  }
+}
+
+begin();

@@ -10,7 +10,7 @@ const LANES = ["caller", "agent", "person"];
 
 /** What the timeline is made of. */
 export const TIMELINE_EVENTS = [
-  "call.started", "turn.started", "turn.ended", "agent.speaking", "agent.resumed", "agent.finished", "agent.interrupted", "agent.retracted", "person.said", "call.ended",
+  "call.started", "turn.started", "turn.ended", "agent.speaking", "agent.resumed", "agent.finished", "agent.interrupted", "agent.retracted", "person.speaking", "person.said", "call.ended",
 ];
 
 /** Spans and strokes, grown event by event. */
@@ -18,6 +18,7 @@ export class Timeline {
   #spans = [];
   #open = new Map();
   #strokes = [];
+  #speaking = new Map();
   #latest = 0;
   #began = performance.now();
 
@@ -37,14 +38,21 @@ export class Timeline {
         this.#end("agent", turn, at);
         this.#strokes.push(at);
         break;
+      // Not everything that a person utters has words.
+      case "person.speaking": this.#speaking.set(turn, at); break;
       case "person.said":
-        // Only its end is told; speech has about 15 characters a second.
-        this.#spans.push({ lane: "person", from: Math.max(0, at - (event.text.length * 1000) / 15), to: at });
+        this.#spans.push({ lane: "person", from: this.#speaking.get(turn) ?? at, to: at });
         break;
       case "call.ended":
         for (const key of [...this.#open.keys()]) this.#end(...key.split("/"), at);
         break;
     }
+  }
+
+  /** Where in the call `x` of the picture is, in ms; it was drawn from `from` to `to`. */
+  static at(element, x, { from, to }) {
+    const width = element.clientWidth || WIDTH;
+    return from + Math.max(0, Math.min(1, (x - LEFT) / (width - LEFT))) * (to - from);
   }
 
   /** How much of the call is known, in ms. */
@@ -93,7 +101,7 @@ export class Timeline {
       ticks.push(svg("line", { class: "tick", x1: x(at), x2: x(at), y1: TOP + LANES.length * LANE, y2: TOP + LANES.length * LANE + 4 }),
         svg("text", { x: x(at), y: height - 2, "text-anchor": x(at) - LEFT < 20 ? "start" : width - x(at) < 20 ? "end" : "middle" }, clock(at)));
     }
-    const here = cursor === null ? [] : [svg("line", { class: "interrupted", x1: x(cursor), x2: x(cursor), y1: 0, y2: height - 14 })];
+    const here = cursor === null ? [] : [svg("line", { class: "cursor", x1: x(cursor), x2: x(cursor), y1: 0, y2: height - 14 })];
     element.replaceChildren(...lanes, ...spans, ...strokes, ...ticks, ...here);
   }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     auth::principal::{Admin, Viewer},
     placing::Placed,
-    store::{CallFilter, CallRecord, CallState, Cursor, StoreError},
+    store::{CallFilter, CallRecord, CallState, Cursor, StoreError, UnixMs},
 };
 
 /// How many calls are on a page unless the request says otherwise.
@@ -144,10 +144,18 @@ pub(super) async fn list(
     if query.state == Some(StateChoice::Dialing) {
         return Ok(Json(CallPage { calls, next: None }));
     }
+    // What has just begun is there too, and all that begins while the database takes nothing.
+    let unwritten = match query.cursor {
+        None => unwritten(&api, &filter),
+        Some(_) => Vec::new(),
+    };
     let page = api
         .store
         .calls(&filter, query.cursor.as_ref(), limit)
         .await?;
+    let is_new = |call: &CallRecord| page.items.iter().all(|kept| kept.id != call.id);
+    let unwritten = unwritten.into_iter().filter(is_new);
+    calls.extend(unwritten.map(|call| view(&api, call)));
     calls.extend(page.items.into_iter().map(|call| view(&api, call)));
     Ok(Json(CallPage {
         calls,
@@ -238,7 +246,33 @@ pub(super) async fn find(api: &Api, id: &str) -> Result<CallRecord, Problem> {
         return call.ok_or_else(unknown_call);
     }
     api.catch_up().await;
-    api.store.call(id).await?.ok_or_else(unknown_call)
+    let call = match api.store.call(id).await? {
+        Some(call) => Some(call),
+        // The database takes nothing now.
+        None => api.writer.unwritten(&CallId::from(id)),
+    };
+    call.ok_or_else(unknown_call)
+}
+
+/// The calls that `filter` lets through and of which the store has nothing yet, the newest first.
+fn unwritten(api: &Api, filter: &CallFilter) -> Vec<CallRecord> {
+    let is_listed = |call: &CallRecord| {
+        // Their words cannot be searched yet.
+        filter.text.is_none()
+            && filter.state.is_none_or(|state| call.state == state)
+            && is_within(filter, &call.from, &call.to, call.started_at)
+    };
+    let mut calls = api.writer.all_unwritten();
+    calls.retain(is_listed);
+    calls
+}
+
+/// Whether `filter` lets a call through by its numbers and time.
+fn is_within(filter: &CallFilter, from: &str, to: &str, at: UnixMs) -> bool {
+    let number = filter.number.as_deref();
+    number.is_none_or(|number| number == from || number == to)
+        && filter.from_time.is_none_or(|time| at >= time)
+        && filter.to_time.is_none_or(|time| at < time)
 }
 
 /// The calls that nobody has answered yet and that `filter` lets through, the newest first.
@@ -247,12 +281,7 @@ fn dialing(api: &Api, filter: &CallFilter, limit: u32) -> Vec<CallView> {
     if filter.text.is_some() {
         return Vec::new();
     }
-    let is_listed = |placed: &Placed| {
-        let number = filter.number.as_ref();
-        number.is_none_or(|number| *number == placed.from || *number == placed.to)
-            && filter.from_time.is_none_or(|from| placed.placed_at >= from)
-            && filter.to_time.is_none_or(|to| placed.placed_at < to)
-    };
+    let is_listed = |placed: &Placed| is_within(filter, &placed.from, &placed.to, placed.placed_at);
     let placed = api.placing.all().into_iter();
     let placed = placed.filter(|(id, placed)| is_listed(placed) && api.engine.call(id).is_none());
     placed

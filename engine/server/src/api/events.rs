@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{IntoResponse, Response, sse::Event},
 };
 use serde::Serialize;
 use serde_json::Value;
-use sidetone::CallId;
 use sidetone_core::event::CallEvent;
 use tracing::warn;
 use utoipa::ToSchema;
@@ -112,14 +111,7 @@ pub(super) async fn of_call(
     api.audit.note(&who.token_id, Action::EventsRead, Some(&id));
     let after = last.or(query.after).unwrap_or(0);
     if sse::is_wanted(&headers) {
-        let mut events = api
-            .feed
-            .call(CallId::from(id), after, call.state != CallState::Live);
-        events.begin().await?;
-        if events.is_over() {
-            return Ok(StatusCode::NO_CONTENT.into_response());
-        }
-        return sse::respond(&api, who, OfCall(events));
+        return sse::follow(&api, who, &call, after, OfCall).await;
     }
     if call.state == CallState::Live {
         api.catch_up().await;

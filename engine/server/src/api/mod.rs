@@ -30,6 +30,7 @@ use std::{
 
 use axum::{Router, middleware, routing::any};
 use sidetone::{CallHandle, CallId, CallOver, Engine};
+use sidetone_core::config::AgentConfig;
 use tokio::{
     sync::{Semaphore, broadcast},
     time::timeout,
@@ -40,7 +41,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub(crate) use timestamp::Timestamp;
 
 use self::{
-    extract::unknown_call,
     idempotency::Idempotency,
     place::PlaceAnswer,
     problem::{Kind, Problem, name_instance},
@@ -52,10 +52,10 @@ use crate::{
     auth::{self, Auth},
     config::Config,
     feed::Feed,
-    people::{invite::Invites, join::JoinTokens, transfer::Transfers},
+    people::{invite::Invites, join::JoinTokens, offer::Offers, transfer::Transfers},
     placing::{Placed, Placing},
     recording::Recordings,
-    store::{Store, StoreError, StoreWriter, UnansweredCall},
+    store::{CallState, Store, StoreError, StoreWriter, UnansweredCall},
     twilio::{Report, TwilioClient},
     webhooks::Webhooks,
 };
@@ -96,6 +96,7 @@ pub(crate) struct Api {
     pub(crate) ring_timeout: Duration,
     pub(crate) invites: Invites,
     pub(crate) join_tokens: JoinTokens,
+    pub(crate) offers: Offers,
     pub(crate) transfers: Transfers,
     /// What Twilio reports.
     pub(crate) reports: broadcast::Sender<Report>,
@@ -133,6 +134,7 @@ impl Api {
             ring_timeout: Duration::from_millis(config.handoff.ring_timeout_ms.into()),
             invites: Invites::default(),
             join_tokens: JoinTokens::default(),
+            offers: Offers::default(),
             transfers: Transfers::default(),
             reports,
             idempotency: Idempotency::default(),
@@ -151,7 +153,7 @@ impl Api {
         self.feed.close();
         for (id, placed) in self.placing.all() {
             if self.engine.call(&id).is_none() && self.placing.take(&id).is_some() {
-                self.unanswered(&id, placed, "server_stopped").await;
+                self.unanswered(&id, placed, "server_stopped");
             }
         }
         if let Some(webhooks) = &self.webhooks {
@@ -163,16 +165,17 @@ impl Api {
     }
 
     /// Notes calls that were placed and of which nothing more was heard as never answered.
-    pub(crate) async fn forget_unanswered(&self) {
-        for (id, placed) in self.placing.take_forgotten(Instant::now()) {
-            self.unanswered(&id, placed, "unknown").await;
+    pub(crate) fn forget_unanswered(&self) {
+        let goes_on = |id: &CallId| self.engine.call(id).is_some();
+        for (id, placed) in self.placing.take_forgotten(Instant::now(), goes_on) {
+            self.unanswered(&id, placed, "unknown");
         }
     }
 
     /// A placed call will not come about: `why` is Twilio's word.
-    pub(crate) async fn unanswered(&self, id: &CallId, placed: Placed, why: &str) {
+    pub(crate) fn unanswered(&self, id: &CallId, placed: Placed, why: &str) {
         self.admission.revoke(&placed.token);
-        let call = UnansweredCall {
+        self.writer.note_unanswered(UnansweredCall {
             id: id.clone(),
             from: placed.from,
             to: placed.to,
@@ -180,10 +183,7 @@ impl Api {
             placed_at: placed.placed_at,
             end_reason: why.to_owned(),
             metadata: placed.metadata,
-        };
-        if let Err(error) = self.store.add_unanswered(&call).await {
-            warn!(%error, call = %id, "a call that nobody answered is not in the store");
-        }
+        });
     }
 
     /// The call with this id, while it goes on.
@@ -201,10 +201,20 @@ impl Api {
                 "Nobody has answered the call yet.",
             ));
         }
-        match self.store.call(id).await? {
-            Some(_) => Err(call_ended()),
-            None => Err(unknown_call()),
+        // The engine lets go of a call a moment before its end is written down.
+        match calls::find(self, id).await?.state {
+            CallState::Live => Err(Problem::new(
+                Kind::Conflict,
+                "The call goes on in another server that shares this database: ask that one.",
+            )),
+            CallState::Ended | CallState::Lost => Err(call_ended()),
         }
+    }
+
+    /// Who the agent is in a call.
+    pub(crate) fn agent_of(&self, id: &CallId) -> AgentConfig {
+        let placed = self.placing.get(id);
+        placed.map_or_else(|| self.engine.agent().clone(), |placed| placed.agent)
     }
 
     /// Sees to it that what happened so far is in the store, if that takes it in time.

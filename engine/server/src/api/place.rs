@@ -200,7 +200,6 @@ async fn call(api: &Api, who: &Principal, body: PlaceCall) -> Result<PlaceAnswer
              this server.",
         ));
     }
-    api.forget_unanswered().await;
     let now = Instant::now();
     let token = api.admission.issue_for(PATIENCE, now).map_err(|closed| {
         let (why, wait) = match closed {

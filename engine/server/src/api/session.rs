@@ -159,6 +159,7 @@ pub(super) async fn end(
 ) -> Result<Response, Problem> {
     if let Means::Session { hash, .. } = &who.means {
         api.store.end_session(hash.as_bytes()).await?;
+        api.auth.forget(hash);
         api.audit.note(&who.token_id, Action::SessionEnd, None);
     }
     let cookie = api.auth.sessions().clear_cookie();

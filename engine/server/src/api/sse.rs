@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -19,7 +19,11 @@ use super::{
     Api,
     problem::{Kind, Problem},
 };
-use crate::auth::principal::Principal;
+use crate::{
+    auth::principal::Principal,
+    feed::CallEvents,
+    store::{CallRecord, CallState},
+};
 
 /// The media type of an event stream.
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
@@ -59,22 +63,43 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 ///
-/// 400 where that is no number of an event.
-pub(super) fn last_event_id<T: std::str::FromStr>(
-    headers: &HeaderMap,
-) -> Result<Option<T>, Problem> {
+/// 400 where that is no number of an event: those have 63 bits.
+pub(super) fn last_event_id<T: TryFrom<i64>>(headers: &HeaderMap) -> Result<Option<T>, Problem> {
     let Some(id) = headers.get(LAST_EVENT_ID) else {
         return Ok(None);
     };
     let text = id.to_str().unwrap_or_default().trim();
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse() {
-        Ok(id) if is_number => Ok(Some(id)),
-        _ => Err(Problem::field(
+    let id = text.parse::<i64>().ok().filter(|_| is_number);
+    match id.and_then(|id| T::try_from(id).ok()) {
+        Some(id) => Ok(Some(id)),
+        None => Err(Problem::field(
             "Last-Event-ID",
             "must be the id of an event of this stream",
         )),
     }
+}
+
+/// Streams what happened in a call after the event of number `after`, and what happens, as `source`
+/// tells it; 204 where the call is over and nothing came after that.
+///
+/// # Errors
+///
+/// Those of the store, and 503 where too many streams are open.
+pub(super) async fn follow<S: Source>(
+    api: &Arc<Api>,
+    who: Principal,
+    call: &CallRecord,
+    after: u64,
+    source: impl FnOnce(CallEvents) -> S,
+) -> Result<Response, Problem> {
+    let is_over = call.state != CallState::Live;
+    let mut events = api.feed.call(call.id.clone(), after, is_over);
+    events.begin().await?;
+    if events.is_over() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    respond(api, who, source(events))
 }
 
 /// Streams what `source` has, until it ends, the token is good no more, or the client goes.
@@ -177,7 +202,7 @@ mod tests {
         let id = |text| last_event_id::<u64>(&headers(LAST_EVENT_ID, text));
         assert_eq!(id("42").unwrap(), Some(42));
         assert_eq!(last_event_id::<u64>(&HeaderMap::new()).unwrap(), None);
-        for wrong in ["", "x", "-1", "+1", "18446744073709551616"] {
+        for wrong in ["", "x", "-1", "+1", "9223372036854775808"] {
             assert_eq!(id(wrong).unwrap_err().kind(), Kind::BadRequest, "{wrong}");
         }
     }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     auth::principal::Viewer,
+    recording::RecordingStatus,
     store::{Hour, UnixMs, WriterStatus},
 };
 
@@ -67,6 +68,18 @@ struct Now {
     people: u64,
     /// How what happens is written down.
     store: StoreView,
+    /// How recordings fare.
+    recordings: RecordingsView,
+}
+
+/// How recordings fare.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecordingsStatus)]
+struct RecordingsView {
+    /// Recordings that could not be begun, or not be written to their end, since the server started.
+    failed: u64,
+    /// Why the last one could not; none where it could.
+    failure: Option<String>,
 }
 
 /// How what happens is written down.
@@ -185,6 +198,15 @@ impl From<WriterStatus> for StoreView {
     }
 }
 
+impl From<RecordingStatus> for RecordingsView {
+    fn from(status: RecordingStatus) -> Self {
+        Self {
+            failed: status.failed,
+            failure: status.failure,
+        }
+    }
+}
+
 /// Counts, durations, latency percentiles, takeover and interruption rates, by hour.
 ///
 /// Needs the role `viewer`.
@@ -220,6 +242,7 @@ pub(super) async fn read(
             live_calls: calls.len() as u64,
             people: people.sum::<usize>() as u64,
             store: api.writer.status().into(),
+            recordings: api.recordings.status().into(),
         },
         total: Figures::total(&hours),
         hours: hours

@@ -10,14 +10,14 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
-use sidetone::{CallHandle, PersonError};
+use sidetone::{CallHandle, CallId, PersonError};
 use sidetone_core::person::{Join, Mode, PersonId, Refusal};
 use tokio::sync::oneshot;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Api, call_ended, calls,
-    extract::{CallPath, Json, Validate},
+    extract::{CallPath, Fields, FromQuery, Json, Query, Validate},
     place::provider_problem,
     problem::{FieldError, Kind, Problem, ProblemBody},
     views::ModeView,
@@ -26,11 +26,12 @@ use crate::{
     audit::Action,
     auth::principal::{Operator, Principal},
     people::{
-        guest::Guest,
-        invite::{self, Order, Purpose},
+        guest::{Guest, why_not},
+        invite::{self, Callee, Order, Purpose},
+        summary::{self, Summary},
     },
     store::Direction,
-    twilio::{CallSid, PhoneNumber, TwilioClient},
+    twilio::{CallSid, CallStatus, PhoneNumber, TwilioClient},
 };
 
 /// Who takes a call over: somebody who is on it, or somebody who is called to the phone.
@@ -52,6 +53,25 @@ pub(super) struct TakeOver {
     /// The number that who is called sees; the account's number in this call unless it is set.
     #[schema(value_type = Option<String>, pattern = r"^\+[1-9][0-9]{6,14}$", example = "+12025550199")]
     from: Option<PhoneNumber>,
+    /// Whether who is called first hears what the call is about, in a few words of the language model's, or what
+    /// was said last.
+    #[schema(default = false)]
+    brief: bool,
+    /// What to do when a machine answers their phone.
+    machine_detection: MachineCheck,
+}
+
+/// What to do when a machine answers somebody's phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PhoneMachineDetection)]
+pub(super) enum MachineCheck {
+    /// It is not found out: a machine is as good as a person.
+    #[default]
+    Off,
+    /// It gets nothing, and nobody comes. Finding it out takes some seconds in which a person hears nothing, and
+    /// costs extra at Twilio.
+    HangUp,
 }
 
 impl Validate for TakeOver {
@@ -67,6 +87,11 @@ impl Validate for TakeOver {
                 ("mode", self.mode.is_some()),
                 ("name", self.name.is_some()),
                 ("from", self.from.is_some()),
+                ("brief", self.brief),
+                (
+                    "machine_detection",
+                    self.machine_detection != MachineCheck::Off,
+                ),
             ] {
                 if is_there {
                     errors.push(FieldError::new(field, "is for `phone` only"));
@@ -164,7 +189,7 @@ async fn by_person(
             mode: Mode::Takeover.into(),
         })
         .into_response()),
-        Err(PersonError::Refused(refusal)) => Err(refused(refusal)),
+        Err(PersonError::Refused(refusal)) => Err(refused(call, refusal)),
         // They left in the moment in which they were asked for, or the call ended.
         Err(PersonError::Over(_)) if api.engine.call(call.id()).is_some() => Err(no_such_person()),
         Err(PersonError::Over(_)) => Err(call_ended()),
@@ -182,21 +207,31 @@ async fn by_phone(
     let from = api.number_shown(&call, body.from).await?;
     let mode = body.mode.map_or(Mode::Takeover, Mode::from);
     let is_live = |id: &_| api.engine.call(id).is_some();
+    let about = match body.brief {
+        true => Some(api.sum_up(call.id()).await?),
+        false => None,
+    };
+    let guest = Guest::new(who.clone()).called(body.name.as_deref());
+    let callee = Callee {
+        number: to,
+        name: Some(guest.name.clone()),
+        mode,
+    };
     let invite = api
         .invites
-        .begin(call.id(), mode, is_live)
+        .begin(call.id(), callee, is_live)
         .ok_or_else(called_already)?;
     let detail = Map::from_iter([("mode".to_owned(), json!(mode))]);
     let call_id = Some(call.id().as_str());
     api.audit
         .note_with(&who.token_id, Action::CallInvite, call_id, detail);
     let order = Order {
-        guest: Guest::new(who).called(body.name.as_deref()),
+        guest,
         call,
-        to,
         from,
         invite,
-        purpose: Purpose::Leg,
+        no_machines: body.machine_detection == MachineCheck::HangUp,
+        purpose: Purpose::Leg { about },
     };
     let sid = call_phone(api, twilio, order).await?;
     let called = PhoneCalled {
@@ -229,7 +264,7 @@ pub(super) async fn call_phone(
 pub(super) fn called_already() -> Problem {
     Problem::new(
         Kind::Conflict,
-        "Somebody is being called to the phone already; `DELETE /api/calls/{id}/takeover` ends that.",
+        "Somebody is being called to the phone already; `DELETE /api/calls/{id}/takeover?phone=true` ends that.",
     )
 }
 
@@ -248,6 +283,14 @@ impl Api {
             ));
         }
         Ok(twilio)
+    }
+
+    /// Begins to sum up what was said in a call.
+    async fn sum_up(&self, id: &CallId) -> Result<Summary, Problem> {
+        self.catch_up().await;
+        let lines = self.store.transcript(id.as_str(), 0).await?;
+        let language = self.agent_of(id).language;
+        Ok(summary::begin(&self.engine, lines, &language))
     }
 
     /// The number that somebody who is called sees: the one that was asked for, or the account's in this
@@ -281,8 +324,26 @@ fn no_such_person() -> Problem {
     )
 }
 
-fn refused(refusal: Refusal) -> Problem {
-    Problem::new(Kind::Conflict, format!("The call refuses: {refusal}."))
+fn refused(call: &CallHandle, refusal: Refusal) -> Problem {
+    let why = why_not(call, refusal);
+    Problem::new(Kind::Conflict, format!("The call refuses: {why}."))
+}
+
+/// What shall end.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HandBackQuery {
+    /// With `true` only who is being called to the phone is not called any more: who speaks with the caller
+    /// goes on.
+    phone: Option<bool>,
+}
+
+impl FromQuery for HandBackQuery {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            phone: fields.parsed("phone", "must be true or false", |text| text.parse().ok()),
+        }
+    }
 }
 
 /// Gives the call back to the agent, which knows what was said; who spoke with the caller listens on. Who is
@@ -292,16 +353,24 @@ fn refused(refusal: Refusal) -> Problem {
     path = "/api/calls/{id}/takeover",
     tag = "control",
     operation_id = "handBack",
-    params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
-    responses((status = 202, description = "The agent is getting the call back."))
+    params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab"), HandBackQuery),
+    responses((status = 202, description = "The agent is getting the call back, or nobody is called to the phone any more."))
 )]
 pub(super) async fn hand_back(
     Operator(who): Operator,
     State(api): State<Arc<Api>>,
     CallPath(id): CallPath,
+    Query(query): Query<HandBackQuery>,
 ) -> Result<StatusCode, Problem> {
     let call = api.act(&who, Action::CallHandBack, &id).await?;
-    if let Some(invite) = api.invites.latest(call.id()) {
+    let invite = api.invites.latest(call.id());
+    if query.phone == Some(true) {
+        if let Some(invite) = invite {
+            invite.call_off(CallStatus::Canceled.as_str());
+        }
+        return Ok(StatusCode::ACCEPTED);
+    }
+    if let Some(invite) = invite {
         invite.call_off("the call was given back to the agent");
     }
     call.hand_back(None).await?;
@@ -332,6 +401,8 @@ mod tests {
             ["person"]
         );
         assert_eq!(wrong(json!({"person": 1, "mode": "barge"})), ["mode"]);
+        let extras = json!({"person": 1, "brief": true, "machine_detection": "hang_up"});
+        assert_eq!(wrong(extras), ["brief", "machine_detection"]);
         assert_eq!(
             wrong(json!({"phone": "+12025550143", "name": " "})),
             ["name"]

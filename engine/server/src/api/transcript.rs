@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{IntoResponse, Response, sse::Event},
 };
 use serde::Serialize;
 use serde_json::json;
-use sidetone::{CallId, EventRecord};
+use sidetone::EventRecord;
 use sidetone_core::event::CallEvent;
 use tracing::warn;
 use utoipa::{IntoParams, ToSchema};
@@ -143,14 +143,7 @@ pub(super) async fn read(
         .note(&who.token_id, Action::TranscriptRead, Some(&id));
     let after = last.or(query.after).unwrap_or(0);
     if sse::is_wanted(&headers) {
-        let mut events = api
-            .feed
-            .call(CallId::from(id), after, call.state != CallState::Live);
-        events.begin().await?;
-        if events.is_over() {
-            return Ok(StatusCode::NO_CONTENT.into_response());
-        }
-        return sse::respond(&api, who, Lines(events));
+        return sse::follow(&api, who, &call, after, Lines).await;
     }
     if call.state == CallState::Live {
         api.catch_up().await;

@@ -14,21 +14,23 @@ use super::{
     extract::{CallPath, Json, Validate},
     place::provider_problem,
     problem::{FieldError, Kind, Problem, ProblemBody},
-    takeover::{call_phone, called_already},
+    takeover::{MachineCheck, call_phone, called_already},
 };
 use crate::{
     audit::Action,
     auth::principal::{Operator, Principal},
     people::{
         guest::Guest,
-        invite::{Order, Purpose},
+        invite::{Callee, Order, Purpose},
+        summary,
         transfer::{Destination, Transfer},
     },
     twilio::{CallSid, PhoneNumber, TwilioClient},
 };
 
-/// The longest name of a conference or queue, in characters.
-const MAX_NAME: usize = 100;
+/// The longest names of a conference and a queue, in characters.
+const MAX_CONFERENCE: usize = 100;
+const MAX_QUEUE: usize = 64;
 /// The longest summary, in characters.
 const MAX_SUMMARY: usize = 1_000;
 
@@ -42,8 +44,8 @@ pub(super) struct TransferBody {
     /// Whether somebody accepts the call first.
     #[serde(default)]
     mode: Manner,
-    /// What a warm transfer's person is told the call is about, in place of what was said last; at most
-    /// 1000 characters.
+    /// What a warm transfer's person is told the call is about, 1 to 1000 characters. Unless it is set, the
+    /// language model sums the call up; where it cannot in time, what was said last is told.
     #[schema(
         min_length = 1,
         max_length = 1000,
@@ -54,6 +56,10 @@ pub(super) struct TransferBody {
     /// The number that who is called sees; the account's number in this call unless it is set.
     #[schema(value_type = Option<String>, pattern = r"^\+[1-9][0-9]{6,14}$", example = "+12025550199")]
     from: Option<PhoneNumber>,
+    /// What to do when a machine answers a warm transfer's phone. It would not press the key in any case, and so
+    /// does not even hear what the call is about.
+    #[serde(default)]
+    machine_detection: MachineCheck,
 }
 
 /// Where a call shall go: one of these.
@@ -74,8 +80,8 @@ struct To {
     /// A queue of Twilio's, by its name.
     #[schema(
         min_length = 1,
-        max_length = 100,
-        pattern = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}$"
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}$"
     )]
     queue: Option<String>,
 }
@@ -108,10 +114,13 @@ impl Validate for TransferBody {
                 "must have one of `number`, `conference` and `queue`",
             ));
         }
-        for (field, name) in [("to.conference", conference), ("to.queue", queue)] {
-            if name.as_ref().is_some_and(|name| !is_name(name)) {
+        for (field, name, longest) in [
+            ("to.conference", conference, MAX_CONFERENCE),
+            ("to.queue", queue, MAX_QUEUE),
+        ] {
+            if name.as_ref().is_some_and(|name| !is_name(name, longest)) {
                 let detail = format!(
-                    "must be 1 to {MAX_NAME} of A to Z, a to z, 0 to 9, blank, _, . and -, the first one a letter \
+                    "must be 1 to {longest} of A to Z, a to z, 0 to 9, blank, _, . and -, the first one a letter \
                      or digit"
                 );
                 errors.push(FieldError::new(field, detail));
@@ -121,6 +130,12 @@ impl Validate for TransferBody {
             errors.push(FieldError::new(
                 "mode",
                 "can be warm only to a number: nobody in a conference or queue could accept the call",
+            ));
+        }
+        if self.mode == Manner::Cold && self.machine_detection != MachineCheck::Off {
+            errors.push(FieldError::new(
+                "machine_detection",
+                "is for a warm transfer only",
             ));
         }
         if let Some(summary) = &self.summary {
@@ -134,9 +149,9 @@ impl Validate for TransferBody {
     }
 }
 
-fn is_name(name: &str) -> bool {
+fn is_name(name: &str, longest: usize) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _.-".contains(&byte);
-    (1..=MAX_NAME).contains(&name.len())
+    (1..=longest).contains(&name.len())
         && name.bytes().all(is_plain)
         && name.as_bytes()[0].is_ascii_alphanumeric()
 }
@@ -209,7 +224,10 @@ pub(super) async fn transfer(
                 call,
                 transfer,
                 number,
-                body.summary,
+                Introduction {
+                    summary: body.summary,
+                    machine_detection: body.machine_detection,
+                },
             )
             .await?;
             Some(sid.to_string())
@@ -261,15 +279,13 @@ async fn about(
             "The call is no call of Twilio's: there is nobody to give it away.",
         )
     })?;
-    let placed = api.placing.get(call.id());
-    let agent = placed.map_or_else(|| api.engine.agent().clone(), |placed| placed.agent);
     Ok(Transfer {
         call_id: call.id().clone(),
         sid,
         from: record.from,
         to: record.to,
         ours,
-        agent,
+        agent: api.agent_of(call.id()),
         lines: api.store.transcript(id, 0).await?,
         ring_timeout: api.ring_timeout,
         invite: None,
@@ -303,6 +319,12 @@ async fn cold(
     }
 }
 
+/// How somebody gets to know of a call.
+struct Introduction {
+    summary: Option<String>,
+    machine_detection: MachineCheck,
+}
+
 async fn warm(
     api: &Arc<Api>,
     twilio: TwilioClient,
@@ -310,26 +332,42 @@ async fn warm(
     call: CallHandle,
     mut transfer: Transfer,
     to: PhoneNumber,
-    summary: Option<String>,
+    Introduction {
+        summary,
+        machine_detection,
+    }: Introduction,
 ) -> Result<CallSid, Problem> {
     let is_live = |id: &_| api.engine.call(id).is_some();
-    let invite = api.invites.begin(call.id(), Mode::Takeover, is_live);
+    let callee = Callee {
+        number: to,
+        name: None,
+        mode: Mode::Takeover,
+    };
+    let invite = api.invites.begin(call.id(), callee, is_live);
     let invite = invite.ok_or_else(called_already)?;
     transfer.invite = Some(Arc::clone(&invite));
     let Some(name) = api.transfers.begin(transfer.clone(), Instant::now()) else {
         invite.call_off("too many transfers are under way on this server");
         return Err(too_many());
     };
+    let about = match summary {
+        Some(summary) => summary::given(summary),
+        None => summary::begin(
+            &api.engine,
+            transfer.lines.clone(),
+            &transfer.agent.language,
+        ),
+    };
     let order = Order {
         guest: Guest::new(who),
         call,
-        to,
         from: transfer.ours.clone(),
         invite,
+        no_machines: machine_detection == MachineCheck::HangUp,
         purpose: Purpose::Transfer {
             name,
             transfer: Box::new(transfer),
-            summary,
+            about,
         },
     };
     call_phone(api, twilio, order).await
@@ -368,6 +406,9 @@ mod tests {
             ["to"]
         );
         assert_eq!(wrong(json!({"to": {"queue": "<Dial>"}})), ["to.queue"]);
+        let long = "a".repeat(65);
+        assert_eq!(wrong(json!({"to": {"queue": long}})), ["to.queue"]);
+        assert_eq!(wrong(json!({"to": {"conference": long}})), [""; 0]);
         assert_eq!(
             wrong(json!({"to": {"conference": "a"}, "mode": "warm"})),
             ["mode"]
@@ -375,6 +416,10 @@ mod tests {
         assert_eq!(
             wrong(json!({"to": number, "summary": "A refund"})),
             ["summary"]
+        );
+        assert_eq!(
+            wrong(json!({"to": number, "machine_detection": "hang_up"})),
+            ["machine_detection"]
         );
         assert_eq!(
             wrong(json!({"to": number, "mode": "warm", "summary": " "})),

@@ -139,6 +139,14 @@ pub(crate) struct Live {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Phone)]
 pub(crate) struct PhoneView {
+    /// Their number.
+    #[schema(example = "+12025550143")]
+    number: String,
+    /// What they are called on the call; none of who is to take it away.
+    #[schema(example = "Ann")]
+    name: Option<String>,
+    /// Whether they are to take the call away, by a warm transfer.
+    transfer: bool,
     /// What they are to do first.
     mode: ModeView,
     /// How far they are.
@@ -146,7 +154,7 @@ pub(crate) struct PhoneView {
     /// Their leg, once they are on the call.
     person: Option<u32>,
     /// Why they do not come: `busy`, `no-answer`, `failed`, `canceled`, `hung-up` (they answered, and did not
-    /// take the call), or a sentence.
+    /// take the call), `machine` (one answered), or a sentence.
     #[schema(example = "no-answer")]
     why: Option<String>,
 }
@@ -343,8 +351,12 @@ impl From<&Invite> for PhoneView {
             Progress::Accepted => (PhoneStep::Accepted, None, None),
             Progress::Failed { why } => (PhoneStep::Failed, None, Some(why)),
         };
+        let callee = &invite.callee;
         Self {
-            mode: invite.mode.into(),
+            number: callee.number.as_str().to_owned(),
+            name: callee.name.clone(),
+            transfer: callee.name.is_none(),
+            mode: callee.mode.into(),
             state,
             person,
             why,

@@ -6,6 +6,7 @@ pub(crate) mod principal;
 pub(crate) mod secret;
 pub(crate) mod sessions;
 pub mod tokens;
+mod uses;
 
 use std::{
     collections::HashMap,
@@ -30,25 +31,23 @@ use self::{
     principal::{Means, Principal},
     secret::SecretHash,
     sessions::{CSRF_HEADER, Sessions},
+    uses::Uses,
 };
 use crate::{
     api::problem::{Kind, Problem},
     config::ApiConfig,
-    store::{Store, StoreError, Token, UnixMs},
+    store::{Store, StoreError, UnixMs},
 };
 
 /// How long a database may take to say who a token is.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// For so long a token that was good is still taken while the database cannot be asked: who has to
-/// end a call must be able to.
+/// For so long a token or session that was good is still taken while the database cannot be asked: who
+/// has to end a call must be able to.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// At most so many tokens are remembered.
+/// At most so many of them are remembered.
 const REMEMBERED: usize = 1_024;
-
-/// A token's last use is written down this often.
-const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Checks who asks.
 #[derive(Debug)]
@@ -57,10 +56,14 @@ pub(crate) struct Auth {
     limits: Limits,
     sessions: Sessions,
     behind_proxy: bool,
-    remembered: Mutex<HashMap<[u8; 32], (Token, Instant)>>,
+    uses: Uses,
+    remembered: Mutex<HashMap<[u8; 32], (Principal, Instant)>>,
 }
 
 impl Auth {
+    /// # Panics
+    ///
+    /// If called outside a tokio runtime.
     pub(crate) fn new(config: &ApiConfig, public_url: &str, store: Store) -> Self {
         let limit = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX);
         Self {
@@ -70,6 +73,7 @@ impl Auth {
             ),
             sessions: Sessions::new(config, public_url.starts_with("https://")),
             behind_proxy: config.behind_proxy,
+            uses: Uses::new(store.clone()),
             store,
             remembered: Mutex::default(),
         }
@@ -125,44 +129,41 @@ impl Auth {
     /// 503 where the database cannot be asked.
     pub(crate) async fn bearer_of(&self, text: &str) -> Result<Option<Principal>, Problem> {
         let hash = SecretHash::of(text);
-        let found = match self
-            .look_up(self.store.token_by_hash(hash.as_bytes()))
-            .await
-        {
+        let found = self.store.token_by_hash(hash.as_bytes());
+        let found = match self.look_up(found).await {
             Ok(found) => found,
-            Err(problem) => {
-                let known = self.remembered(&hash).ok_or(problem)?;
-                return Ok(Some(Principal::bearer(&known, hash)));
-            }
+            Err(problem) => return self.remembered(&hash).ok_or(problem).map(Some),
         };
         let Some(token) = found.filter(|token| token.revoked_at.is_none()) else {
-            self.memory().remove(hash.as_bytes());
+            self.forget(&hash);
             return Ok(None);
         };
-        self.remember(&hash, &token);
-        self.note_use(&token);
-        Ok(Some(Principal::bearer(&token, hash)))
+        self.uses.token(&token.id, UnixMs::now());
+        let principal = Principal::bearer(&token, hash);
+        self.remember(&hash, &principal);
+        Ok(Some(principal))
     }
 
     async fn session_of(&self, text: &str) -> Result<Option<Principal>, Problem> {
         let hash = SecretHash::of(text);
         let now = UnixMs::now();
-        let Some(session) = self
-            .look_up(self.store.session(hash.as_bytes(), now))
-            .await?
-        else {
+        let found = self.store.session(hash.as_bytes(), now);
+        let found = match self.look_up(found).await {
+            Ok(found) => found,
+            Err(problem) => return self.remembered(&hash).ok_or(problem).map(Some),
+        };
+        let Some(session) = found else {
+            self.forget(&hash);
             return Ok(None);
         };
         if let Some(until) = self.sessions.extended(session.expires_at, now) {
-            let extended =
-                self.store
-                    .extend_session(hash.as_bytes(), until, self.sessions.longest());
-            if let Err(error) = extended.await {
-                warn!(%error, "a session's end cannot be put off");
-            }
+            let longest = self.sessions.longest();
+            self.uses.session(*hash.as_bytes(), until, longest);
         }
-        self.note_use(&session.token);
-        Ok(Some(Principal::session(&session, hash)))
+        self.uses.token(&session.token.id, now);
+        let principal = Principal::session(&session, hash);
+        self.remember(&hash, &principal);
+        Ok(Some(principal))
     }
 
     /// Whether who was let in would be let in now. While the database cannot say, they stay.
@@ -197,41 +198,35 @@ impl Auth {
         .retry_after(LOOKUP_TIMEOUT))
     }
 
-    fn note_use(&self, token: &Token) {
-        let now = UnixMs::now();
-        if token
-            .last_used_at
-            .is_some_and(|last| last.after(USE_NOTED_EVERY) > now)
-        {
-            return;
-        }
-        let (store, id) = (self.store.clone(), token.id.clone());
-        tokio::spawn(async move {
-            if let Err(error) = store.token_used(&id, now).await {
-                warn!(%error, "a token's use is not written down");
-            }
-        });
-    }
-
-    fn remember(&self, hash: &SecretHash, token: &Token) {
+    fn remember(&self, hash: &SecretHash, principal: &Principal) {
         let mut memory = self.memory();
         let now = Instant::now();
         if memory.len() >= REMEMBERED {
             memory.retain(|_, (_, seen)| now.duration_since(*seen) < REMEMBERED_FOR);
         }
         if memory.len() < REMEMBERED {
-            memory.insert(*hash.as_bytes(), (token.clone(), now));
+            memory.insert(*hash.as_bytes(), (principal.clone(), now));
         }
     }
 
-    fn remembered(&self, hash: &SecretHash) -> Option<Token> {
+    /// Who it was, if that is not long ago; of a session, if it is not over.
+    fn remembered(&self, hash: &SecretHash) -> Option<Principal> {
         let memory = self.memory();
-        let (token, seen) = memory.get(hash.as_bytes())?;
-        (seen.elapsed() < REMEMBERED_FOR).then(|| token.clone())
+        let (principal, seen) = memory.get(hash.as_bytes())?;
+        let is_over = match &principal.means {
+            Means::Bearer { .. } => false,
+            Means::Session { expires_at, .. } => *expires_at <= UnixMs::now(),
+        };
+        (seen.elapsed() < REMEMBERED_FOR && !is_over).then(|| principal.clone())
+    }
+
+    /// A secret that is good for nothing any more.
+    pub(crate) fn forget(&self, hash: &SecretHash) {
+        self.memory().remove(hash.as_bytes());
     }
 
     /// A panic while the lock was held cannot leave the map half changed.
-    fn memory(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Token, Instant)>> {
+    fn memory(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Principal, Instant)>> {
         self.remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -9,7 +9,8 @@ use sidetone_core::config::{
 };
 use sidetone_models::demo;
 use sidetone_speech::{
-    Secret, llm::OpenAiLlmConfig, stt::OpenAiSttConfig, tts::OpenAiTtsConfig, vad::VadProvider,
+    Secret, llm::OpenAiLlmConfig, noise_suppression::NoiseSuppression, stt::OpenAiSttConfig,
+    tts::OpenAiTtsConfig, vad::VadProvider,
 };
 
 use super::access::{ApiConfig, WebhookConfig};
@@ -141,6 +142,8 @@ impl Default for TwilioConfig {
 pub struct VadSection {
     /// The detector. Default: `earshot`.
     pub provider: VadProvider,
+    /// What takes the noise out of the audio that the detector hears. Default: `off`.
+    pub noise_suppression: NoiseSuppression,
     /// See [`VadConfig::speech_threshold`].
     pub speech_threshold: f32,
     /// See [`VadConfig::silence_threshold`].
@@ -164,6 +167,7 @@ impl Default for VadSection {
         } = VadConfig::default();
         Self {
             provider: VadProvider::default(),
+            noise_suppression: NoiseSuppression::default(),
             speech_threshold,
             silence_threshold,
             min_speech_ms,

@@ -32,8 +32,9 @@ use crate::store::{Store, StoreWriter};
 const KEPT: Duration = Duration::from_secs(10);
 /// How often it is seen to what is kept.
 const SWEEP: Duration = Duration::from_secs(2);
-/// How many events are kept at most, while the database takes none.
-const MOST_KEPT: usize = 16_384;
+/// How many events are kept at most, while the database takes none: as many as may wait to be written.
+/// They are the same in memory.
+const MOST_KEPT: usize = 131_072;
 /// How many events somebody who watches a call may be behind.
 const BEHIND: usize = 256;
 /// Those who watch all calls are woken this often at most.

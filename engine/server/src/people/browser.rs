@@ -23,7 +23,7 @@ use tracing::{debug, info};
 
 use super::{
     audio::{Decoder, Encoder, coders},
-    guest::{Guest, revoked},
+    guest::{Guest, revoked, why_not},
     wire::{Asked, AudioFormat, Told},
 };
 use crate::api::Api;
@@ -201,7 +201,7 @@ async fn come_on(
     };
     match call.join(join).await {
         Ok(leg) => Ok((leg, Coders { decoder, encoder })),
-        Err(PersonError::Refused(refusal)) => Err(refusal.to_string()),
+        Err(PersonError::Refused(refusal)) => Err(why_not(call, refusal)),
         Err(PersonError::Over(over)) => Err(over.to_string()),
     }
 }
@@ -346,7 +346,7 @@ impl Telling<'_> {
                 Told::Mode { mode }
             }
             PersonOutput::Refused { reason } => Told::Refused {
-                detail: reason.to_string(),
+                detail: why_not(self.call, reason),
             },
             _ => return None,
         };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use sidetone::CallId;
-use sidetone_core::person::{Join, Mode, PersonId};
+use sidetone::{CallHandle, CallId};
+use sidetone_core::person::{Join, Mode, Person, PersonId, Refusal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{api::Api, audit::Action, auth::principal::Principal, store::Role};
@@ -80,6 +80,22 @@ impl Guest {
         };
         api.audit
             .note_with(&self.who.token_id, action, Some(call.as_str()), detail);
+    }
+}
+
+/// Why a call refuses somebody, with the name of who has it.
+pub(crate) fn why_not(call: &CallHandle, refusal: Refusal) -> String {
+    let state = call.state();
+    let state = state.borrow();
+    let holder = match refusal {
+        Refusal::TakenOver { by } => state.people.iter().find(|person| person.id == by),
+        _ => None,
+    };
+    match holder {
+        Some(Person { name, .. }) => {
+            format!("{name} has taken the call over, and their rank is not lower")
+        }
+        None => refusal.to_string(),
     }
 }
 

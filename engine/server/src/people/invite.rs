@@ -21,21 +21,27 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{guest::Guest, join::Grant, transfer::Transfer};
+use super::{
+    guest::Guest,
+    join::Grant,
+    offer::{self, Offer, What},
+    summary::Summary,
+    transfer::Transfer,
+};
 use crate::{
     api::Api,
     auth::secret::RandomSecret,
-    routes::{LEG_PATH, STATUS_PATH},
+    routes::STATUS_PATH,
     twilio::{
-        CallSid, CallStatus, Callback, NewCall, PhoneNumber, Report, TwilioClient, TwilioError,
+        CallSid, CallStatus, Callback, Instructions, MachineDetection, NewCall, PhoneNumber,
+        Report, TwilioClient, TwilioError,
     },
-    twiml::{Stream, TOKEN_PARAMETER, Twiml},
 };
 
 /// A token outlives the ringing by so much: the stream opens after somebody answers.
 const CONNECT_GRACE: Duration = Duration::from_secs(15);
 
-/// Who has answered may take so long to decide, beside the ringing.
+/// Who has answered may take so long to hear what it is about, and to decide, beside the ringing.
 const DECISION: Duration = Duration::from_secs(60);
 
 /// How long a call may take to note that somebody is to be called.
@@ -44,12 +50,26 @@ const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Why somebody does not come who answered.
 const HUNG_UP: &str = "hung-up";
 
+/// Why somebody does not come whom nobody waits for any more.
+const OVER: &str = "the call is over";
+
 /// Somebody who was called to the phone, for one call.
 #[derive(Debug)]
 pub(crate) struct Invite {
+    /// Who they are, and what for.
+    pub(crate) callee: Callee,
+    progress: watch::Sender<Progress>,
+}
+
+/// Who is called to the phone, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Callee {
+    /// Their number.
+    pub(crate) number: PhoneNumber,
+    /// What they are called on the call; none of who is to take it away.
+    pub(crate) name: Option<String>,
     /// What they are to do first.
     pub(crate) mode: Mode,
-    progress: watch::Sender<Progress>,
 }
 
 /// How far somebody is on their way onto a call.
@@ -83,9 +103,9 @@ impl Progress {
 }
 
 impl Invite {
-    pub(crate) fn new(mode: Mode) -> Self {
+    pub(crate) fn new(callee: Callee) -> Self {
         Self {
-            mode,
+            callee,
             progress: watch::Sender::new(Progress::Dialing),
         }
     }
@@ -154,7 +174,7 @@ impl Invites {
     pub(crate) fn begin(
         &self,
         call: &CallId,
-        mode: Mode,
+        callee: Callee,
         is_live: impl Fn(&CallId) -> bool,
     ) -> Option<Arc<Invite>> {
         let mut invites = self.invites();
@@ -165,7 +185,7 @@ impl Invites {
             return None;
         }
         invites.retain(|call, _| is_live(call));
-        let invite = Arc::new(Invite::new(mode));
+        let invite = Arc::new(Invite::new(callee));
         invites.insert(call.clone(), Arc::clone(&invite));
         Some(invite)
     }
@@ -188,12 +208,12 @@ pub(crate) struct Order {
     pub(crate) call: CallHandle,
     /// Who comes.
     pub(crate) guest: Guest,
-    /// Their number.
-    pub(crate) to: PhoneNumber,
     /// The number that they see.
     pub(crate) from: PhoneNumber,
     /// How they are called.
     pub(crate) invite: Arc<Invite>,
+    /// A machine that answers is hung up on.
+    pub(crate) no_machines: bool,
     /// What for.
     pub(crate) purpose: Purpose,
 }
@@ -202,16 +222,27 @@ pub(crate) struct Order {
 #[derive(Debug)]
 pub(crate) enum Purpose {
     /// To come on the call.
-    Leg,
+    Leg {
+        /// What they hear first, if anything.
+        about: Option<Summary>,
+    },
     /// To take the call, once they have heard what it is about.
     Transfer {
         /// The transfer's name.
         name: String,
         /// The transfer.
         transfer: Box<Transfer>,
-        /// What they are told, in place of what was said last.
-        summary: Option<String>,
+        /// What they are told.
+        about: Summary,
     },
+}
+
+impl Order {
+    /// Whether it takes its time from the answer to the call: it is found out who answered, or they hear
+    /// something first.
+    fn takes_time(&self) -> bool {
+        self.no_machines || !matches!(self.purpose, Purpose::Leg { about: None })
+    }
 }
 
 /// Why nobody is waited for any more.
@@ -239,33 +270,33 @@ pub(crate) async fn run(
     // From before there is anything to report.
     let reports = api.reports.subscribe();
     let call = &order.call;
-    let caller_waits = order.invite.mode.is_heard_by_caller()
+    let caller_waits = order.invite.callee.mode.is_heard_by_caller()
         && call.request_handoff(None).await.is_ok()
         && is_requested(call.state()).await;
-    let end = match Offer::make(&api, &order) {
+    let end = match Offered::make(&api, &order) {
         None => End::Failed {
             why: "too many people are being called to the phone on this server".into(),
             is_up: false,
         },
-        Some(offer) => {
-            let end = offered(
+        Some(offered) => {
+            let end = place(
                 &api,
                 &twilio,
                 &order,
-                offer.twiml.clone(),
+                &offered.name,
                 placed,
                 caller_waits,
                 reports,
             );
             let end = end.await;
             // Whoever answers from now on comes too late.
-            offer.take_back(&api, &end);
+            offered.take_back(&api, &end);
             end
         }
     };
     match end {
         End::Came => {}
-        End::CallOver => order.invite.call_off("the call is over"),
+        End::CallOver => order.invite.call_off(OVER),
         End::Failed { why, .. } => {
             order.invite.settle(Progress::Failed { why });
             if caller_waits {
@@ -277,16 +308,16 @@ pub(crate) async fn run(
 }
 
 /// Places the second call, and waits for what becomes of it.
-async fn offered(
+async fn place(
     api: &Api,
     twilio: &TwilioClient,
     order: &Order,
-    twiml: Twiml,
+    offer: &str,
     placed: oneshot::Sender<Result<CallSid, TwilioError>>,
     caller_waits: bool,
     reports: broadcast::Receiver<Report>,
 ) -> End {
-    let second = match twilio.place_call(&new_call(api, order, twiml)).await {
+    let second = match twilio.place_call(&new_call(api, order, offer)).await {
         Ok(call) => call.sid,
         Err(error) => {
             warn!(%error, "nobody can be called to the phone, as far as is known");
@@ -306,10 +337,13 @@ async fn offered(
     if let (End::Came, Purpose::Transfer { name, transfer, .. }) = (&end, &order.purpose) {
         let meet = transfer.to_meet(name, &api.public_url);
         if let Err(error) = twilio.redirect_call(&transfer.sid, &meet.into()).await
-            && !order.call.state().borrow().ended
+            && !may_have_left(&error, order.call.state().borrow().ended)
         {
             warn!(%error, "a call cannot be put through to who has accepted it");
-            let why = error.to_string();
+            let why = match error.is_call_over() {
+                true => OVER.to_owned(),
+                false => error.to_string(),
+            };
             end = End::Failed { why, is_up: true };
         }
     }
@@ -320,47 +354,81 @@ async fn offered(
     end
 }
 
-/// What the second call is told to do, and what that is good for.
-struct Offer {
-    twiml: Twiml,
+/// Whether a call that Twilio was asked to put through may be where it should be, though the answer was
+/// `error`: it has left the engine, and not because the caller hung up. Who has accepted it would wait for
+/// nobody otherwise.
+fn may_have_left(error: &TwilioError, has_ended: bool) -> bool {
+    has_ended && error.may_have_happened()
+}
+
+/// What there is for somebody who answers.
+struct Offered {
+    /// The offer's name in URLs.
+    name: String,
     token: Option<RandomSecret>,
     transfer: Option<String>,
 }
 
-impl Offer {
+impl Offered {
     /// None where there are too many.
     fn make(api: &Api, order: &Order) -> Option<Self> {
-        match &order.purpose {
-            Purpose::Leg => {
+        let (what, token, transfer) = match &order.purpose {
+            Purpose::Leg { about } => {
                 let grant = Grant {
                     call_id: order.call.id().clone(),
                     guest: order.guest.clone(),
-                    mode: order.invite.mode,
+                    mode: order.invite.callee.mode,
                     invite: Arc::clone(&order.invite),
                 };
-                let lifetime = api.ring_timeout + CONNECT_GRACE;
+                let listening = if order.takes_time() {
+                    DECISION
+                } else {
+                    Duration::ZERO
+                };
+                let lifetime = api.ring_timeout + CONNECT_GRACE + listening;
                 let token = api
                     .join_tokens
                     .issue(grant, time::Instant::now(), lifetime)?;
-                Some(Self {
-                    twiml: to_come(&api.public_url, token.expose()),
-                    token: Some(token),
-                    transfer: None,
-                })
+                let what = What::Leg {
+                    token: token.clone(),
+                    language: api.agent_of(order.call.id()).language,
+                    about: about.clone(),
+                };
+                (what, Some(token), None)
             }
             Purpose::Transfer {
                 name,
                 transfer,
-                summary,
-            } => Some(Self {
-                twiml: transfer.offer(name, &api.public_url, summary.as_deref()),
-                token: None,
-                transfer: Some(name.clone()),
-            }),
-        }
+                about,
+            } => {
+                let what = What::Transfer {
+                    name: name.clone(),
+                    transfer: transfer.clone(),
+                    about: about.clone(),
+                };
+                (what, None, Some(name.clone()))
+            }
+        };
+        let offer = Offer {
+            invite: Arc::clone(&order.invite),
+            no_machines: order.no_machines,
+            what,
+        };
+        let Some(name) = api.offers.add(offer) else {
+            if let Some(token) = &token {
+                api.join_tokens.revoke(token);
+            }
+            return None;
+        };
+        Some(Self {
+            name,
+            token,
+            transfer,
+        })
     }
 
     fn take_back(&self, api: &Api, end: &End) {
+        api.offers.remove(&self.name);
         if let Some(token) = &self.token {
             api.join_tokens.revoke(token);
         }
@@ -371,21 +439,21 @@ impl Offer {
     }
 }
 
-/// What the call of somebody who is to come on a call does: it streams.
-fn to_come(public_url: &str, token: &str) -> Twiml {
-    let stream_url = format!("{}{LEG_PATH}", public_url.replacen("http", "ws", 1));
-    let stream = Stream::new(stream_url)
-        .status_callback(format!("{public_url}{STATUS_PATH}"))
-        .parameter(TOKEN_PARAMETER, token)
-        .expect("a token has 47 characters");
-    Twiml::new().connect(&stream)
-}
-
-fn new_call(api: &Api, order: &Order, twiml: Twiml) -> NewCall {
+fn new_call(api: &Api, order: &Order, offer: &str) -> NewCall {
     let seconds = u16::try_from(api.ring_timeout.as_secs()).unwrap_or(u16::MAX);
-    NewCall::new(order.to.clone(), order.from.clone(), twiml)
-        .ring_seconds(seconds.clamp(5, 600))
-        .status(Callback::new(format!("{}{STATUS_PATH}", api.public_url)))
+    let instructions = Instructions::Url(offer::url(&api.public_url, offer));
+    let call = NewCall::new(
+        order.invite.callee.number.clone(),
+        order.from.clone(),
+        instructions,
+    )
+    .ring_seconds(seconds.clamp(5, 600))
+    .status(Callback::new(format!("{}{STATUS_PATH}", api.public_url)));
+    if order.no_machines {
+        call.machine_detection(MachineDetection::first())
+    } else {
+        call
+    }
 }
 
 /// Whether the call waits for somebody now. Where somebody speaks with the caller already, it does not.
@@ -444,9 +512,8 @@ async fn wait(
                         // A call that is over says so below.
                         let _ = order.call.handoff_ringing().await;
                     }
-                    let decides = matches!(order.purpose, Purpose::Transfer { .. });
-                    if decides && report.status == CallStatus::InProgress && caller_waits {
-                        // They hear what it is about: that takes its time.
+                    if order.takes_time() && report.status == CallStatus::InProgress && caller_waits {
+                        // The caller waits for them a while longer.
                         let _ = order.call.handoff_ringing().await;
                     }
                     if report.status.is_over() {
@@ -485,6 +552,15 @@ async fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::{Action, Refusal};
+
+    fn callee(mode: Mode) -> Callee {
+        Callee {
+            number: "+12025550143".parse().unwrap(),
+            name: None,
+            mode,
+        }
+    }
 
     fn failed(why: &str) -> Progress {
         Progress::Failed { why: why.into() }
@@ -492,7 +568,7 @@ mod tests {
 
     #[test]
     fn what_is_settled_stays() {
-        let invite = Invite::new(Mode::Takeover);
+        let invite = Invite::new(callee(Mode::Takeover));
         assert!(invite.rings());
         assert!(!invite.rings());
         let joined = Progress::Joined {
@@ -509,28 +585,60 @@ mod tests {
     }
 
     #[test]
+    fn who_has_accepted_waits_for_no_caller_who_has_hung_up() {
+        let refused = |status, code| TwilioError::Refused {
+            action: Action::RedirectCall,
+            refusal: Refusal {
+                status,
+                code,
+                message: None,
+                retry_after: None,
+            },
+        };
+        let late = TwilioError::TimedOut {
+            action: Action::RedirectCall,
+            after: NOTE_TIMEOUT,
+        };
+        assert!(may_have_left(&late, true), "the call went where it should");
+        assert!(!may_have_left(&late, false), "the agent still has it");
+        let over = refused(400, Some(21_220));
+        assert!(over.is_call_over() && !may_have_left(&over, true));
+        assert!(may_have_left(&refused(502, None), true));
+    }
+
+    #[test]
     fn one_is_called_at_a_time() {
         let (invites, call) = (Invites::default(), CallId::random());
-        let first = invites.begin(&call, Mode::Barge, |_| true).unwrap();
-        assert!(invites.begin(&call, Mode::Barge, |_| true).is_none());
+        let first = invites.begin(&call, callee(Mode::Barge), |_| true).unwrap();
         assert!(
             invites
-                .begin(&CallId::random(), Mode::Barge, |_| true)
+                .begin(&call, callee(Mode::Barge), |_| true)
+                .is_none()
+        );
+        assert!(
+            invites
+                .begin(&CallId::random(), callee(Mode::Barge), |_| true)
                 .is_some()
         );
         first.settle(failed("busy"));
         assert_eq!(invites.latest(&call).unwrap().progress(), failed("busy"));
-        assert!(invites.begin(&call, Mode::Takeover, |_| true).is_some());
-        assert_eq!(invites.latest(&call).unwrap().mode, Mode::Takeover);
+        assert!(
+            invites
+                .begin(&call, callee(Mode::Takeover), |_| true)
+                .is_some()
+        );
+        assert_eq!(invites.latest(&call).unwrap().callee.mode, Mode::Takeover);
     }
 
     #[test]
     fn of_calls_that_are_over_nothing_is_kept() {
         let invites = Invites::default();
         let over = CallId::random();
-        invites.begin(&over, Mode::Barge, |_| true).unwrap();
+        invites.begin(&over, callee(Mode::Barge), |_| true).unwrap();
         let live = CallId::random();
-        invites.begin(&live, Mode::Barge, |_| false).unwrap();
+        invites
+            .begin(&live, callee(Mode::Barge), |_| false)
+            .unwrap();
         assert!(invites.latest(&over).is_none());
         assert!(invites.latest(&live).is_some());
     }

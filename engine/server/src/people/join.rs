@@ -89,7 +89,7 @@ impl JoinTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Role;
+    use crate::{people::invite::Callee, store::Role};
 
     const LIFETIME: Duration = Duration::from_secs(30);
 
@@ -98,7 +98,11 @@ mod tests {
             call_id: CallId::from("call-0123456789ab"),
             guest: Guest::example("Ada", Role::Operator),
             mode: Mode::Monitor,
-            invite: Arc::new(Invite::new(Mode::Monitor)),
+            invite: Arc::new(Invite::new(Callee {
+                number: "+12025550143".parse().unwrap(),
+                name: Some("Ada".to_owned()),
+                mode: Mode::Monitor,
+            })),
         }
     }
 

@@ -20,7 +20,7 @@ use sidetone_core::{
 };
 use tracing::{info, warn};
 
-use super::invite::Invite;
+use super::{invite::Invite, words::words};
 use crate::{
     admission::{Admission, Closed},
     api::Api,
@@ -28,7 +28,7 @@ use crate::{
     placing::{Machines, Placed},
     routes::{ACCEPT_PATH, TRANSFER_PATH},
     store::{Line, Speaker, UnixMs},
-    twilio::{CallSid, CallStatus, Form, GatherResult, PhoneNumber},
+    twilio::{CallSid, CallStatus, DialResult, Form, GatherResult, PhoneNumber},
     twiml::{Conference, Dial, Enqueue, Gather, Say, Twiml, locale},
 };
 
@@ -40,9 +40,6 @@ const MOST: usize = 10_000;
 
 /// How long who is called may take to press the key, in seconds.
 const KEY_SECONDS: u16 = 15;
-
-/// So much of what was said last is told to who is called, in characters.
-const SUMMARY_CHARS: usize = 600;
 
 /// So much of what was said is remembered for an agent that gets the call back, in lines.
 const REMEMBERED_LINES: usize = 200;
@@ -95,7 +92,9 @@ pub(crate) struct Transfers(Mutex<HashMap<String, (Transfer, Instant)>>);
 
 impl Transfers {
     /// Remembers a transfer: its name in URLs. None where there are too many.
-    pub(crate) fn begin(&self, transfer: Transfer, now: Instant) -> Option<String> {
+    pub(crate) fn begin(&self, mut transfer: Transfer, now: Instant) -> Option<String> {
+        let old = transfer.lines.len().saturating_sub(REMEMBERED_LINES);
+        transfer.lines.drain(..old);
         let mut transfers = self.transfers();
         transfers.retain(|_, (_, begun)| now.saturating_duration_since(*begun) < KEPT_FOR);
         if transfers.len() >= MOST {
@@ -149,14 +148,13 @@ impl Transfer {
     }
 
     /// What who is called first hears: what it is about, and how to take it.
-    pub(crate) fn offer(&self, name: &str, public_url: &str, summary: Option<&str>) -> Twiml {
+    pub(super) fn offer(&self, name: &str, public_url: &str, about: &str) -> Twiml {
         let language = &self.agent.language;
-        let said = summary.map_or_else(|| summary_of(&self.lines, language), str::to_owned);
         let words = words(language);
         let say = |text: String| Say::new(text).language(locale(language));
         let gather = Gather::one_key(url(public_url, ACCEPT_PATH, name))
             .wait_seconds(KEY_SECONDS)
-            .say(say(format!("{} {said}", words.offer)))
+            .say(say(format!("{} {about}", words.offer)))
             .say(say(words.press.into()));
         Twiml::new().gather(&gather).hangup()
     }
@@ -256,24 +254,26 @@ pub(crate) fn came_back(api: &Api, admission: &Admission, name: &str, form: &For
 
 /// Twilio's word for why nobody has the call; none where somebody had it, or the caller is gone.
 fn why_it_failed(form: &Form) -> Option<String> {
-    let word = |field| form.get(field).unwrap_or_default();
-    if CallStatus::read(word("CallStatus")).is_over() {
+    if let Ok(dialled) = DialResult::read(form) {
+        let has_failed = dialled.status.is_over() && !dialled.was_connected();
+        let why = match dialled.status {
+            CallStatus::Completed => "not-accepted",
+            status => status.as_str(),
+        };
+        return (has_failed && !dialled.call_status.is_over()).then(|| why.to_owned());
+    }
+    if CallStatus::read(form.get("CallStatus").unwrap_or_default()).is_over() {
         return None;
     }
-    let dialled = CallStatus::read(word("DialCallStatus"));
-    if dialled.is_over() && dialled != CallStatus::Completed {
-        return Some(dialled.as_str().to_owned());
-    }
-    match word("QueueResult") {
-        failed @ ("error" | "system-error" | "queue-full") => Some(failed.to_owned()),
+    match form.get("QueueResult") {
+        Some(failed @ ("error" | "system-error" | "queue-full")) => Some(failed.to_owned()),
         _ => None,
     }
 }
 
 /// What was said, for an agent that gets the call back.
 fn remembered(lines: &[Line], why: &str) -> Vec<Message> {
-    let skipped = lines.len().saturating_sub(REMEMBERED_LINES);
-    let mut conversation: Vec<Message> = lines[skipped..]
+    let mut conversation: Vec<Message> = lines
         .iter()
         .map(|line| match (line.speaker, &line.name) {
             (Speaker::Agent, _) => Message::new(Role::Agent, line.text.clone()),
@@ -294,74 +294,6 @@ fn remembered(lines: &[Line], why: &str) -> Vec<Message> {
     conversation
 }
 
-/// What was said last, to be read out.
-fn summary_of(lines: &[Line], language: &str) -> String {
-    let words = words(language);
-    let mut told: Vec<String> = Vec::new();
-    let mut chars = 0;
-    for line in lines.iter().rev() {
-        let who = match (line.speaker, &line.name) {
-            (Speaker::Agent, _) => words.agent,
-            (Speaker::Person, Some(name)) => name,
-            _ => words.caller,
-        };
-        let line = format!("{who}: {}", line.text);
-        chars += line.chars().count();
-        if chars > SUMMARY_CHARS {
-            if told.is_empty() {
-                told.push(line.chars().take(SUMMARY_CHARS).collect());
-            }
-            break;
-        }
-        told.push(line);
-    }
-    if told.is_empty() {
-        return words.nothing.into();
-    }
-    told.reverse();
-    told.join(". ")
-}
-
-/// What is said about a transfer in one language.
-struct Words {
-    offer: &'static str,
-    press: &'static str,
-    nothing: &'static str,
-    caller: &'static str,
-    agent: &'static str,
-    back: &'static str,
-}
-
-/// In `language` (ISO 639-1), English where it is not known.
-fn words(language: &str) -> Words {
-    match language {
-        "es" => Words {
-            offer: "Tiene una llamada para usted.",
-            press: "Pulse 1 para tomar la llamada.",
-            nothing: "Todavía no se ha dicho nada.",
-            caller: "El cliente",
-            agent: "El asistente",
-            back: "Lo siento, nadie puede atenderle ahora. ¿En qué más puedo ayudarle?",
-        },
-        "pt" => Words {
-            offer: "Há uma chamada para você.",
-            press: "Tecle 1 para atender a chamada.",
-            nothing: "Nada foi dito ainda.",
-            caller: "O cliente",
-            agent: "O assistente",
-            back: "Desculpe, ninguém pode atender agora. Em que mais posso ajudar?",
-        },
-        _ => Words {
-            offer: "There is a call for you.",
-            press: "Press 1 to take the call.",
-            nothing: "Nothing has been said yet.",
-            caller: "The caller",
-            agent: "The agent",
-            back: "I am sorry, nobody can take your call right now. How else can I help you?",
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,7 +310,8 @@ mod tests {
     }
 
     fn form(fields: &[(&str, &str)]) -> Form {
-        let fields = fields.iter();
+        let call = ("CallSid", "CA00000000000000000000000000000002");
+        let fields = std::iter::once(&call).chain(fields);
         let fields: Vec<_> = fields
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
@@ -414,7 +347,19 @@ mod tests {
                 None,
             ),
             (
+                &[
+                    ("CallStatus", "in-progress"),
+                    ("DialCallStatus", "completed"),
+                    ("DialBridged", "false"),
+                ],
+                Some("not-accepted"),
+            ),
+            (
                 &[("CallStatus", "completed"), ("DialCallStatus", "no-answer")],
+                None,
+            ),
+            (
+                &[("CallStatus", "completed"), ("QueueResult", "queue-full")],
                 None,
             ),
             (
@@ -432,21 +377,25 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_is_what_was_said_last() {
-        let lines = [
-            line(Speaker::Caller, "I want my money back"),
-            line(Speaker::Agent, "I will ask a colleague"),
-        ];
-        assert_eq!(
-            summary_of(&lines, "en"),
-            "The caller: I want my money back. The agent: I will ask a colleague"
-        );
-        assert_eq!(summary_of(&[], "pt"), "Nada foi dito ainda.");
-        let long = "word ".repeat(1_000);
-        let lines = [line(Speaker::Caller, &long), line(Speaker::Caller, "Help")];
-        assert_eq!(summary_of(&lines, "en"), "The caller: Help");
-        let summary = summary_of(&lines[..1], "en");
-        assert_eq!(summary.chars().count(), SUMMARY_CHARS);
+    fn of_a_long_call_the_end_is_remembered() {
+        let lines = (0..1_000).map(|n| line(Speaker::Caller, &n.to_string()));
+        let transfer = Transfer {
+            call_id: CallId::random(),
+            sid: "CA00000000000000000000000000000002".parse().unwrap(),
+            from: String::new(),
+            to: String::new(),
+            ours: "+12025550199".parse().unwrap(),
+            agent: AgentConfig::default(),
+            lines: lines.collect(),
+            ring_timeout: Duration::from_secs(30),
+            invite: None,
+        };
+        let transfers = Transfers::default();
+        let name = transfers.begin(transfer, Instant::now()).unwrap();
+        let lines = transfers.take(&name).unwrap().lines;
+        assert_eq!(lines.len(), REMEMBERED_LINES);
+        assert_eq!(lines.last().unwrap().text, "999");
+        assert!(transfers.take(&name).is_none());
     }
 
     #[test]

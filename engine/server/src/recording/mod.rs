@@ -6,6 +6,7 @@
 mod crypt;
 mod error;
 mod file;
+mod health;
 mod ogg;
 mod reader;
 mod recorder;
@@ -19,6 +20,7 @@ use sidetone::CallId;
 use tracing::warn;
 
 pub use error::RecordingError;
+pub(crate) use health::RecordingStatus;
 pub use reader::{ReadRange, RecordingReader};
 pub use recorder::{Recorder, RecorderStatus};
 
@@ -41,6 +43,7 @@ struct Settings {
     recipients: crypt::Recipients,
     /// The file with the key to read them again.
     identity: Option<PathBuf>,
+    health: Arc<health::Health>,
 }
 
 /// Where it is noted that there is a recording.
@@ -77,6 +80,7 @@ impl Recordings {
             format: config.format,
             recipients,
             identity: (!config.identity.is_empty()).then(|| PathBuf::from(&config.identity)),
+            health: Arc::default(),
         })))
     }
 
@@ -95,6 +99,12 @@ impl Recordings {
         register: Option<Register>,
     ) -> Result<Recorder, RecordingError> {
         Recorder::start(&self.0, call_id, register)
+            .inspect_err(|error| self.0.health.note(Some(error)))
+    }
+
+    /// How recordings fare.
+    pub(crate) fn status(&self) -> RecordingStatus {
+        self.0.health.status()
     }
 
     /// Completes what servers that are gone left unfinished.

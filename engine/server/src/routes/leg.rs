@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::State,
     http::{HeaderMap, Uri},
     response::Response,
 };
 
 use super::{
-    media::{MAX_MESSAGE, READ_BUFFER},
+    media::{Upgrade, for_audio},
     origin::{Scheme, check_signature},
     rejection::Rejection,
 };
@@ -20,7 +20,7 @@ pub(super) async fn leg(
     State(state): State<ServerState>,
     headers: HeaderMap,
     uri: Uri,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, Rejection> {
     check_signature(&state.0, &headers, Scheme::WebSocket, &uri, &[])?;
     let upgrade = upgrade.map_err(Rejection::Upgrade)?;
@@ -28,15 +28,8 @@ pub(super) async fn leg(
     let place = Arc::clone(&api.legs)
         .try_acquire_owned()
         .map_err(|_| Rejection::Busy)?;
-    Ok(upgrade
-        .read_buffer_size(READ_BUFFER)
-        // Every message goes out at once.
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_MESSAGE)
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| async move {
-            phone::serve(state, socket).await;
-            drop(place);
-        }))
+    Ok(for_audio(upgrade).on_upgrade(move |socket| async move {
+        phone::serve(state, socket).await;
+        drop(place);
+    }))
 }

@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// The longest message taken from a leg, in bytes. Twilio's have some hundred.
-pub(super) const MAX_MESSAGE: usize = 256 * 1024;
+const MAX_MESSAGE: usize = 256 * 1024;
 
 /// What a socket reads at once, in bytes; kept for each call.
-pub(super) const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 4 * 1024;
 
 /// Answers a call on a WebSocket.
 pub(super) async fn media(
@@ -60,7 +60,18 @@ pub(super) async fn placed(
     accept(state, upgrade, options)
 }
 
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+pub(super) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+/// Bounds a socket that carries audio.
+pub(super) fn for_audio(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        // Every message goes out at once.
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_MESSAGE)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+}
 
 fn accept(
     state: ServerState,
@@ -74,31 +85,24 @@ fn accept(
         Rejection::Busy
     })?;
     let place = Arc::new(place);
-    Ok(upgrade
-        .read_buffer_size(READ_BUFFER)
-        // Every message goes out at once.
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_MESSAGE)
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| async move {
-            let authorize = {
-                let (state, place) = (state.clone(), Arc::clone(&place));
-                move |start: &Start| authorize(&state.0, &place, start)
-            };
-            let call = state.0.engine.accept_with(
-                transport::axum(socket),
-                Twilio::new(),
-                options.authorize(authorize),
-            );
-            if let Some(archive) = &state.0.archive {
-                archive.follow(&call);
-            }
-            call.ended().await;
-            // It was answered, and is in the store by its own events.
-            state.0.placing.take(call.id());
-            drop(place);
-        }))
+    Ok(for_audio(upgrade).on_upgrade(move |socket| async move {
+        let authorize = {
+            let (state, place) = (state.clone(), Arc::clone(&place));
+            move |start: &Start| authorize(&state.0, &place, start)
+        };
+        let call = state.0.engine.accept_with(
+            transport::axum(socket),
+            Twilio::new(),
+            options.authorize(authorize),
+        );
+        if let Some(archive) = &state.0.archive {
+            archive.follow(&call);
+        }
+        call.ended().await;
+        // It was answered, and is in the store by its own events.
+        state.0.placing.take(call.id());
+        drop(place);
+    }))
 }
 
 /// Whether the stream belongs to a call that a webhook let in. Without an auth token anybody may

@@ -32,6 +32,8 @@ pub(crate) const LEG_PATH: &str = "/twilio/leg";
 pub(crate) const TRANSFER_PATH: &str = "/twilio/transfer";
 /// Where Twilio tells which key somebody pressed to whom a call is offered.
 pub(crate) const ACCEPT_PATH: &str = "/twilio/accept";
+/// Where Twilio asks what the call of somebody who was called to the phone does, once they answer.
+pub(crate) const ANSWERED_PATH: &str = "/twilio/answered";
 /// Where Twilio reports how calls, streams and recordings fare, and who answered.
 pub const STATUS_PATH: &str = "/twilio/status";
 /// Where Twilio opens the media stream of a call that was placed: [`MEDIA_PATH`] and its id.
@@ -44,6 +46,7 @@ const PLACED_MEDIA_PATH: &str = "/twilio/media/{call}";
 /// | `POST /twilio/voice` | answers with TwiML that connects the call to the media stream | Twilio |
 /// | `GET /twilio/media` | the media stream's WebSocket | Twilio |
 /// | `GET /twilio/leg` | the media stream of a person who was called to a call | Twilio |
+/// | `POST /twilio/answered` | what the call of somebody does who was called to the phone | Twilio |
 /// | `POST /twilio/transfer` | what becomes of a call that was given away | Twilio |
 /// | `POST /twilio/accept` | which key somebody pressed to whom a call is offered | Twilio |
 /// | `POST /twilio/status` | takes what Twilio reports about calls, streams and recordings | Twilio |
@@ -64,6 +67,7 @@ pub fn router(state: ServerState) -> Router {
         .route(MEDIA_PATH, get(media::media))
         .route(PLACED_MEDIA_PATH, get(media::placed))
         .route(LEG_PATH, get(leg::leg))
+        .route(ANSWERED_PATH, post(twilio::person_answered))
         .route(TRANSFER_PATH, post(twilio::transferred))
         .route(ACCEPT_PATH, post(twilio::accepted))
         .route(STATUS_PATH, post(twilio::status))

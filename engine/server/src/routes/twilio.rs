@@ -23,7 +23,7 @@ use crate::{
     placing::Machines,
     state::ServerState,
     store::{Direction, ExpectedCall},
-    twilio::{CallStatus, Form, Report, StreamEvent},
+    twilio::{AnsweredBy, CallStatus, Form, Report, StreamEvent},
     twiml,
 };
 
@@ -64,12 +64,11 @@ async fn answered(state: &ServerState, parts: &Parts, form: &Form, id: &CallId) 
     let who = form.get("AnsweredBy").map(excerpt);
     if let Some(who) = who {
         shared.placing.note(id, "answered_by", who.into());
-        let is_machine = who.starts_with("machine") || who == "fax";
-        if is_machine
+        if AnsweredBy::read(who).is_machine()
             && placed.machines == Machines::HangUp
             && let Some(placed) = shared.placing.take(id)
         {
-            api.unanswered(id, placed, "machine").await;
+            api.unanswered(id, placed, "machine");
             return twiml::hang_up();
         }
     }
@@ -125,6 +124,21 @@ async fn ended(state: &ServerState, id: &CallId) {
     if let Some(api) = &state.0.api {
         api.catch_up().await;
     }
+}
+
+/// Somebody who was called to the phone answered, or their machine: what does their call do?
+pub(super) async fn person_answered(
+    State(state): State<ServerState>,
+    SignedForm { parts, form }: SignedForm,
+) -> Response {
+    let twiml = match (&state.0.api, query(&parts, "offer")) {
+        (Some(api), Some(name)) => {
+            let answered = api.offers.answered(&name, &api.public_url, &form);
+            answered.await.to_string()
+        }
+        _ => twiml::hang_up(),
+    };
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response()
 }
 
 /// Somebody to whom a call is offered pressed a key: what does their call do now?
@@ -189,7 +203,7 @@ pub(super) async fn status(
         Ok(report) => {
             note(&state, &report);
             if let Some(id) = placed_call(&parts) {
-                unless_answered(&state, &id, &report).await;
+                unless_answered(&state, &id, &report);
             }
             state.report(report);
         }
@@ -202,7 +216,7 @@ pub(super) async fn status(
 }
 
 /// Waits no longer for a placed call that is over before its stream began.
-async fn unless_answered(state: &ServerState, id: &CallId, report: &Report) {
+fn unless_answered(state: &ServerState, id: &CallId, report: &Report) {
     let shared = &*state.0;
     let Report::Call(call) = report else {
         return;
@@ -213,7 +227,7 @@ async fn unless_answered(state: &ServerState, id: &CallId, report: &Report) {
         && let Some(mut placed) = shared.placing.take(id)
     {
         placed.sid.get_or_insert_with(|| call.call_sid.clone());
-        api.unanswered(id, placed, call.status.as_str()).await;
+        api.unanswered(id, placed, call.status.as_str());
     }
 }
 

@@ -103,16 +103,15 @@ impl Store {
     /// [`StoreError::Query`], also where id or hash are taken.
     pub async fn add_token(&self, token: &NewToken) -> Result<Token, StoreError> {
         let created_at = UnixMs::now();
-        sqlx::query(
+        let insert = sqlx::query(
             "INSERT INTO tokens (id, name, role, hash, created_at) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(&token.id)
         .bind(storable(&token.name))
         .bind(token.role.as_str())
         .bind(token.hash.clone())
-        .bind(created_at.0)
-        .execute(&self.pool)
-        .await?;
+        .bind(created_at.0);
+        self.change(insert).await?;
         Ok(Token {
             id: token.id.clone(),
             name: storable(&token.name),
@@ -154,15 +153,13 @@ impl Store {
     ///
     /// [`StoreError::Query`].
     pub async fn token_used(&self, id: &str, at: UnixMs) -> Result<(), StoreError> {
-        sqlx::query(
+        let update = sqlx::query(
             "UPDATE tokens SET last_used_at = $2 \
              WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
         )
         .bind(id)
-        .bind(at.0)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .bind(at.0);
+        self.change(update).await.map(drop)
     }
 
     /// Revokes a token and ends its sessions. False where there is no such token, or it was revoked
@@ -262,16 +259,14 @@ impl Store {
         until: UnixMs,
         longest: Duration,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        let update = sqlx::query(
             "UPDATE sessions SET expires_at = CASE WHEN created_at + $3 < $2 \
              THEN created_at + $3 ELSE $2 END WHERE id_hash = $1",
         )
         .bind(id_hash.to_vec())
         .bind(until.0)
-        .bind(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .bind(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX));
+        self.change(update).await.map(drop)
     }
 
     /// Ends a session. False where there is no such session.
@@ -280,11 +275,8 @@ impl Store {
     ///
     /// [`StoreError::Query`].
     pub async fn end_session(&self, id_hash: &[u8]) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM sessions WHERE id_hash = $1")
-            .bind(id_hash.to_vec())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
+        let delete = sqlx::query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.to_vec());
+        Ok(self.change(delete).await? > 0)
     }
 }
 

@@ -55,8 +55,10 @@ impl Store {
     ///
     /// [`StoreError::Query`].
     pub async fn audit(&self, entry: &NewAuditEntry) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        insert(&mut connection, UnixMs::now(), entry).await
+        let mut write = self.write().await?;
+        insert(&mut write, UnixMs::now(), entry).await?;
+        write.commit().await?;
+        Ok(())
     }
 
     /// The newest entries first, at most `limit` (1 to 1000) of them.

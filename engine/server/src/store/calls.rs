@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sidetone::CallId;
-use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 use thiserror::Error;
 
 use super::{NewAuditEntry, Store, StoreError, UnixMs, search};
@@ -300,32 +300,6 @@ impl Store {
         Ok(true)
     }
 
-    /// Keeps a call that was placed and never answered.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Query`].
-    pub async fn add_unanswered(&self, call: &UnansweredCall) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO calls (id, server, direction, state, from_number, to_number, \
-             provider_call_id, started_at, ended_at, end_reason, duration_ms, turns, \
-             interruptions, takeovers, metadata) \
-             VALUES ($1, '', 'outbound', 'ended', $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, $8) \
-             ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(call.id.to_string())
-        .bind(storable(&call.from))
-        .bind(storable(&call.to))
-        .bind(call.provider_call_id.as_deref().map(storable))
-        .bind(call.placed_at.0)
-        .bind(UnixMs::now().0)
-        .bind(storable(&call.end_reason))
-        .bind(Value::Object(call.metadata.clone()).to_string())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// Notes where the recording of a call is. False where there is no such call any more: then the
     /// file must go too.
     ///
@@ -337,7 +311,7 @@ impl Store {
         id: &str,
         recording: &RecordingFile,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let update = sqlx::query(
             "UPDATE calls SET recording_path = $2, recording_format = $3, \
              recording_encrypted = $4, recording_bytes = $5 WHERE id = $1",
         )
@@ -345,10 +319,8 @@ impl Store {
         .bind(recording.path.to_string_lossy().into_owned())
         .bind(recording.format.as_str())
         .bind(i64::from(recording.encrypted))
-        .bind(i64::try_from(recording.bytes).unwrap_or(i64::MAX))
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        .bind(i64::try_from(recording.bytes).unwrap_or(i64::MAX));
+        Ok(self.change(update).await? > 0)
     }
 
     /// The calls that ended before `time`, at most `limit` of them, those with a recording only if
@@ -384,14 +356,12 @@ impl Store {
         if let Some(recording) = &call.recording {
             remove_recording(recording.path.clone()).await?;
         }
-        sqlx::query(
+        let update = sqlx::query(
             "UPDATE calls SET recording_path = NULL, recording_format = NULL, \
              recording_encrypted = NULL, recording_bytes = NULL WHERE id = $1",
         )
-        .bind(call.id.as_str())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .bind(call.id.as_str());
+        self.change(update).await.map(drop)
     }
 
     async fn add_latencies(&self, calls: &mut [CallRecord]) -> Result<(), StoreError> {
@@ -429,6 +399,31 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Keeps a call that was placed and never answered, unless it is there.
+pub(super) async fn insert_unanswered(
+    write: &mut AnyConnection,
+    call: &UnansweredCall,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO calls (id, server, direction, state, from_number, to_number, \
+             provider_call_id, started_at, ended_at, end_reason, duration_ms, turns, \
+             interruptions, takeovers, metadata) \
+             VALUES ($1, '', 'outbound', 'ended', $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, $8) \
+             ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(call.id.to_string())
+    .bind(storable(&call.from))
+    .bind(storable(&call.to))
+    .bind(call.provider_call_id.as_deref().map(storable))
+    .bind(call.placed_at.0)
+    .bind(UnixMs::now().0)
+    .bind(storable(&call.end_reason))
+    .bind(Value::Object(call.metadata.clone()).to_string())
+    .execute(write)
+    .await?;
+    Ok(())
 }
 
 /// Removes a file, unless somebody has.

@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::{self, OpenOptions},
     io,
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     str::FromStr as _,
     sync::Arc,
@@ -12,11 +13,13 @@ use std::{
 
 use etcetera::BaseStrategy as _;
 use sqlx::{
-    Any, AnyPool, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _,
-    Transaction,
-    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
+    Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _,
+    SqlSafeStr as _, Transaction,
+    any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
+    query::Query,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StoreError;
 
@@ -25,6 +28,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite takes one writer at a time; readers do not wait.
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
+/// Locked tables shall not keep readers out.
+const POSTGRES_WRITERS: usize = 4;
 
 /// For each connection to SQLite. With the write-ahead log, what is committed survives the end of the
 /// process at once, and a power failure once the log was synchronised; deleted rows are overwritten.
@@ -53,7 +58,38 @@ const MIGRATIONS: [(&str, &str, &str); 2] = [
 pub struct Store {
     pub(super) pool: AnyPool,
     pub(super) place: Arc<Place>,
+    /// A permit for each connection that may wait to write, so that those who read find one.
+    writers: Arc<Semaphore>,
 }
+
+/// A transaction that writes. Dropped without [`commit`](Self::commit), it changes nothing.
+pub(super) struct Write {
+    transaction: Transaction<'static, Any>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Write {
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+}
+
+impl Deref for Write {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+}
+
+/// A statement and its values.
+pub(super) type AnyQuery<'q> = Query<'q, Any, AnyArguments>;
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,9 +205,15 @@ impl Store {
                 place: place.to_string(),
                 source,
             })?;
+        let writers = match place {
+            Place::Postgres { .. } => POSTGRES_WRITERS,
+            // Whoever else wrote would hold a connection and wait.
+            _ => 1,
+        };
         let store = Self {
             pool,
             place: Arc::new(place),
+            writers: Arc::new(Semaphore::new(writers)),
         };
         let migrated = store.migrator().run(&store.pool).await;
         migrated.map_err(|source| StoreError::Migrate {
@@ -207,9 +249,22 @@ impl Store {
 
     /// Begins to write: in SQLite the write lock is taken now, where it can be waited for, and not
     /// halfway, where it cannot.
-    pub(super) async fn write(&self) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(super) async fn write(&self) -> Result<Write, StoreError> {
+        let permit = Arc::clone(&self.writers).acquire_owned();
+        let permit = permit.await.expect("the semaphore is never closed");
         let begin = self.either("BEGIN IMMEDIATE", "BEGIN");
-        Ok(self.pool.begin_with(begin).await?)
+        Ok(Write {
+            transaction: self.pool.begin_with(begin).await?,
+            _permit: permit,
+        })
+    }
+
+    /// Carries out one statement that writes; says how many rows it changed.
+    pub(super) async fn change(&self, statement: AnyQuery<'_>) -> Result<u64, StoreError> {
+        let mut write = self.write().await?;
+        let done = statement.execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(done.rows_affected())
     }
 }
 

@@ -110,13 +110,15 @@ impl Store {
             "UPDATE deliveries SET next_try_at = $2 WHERE id IN (SELECT id FROM deliveries AS due \
              WHERE url = $4 AND next_try_at <= $1 AND {IS_NEXT} ORDER BY id LIMIT $3{skip}) RETURNING *"
         );
+        let mut write = self.write().await?;
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(now.0)
             .bind(now.after(lease).0)
             .bind(i64::from(limit.clamp(1, 1_000)))
             .bind(storable(url))
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *write)
             .await?;
+        write.commit().await?;
         let deliveries: Result<Vec<_>, _> = rows.iter().map(delivery_from).collect();
         let mut deliveries = deliveries?;
         deliveries.sort_by_key(|delivery| delivery.id);
@@ -129,11 +131,8 @@ impl Store {
     ///
     /// [`StoreError::Query`].
     pub async fn delivered(&self, id: i64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM deliveries WHERE id = $1")
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        let delete = sqlx::query("DELETE FROM deliveries WHERE id = $1").bind(id);
+        self.change(delete).await.map(drop)
     }
 
     /// Notes that a delivery was tried in vain, why, and when to try again.
@@ -147,16 +146,14 @@ impl Store {
         error: &str,
         next_try_at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        let update = sqlx::query(
             "UPDATE deliveries SET attempts = attempts + 1, last_error = $2, next_try_at = $3 \
              WHERE id = $1",
         )
         .bind(id)
         .bind(storable(error))
-        .bind(next_try_at.0)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .bind(next_try_at.0);
+        self.change(update).await.map(drop)
     }
 
     /// When the next delivery to `url` is due; none where there is none.
@@ -183,11 +180,8 @@ impl Store {
     ///
     /// [`StoreError::Query`].
     pub async fn forget_deliveries(&self, time: UnixMs) -> Result<u64, StoreError> {
-        let done = sqlx::query("DELETE FROM deliveries WHERE created_at < $1")
-            .bind(time.0)
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected())
+        let delete = sqlx::query("DELETE FROM deliveries WHERE created_at < $1").bind(time.0);
+        self.change(delete).await
     }
 }
 

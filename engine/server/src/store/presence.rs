@@ -84,15 +84,13 @@ impl Presence {
                 continue;
             }
             // As long as something was heard of it.
-            let done = sqlx::query(
+            let update = sqlx::query(
                 "UPDATE calls SET state = 'lost', ended_at = started_at + COALESCE( \
                      (SELECT MAX(at_ms) FROM events WHERE events.call_id = calls.id), 0) \
                  WHERE state = 'live' AND server = $1",
             )
-            .bind(&server)
-            .execute(&store.pool)
-            .await?;
-            lost += done.rows_affected();
+            .bind(&server);
+            lost += store.change(update).await?;
             if let Place::File(database) = &*store.place {
                 // Not there any more, or not ours to remove: it is only in the way.
                 let _ = fs::remove_file(lock_file(database, &server));

@@ -118,7 +118,7 @@ impl AnsweredBy {
         !matches!(self, Self::Human | Self::Unknown)
     }
 
-    pub(super) fn read(word: &str) -> Self {
+    pub(crate) fn read(word: &str) -> Self {
         match word {
             "human" => Self::Human,
             "machine_start" => Self::MachineStart,

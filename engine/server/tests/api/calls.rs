@@ -151,6 +151,39 @@ async fn what_makes_no_sense_is_named() {
 }
 
 #[tokio::test]
+async fn whatever_is_searched_for_is_words_and_no_query() {
+    let world = World::new().await;
+    for text in [
+        "\"",
+        "'",
+        "*",
+        "refund*",
+        "^refund",
+        "a AND",
+        "NOT b",
+        "OR OR OR",
+        "NEAR(a b)",
+        "text:refund",
+        "{a b}: c",
+        "-refund",
+        "a + b",
+        "(((",
+        "'); DROP TABLE calls; --",
+        "%_\\",
+        "$1",
+        "\u{1F600}\u{301}\u{FFFD}",
+    ] {
+        let query: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        for field in ["text", "number"] {
+            let path = format!("/api/calls?{field}={query}");
+            let answer = world.get(&path, &world.viewer).await;
+            assert_eq!(answer.status, 200, "{field}, {text}: {answer:?}");
+        }
+    }
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
 async fn figures_count_calls_and_say_how_the_store_fares() {
     let world = World::new().await;
     world.call().await.hang_up().await;

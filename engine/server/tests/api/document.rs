@@ -8,7 +8,7 @@ use crate::world::World;
 const METHODS: [&str; 5] = ["get", "post", "put", "delete", "patch"];
 
 /// Every operation: its path, method and what the document says of it.
-fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, item)| {
         METHODS

@@ -9,9 +9,13 @@ mod access;
 mod calls;
 mod control;
 mod document;
+mod hooks;
+mod phone;
 mod place;
+mod shared;
 mod stand_in;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;
 mod world;

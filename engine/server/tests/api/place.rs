@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sidetone::Engine;
 use tempfile::TempDir;
 
 use crate::{
@@ -11,7 +12,12 @@ use crate::{
 };
 
 /// A server that may place calls, and the Twilio it asks.
-async fn world() -> (World, StandIn) {
+pub(crate) async fn world() -> (World, StandIn) {
+    world_of(engine()).await
+}
+
+/// The same with calls answered by `engine`.
+pub(crate) async fn world_of(engine: Engine) -> (World, StandIn) {
     let twilio = StandIn::start().await;
     let folder = TempDir::new().unwrap();
     let mut config = config(&folder);
@@ -19,7 +25,7 @@ async fn world() -> (World, StandIn) {
     config.twilio.request_timeout_ms = 1_000;
     config.twilio.auth_token = auth_token();
     config.server.public_url = crate::support::PUBLIC_URL.into();
-    (World::start(folder, &config, engine()).await, twilio)
+    (World::start(folder, &config, engine).await, twilio)
 }
 
 fn order() -> Value {
@@ -39,7 +45,7 @@ async fn place(world: &World, key: Option<&str>, body: &Value) -> Answer {
     Answer::of(request.json(body).send().await.unwrap()).await
 }
 
-const AUTH: Option<&str> = Some(crate::support::AUTH_TOKEN);
+pub(crate) const AUTH: Option<&str> = Some(crate::support::AUTH_TOKEN);
 
 /// What Twilio posts about a call.
 fn form<'a>(status: &'a str, who: &'a str) -> [(&'a str, &'a str); 4] {
@@ -52,7 +58,7 @@ fn form<'a>(status: &'a str, who: &'a str) -> [(&'a str, &'a str); 4] {
 }
 
 /// The path and query of a URL that Twilio was given.
-fn path(url: &str) -> String {
+pub(crate) fn path(url: &str) -> String {
     url.strip_prefix(crate::support::PUBLIC_URL)
         .unwrap()
         .to_owned()

@@ -7,21 +7,21 @@ use crate::world::World;
 
 /// An event of a stream.
 #[derive(Debug, Default, PartialEq)]
-struct Event {
-    id: Option<u64>,
-    name: String,
-    data: Value,
+pub(crate) struct Event {
+    pub(crate) id: Option<u64>,
+    pub(crate) name: String,
+    pub(crate) data: Value,
 }
 
 /// A client of an event stream.
-struct Stream {
+pub(crate) struct Stream {
     response: Response,
     buffer: String,
 }
 
 impl Stream {
     /// Opens a stream; none where there is nothing more.
-    async fn open(world: &World, path: &str, last: Option<u64>) -> Option<Self> {
+    pub(crate) async fn open(world: &World, path: &str, last: Option<u64>) -> Option<Self> {
         let mut request = world
             .request(Method::GET, path, &world.viewer)
             .header("accept", "text/event-stream");
@@ -42,7 +42,7 @@ impl Stream {
     }
 
     /// The next event; none at the end. What has no name is no event.
-    async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((block, rest)) = self.buffer.split_once("\n\n") {
                 let event = Self::parse(block);
@@ -75,7 +75,7 @@ impl Stream {
     }
 
     /// All that is left.
-    async fn rest(mut self) -> Vec<Event> {
+    pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);
@@ -84,7 +84,7 @@ impl Stream {
     }
 }
 
-fn texts(events: &[Event]) -> Vec<&str> {
+pub(crate) fn texts(events: &[Event]) -> Vec<&str> {
     let lines = events.iter().filter(|event| event.name == "line");
     lines
         .map(|line| line.data["text"].as_str().unwrap())

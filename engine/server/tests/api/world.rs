@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) operator: String,
     pub(crate) admin: String,
     pub(crate) http: Client,
+    /// What Twilio signs with.
+    auth: Option<&'static str>,
     calls: AtomicU64,
     _folder: TempDir,
 }
@@ -117,6 +119,11 @@ impl World {
             http: client("tests", &url, Duration::from_secs(5)).unwrap(),
             server,
             addr,
+            auth: config
+                .twilio
+                .auth_token
+                .as_ref()
+                .map(|_| support::AUTH_TOKEN),
             calls: AtomicU64::new(1),
             _folder: folder,
         }
@@ -157,8 +164,8 @@ impl World {
             ("From", "+14155550123"),
             ("To", "+14155550199"),
         ];
-        let answer = support::post(self.addr, "/twilio/voice", &form, None).await;
-        let mut phone = Phone::connect(self.addr, None).await.unwrap();
+        let answer = support::post(self.addr, "/twilio/voice", &form, self.auth).await;
+        let mut phone = Phone::connect(self.addr, self.auth).await.unwrap();
         phone.start_as(Some(answer.token()), &sid).await;
         // The id is in the first event.
         loop {

@@ -47,13 +47,8 @@ async fn a_takeover_is_taken_over_by_a_higher_role_only() {
     second.say(join("takeover", "opus")).await;
     let refused = second.told().await;
     assert_eq!(refused["type"], "refused");
-    assert!(
-        refused["detail"]
-            .as_str()
-            .unwrap()
-            .contains("taken the call over"),
-        "{refused}"
-    );
+    let why = "Otto has taken the call over, and their rank is not lower";
+    assert_eq!(refused["detail"], why);
 
     let socket = Socket::with_token(world.addr, &path, world.admin.expose()).await;
     let ada = Browser::join(socket, "takeover", "opus", OTHER).await;
@@ -64,7 +59,9 @@ async fn a_takeover_is_taken_over_by_a_higher_role_only() {
     caller.ear.hears(OTHER).await;
     caller.ear.hears_no(PERSON).await;
     otto.say(json!({"type": "mode", "mode": "takeover"})).await;
-    assert_eq!(otto.told().await["type"], "refused");
+    let refused = otto.told().await;
+    let why = "Ada has taken the call over, and their rank is not lower";
+    assert_eq!(refused, json!({"type": "refused", "detail": why}));
     ada.ear.hears(CALLER).await;
     world.server.stop().await;
 }

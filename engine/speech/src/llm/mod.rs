@@ -25,4 +25,10 @@ pub trait Llm: Send + Sync {
     fn warm_up(&self) -> futures_util::future::BoxFuture<'_, Result<(), JobFailure>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Whether it does what a message asks of it, such as summing up a call. A script, which only
+    /// knows its lines, does not. Default: true.
+    fn follows_instructions(&self) -> bool {
+        true
+    }
 }

@@ -15,7 +15,8 @@ use super::{
     Dialled, Flow, Leg,
 };
 use crate::phone::{
-    CallIdentity, Ending, Entry, Stream, StreamMessage, Target as StreamTarget, Watched, hold,
+    CallIdentity, Ending, Entry, Handset, Stream, StreamMessage, Target as StreamTarget, Watched,
+    hold,
 };
 
 impl Leg {
@@ -54,13 +55,11 @@ impl Leg {
             }
         };
         let (began, has_begun) = oneshot::channel();
-        let mut wire = Wire::new(
-            script,
-            identity.clone(),
-            self.phone.keep_audio,
-            &mut self.commands,
-            began,
-        );
+        let mut handset = Handset::new(script, identity.clone(), self.phone.keep_audio);
+        if let Some(listener) = &self.phone.listener {
+            handset.let_listen(listener.clone());
+        }
+        let mut wire = Wire::new(handset, &mut self.commands, began);
         let keep = self.phone.keep_audio;
         let mut messages = Vec::new();
         let (exchange, sid, reports) = (&self.exchange, &self.sid, &self.reports);

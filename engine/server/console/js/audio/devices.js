@@ -1,14 +1,22 @@
 // Microphone and loudspeaker: which, and what goes through them.
 
-/** Microphones that can be chosen. Without leave to use one, they have no names. */
-export async function microphones() {
-  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-  return devices.filter(({ kind }) => kind === "audioinput").map(({ deviceId, label }, index) => ({ id: deviceId, name: label || `Microphone ${index + 1}` }));
+/** Microphones and loudspeakers that can be chosen. Without leave to use a microphone, they have no names. */
+export async function devices() {
+  const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  // The default is there twice: by itself, and as what it is.
+  const of = (wanted, name) => all.filter(({ kind, deviceId }) => kind === wanted && deviceId && deviceId !== "default")
+    .map(({ deviceId, label }, index) => ({ id: deviceId, name: label || `${name} ${index + 1}` }));
+  return { microphones: of("audioinput", "Microphone"), loudspeakers: of("audiooutput", "Loudspeaker") };
 }
 
-/** Opens the loudspeaker: `play(frame)`, and `level()` of what was played. Must follow a click. */
-export async function loudspeaker(rate) {
+/** Whether this browser lets a page choose the loudspeaker. */
+export const choosesLoudspeaker = "setSinkId" in (globalThis.AudioContext?.prototype ?? {});
+
+/** Opens a loudspeaker: `play(frame)`, and `level()` of what was played. Must follow a click. */
+export async function loudspeaker(rate, device) {
   const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+  // One that was unplugged since it was chosen: the browser's choice is as good.
+  if (device && choosesLoudspeaker) await context.setSinkId(device).catch(() => {});
   await context.audioWorklet.addModule(new URL("playback.worklet.js", import.meta.url));
   const node = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
   const meter = new AnalyserNode(context, { fftSize: 1_024 });
@@ -18,6 +26,7 @@ export async function loudspeaker(rate) {
     context,
     play: (frame) => node.port.postMessage(frame, [frame.buffer]),
     level: () => level(meter),
+    use: (other) => context.setSinkId(other ?? ""),
     close: () => context.close(),
   };
 }

@@ -1,7 +1,8 @@
 // The calls that go on.
 
 import * as api from "../api.js";
-import { h, show } from "../dom.js";
+import { onBack } from "../connection.js";
+import { h, heads, show } from "../dom.js";
 import { clock, floor, held, milliseconds, number } from "../format.js";
 
 /** What changes who is listed, or how a call looks in the list. */
@@ -17,8 +18,8 @@ export function livePage() {
   const count = h("p", { class: "soft", role: "status" }, "Loading…");
   const table = h("div", { class: "card scroll" },
     h("table", { class: "stack" },
-      h("caption", {}, "Live calls, the newest first"),
-      h("thead", {}, h("tr", {}, ...["Call", "For", "Held by", "Floor", "Answers in", "People"].map((name) => h("th", { scope: "col" }, name)))),
+      h("caption", { class: "unseen" }, "Live calls, the newest first"),
+      h("thead", {}, h("tr", {}, ...heads(["Call", "For", "Held by", "Floor", "Answers in", "People"], ["For", "Answers in", "People"]))),
       body));
   const rows = new Map();
   let asked = 0;
@@ -29,12 +30,13 @@ export function livePage() {
     due = null;
     asked = Date.now();
     try {
-      const { calls, next } = await api.calls({ state: "live", limit: 200 });
+      const [{ calls: dialing }, { calls: live, next }] = await Promise.all(["dialing", "live"].map((state) => api.calls({ state, limit: 200 })));
       if (left) return;
+      const calls = [...dialing, ...live];
       update(calls);
       show(count, calls.length === 0 ? "No calls right now." : `${calls.length}${next ? " or more" : ""} ${calls.length === 1 ? "call" : "calls"}`);
     } catch (problem) {
-      if (!left) show(count, problem.message);
+      if (!left && problem.status !== 0) show(count, problem.message);
     }
   }
 
@@ -61,7 +63,8 @@ export function livePage() {
   }
 
   const tick = setInterval(() => rows.forEach((row) => row.tick()), 1_000);
-  const stop = api.watchAll(TELLING, soon);
+  const stop = api.watchAll(TELLING, soon, soon);
+  const back = onBack(soon);
   // What happens on other servers, or while the stream is being opened again.
   const anyway = setInterval(soon, 10_000);
   refresh();
@@ -71,6 +74,7 @@ export function livePage() {
     leave() {
       left = true;
       stop();
+      back();
       clearInterval(tick);
       clearInterval(anyway);
       clearTimeout(due);
@@ -88,11 +92,11 @@ function makeRow(call) {
   const row = {
     element: h("tr", {}, h("td", { "data-label": "Call" }, link), length, holder, speaker, latency, people),
     tick: () => show(length, clock(Date.now() - began)),
-    update({ live, latency: { p50_ms } }) {
+    update({ state, live, latency: { p50_ms } }) {
       row.tick();
       show(holder, held(live) || "–");
       const { text, kind } = floor(live);
-      show(chip, text);
+      show(chip, state === "dialing" ? "being dialled" : text);
       chip.className = `chip ${kind}`;
       show(latency, milliseconds(p50_ms));
       show(people, String(live?.people.length ?? 0));

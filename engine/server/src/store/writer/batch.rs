@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use sidetone::CallId;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, query::Query};
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::ExpectedCall;
 use crate::store::{
-    CallState, Direction, RecordingFile, Speaker, Store, StoreError, UnixMs,
-    calls::{storable, to_i64},
+    CallState, Direction, RecordingFile, Speaker, Store, StoreError, UnansweredCall, UnixMs,
+    calls::{insert_unanswered, storable, to_i64},
+    database::AnyQuery,
 };
 
 /// How many rows one statement inserts.
@@ -26,6 +27,7 @@ pub(super) struct Batch {
     pub(super) answers: Vec<Answer>,
     pub(super) lines: Vec<NewLine>,
     pub(super) retractions: Vec<Retraction>,
+    pub(super) unanswered: Vec<UnansweredCall>,
 }
 
 /// A row of `calls`.
@@ -120,7 +122,7 @@ impl CallRow {
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.events.is_empty()
+        self.calls.is_empty() && self.events.is_empty() && self.unanswered.is_empty()
     }
 
     /// How many events are in it.
@@ -148,6 +150,9 @@ impl Batch {
             .bind(*turn)
             .execute(&mut *write)
             .await?;
+        }
+        for call in &self.unanswered {
+            insert_unanswered(&mut write, call).await?;
         }
         write.commit().await?;
         Ok(())
@@ -239,8 +244,6 @@ impl Batch {
 
 /// For rows that never change.
 const ONCE: &str = "ON CONFLICT (call_id, seq) DO NOTHING";
-
-type AnyQuery<'q> = Query<'q, Any, sqlx::any::AnyArguments>;
 
 /// Inserts rows, many with one statement.
 async fn insert<T>(

@@ -10,6 +10,7 @@ mod ledger;
 mod queue;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unwritten;
 
 use std::{
     sync::{
@@ -31,9 +32,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
-use super::{Direction, RecordingFile, Store, StoreError, presence::Presence};
+use super::{
+    CallRecord, Direction, RecordingFile, Store, StoreError, UnansweredCall, presence::Presence,
+};
 use ledger::Ledger;
 use queue::{Entry, Queue};
+use unwritten::Unwritten;
 
 /// Events are written this long after they happened at the latest, if the database is quick.
 const WINDOW: Duration = Duration::from_millis(250);
@@ -64,6 +68,7 @@ struct Handle {
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
+    unwritten: Unwritten,
     written: AtomicU64,
     missed: AtomicU64,
     retries: AtomicU64,
@@ -142,6 +147,7 @@ impl StoreWriter {
         }
         let shared = Arc::new(Shared {
             queue: Queue::new(capacity),
+            unwritten: Unwritten::default(),
             written: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -158,7 +164,13 @@ impl StoreWriter {
 
     /// Tells of a call that is about to begin, or has just begun. Never waits.
     pub fn expect_call(&self, call: ExpectedCall) {
+        self.0.shared.unwritten.expect(&call);
         self.0.shared.push(Entry::Expected(Box::new(call)));
+    }
+
+    /// Tells of a call that was placed and will not come about. Never waits.
+    pub(crate) fn note_unanswered(&self, call: UnansweredCall) {
+        self.0.shared.push(Entry::Unanswered(Box::new(call)));
     }
 
     /// Tells where a call is being recorded. Never waits.
@@ -166,6 +178,16 @@ impl StoreWriter {
         self.0
             .shared
             .push(Entry::Recording(call_id.clone(), Box::new(file)));
+    }
+
+    /// A call of which the database has nothing yet.
+    pub(crate) fn unwritten(&self, id: &CallId) -> Option<CallRecord> {
+        self.0.shared.unwritten.call(id)
+    }
+
+    /// All calls of which the database has nothing yet, the newest first.
+    pub(crate) fn all_unwritten(&self) -> Vec<CallRecord> {
+        self.0.shared.unwritten.calls()
     }
 
     /// Waits until everything that was taken from the engine so far is written.
@@ -238,7 +260,10 @@ impl Shared {
 /// Takes events from the engine until told to stop, and then those that are there.
 async fn take_in(shared: Arc<Shared>, mut events: EventStream, stop: CancellationToken) {
     let take = |event: Result<Arc<EventRecord>, EventsMissed>| match event {
-        Ok(record) if is_kept(&record.event) => shared.push(Entry::Record(record)),
+        Ok(record) if is_kept(&record.event) => {
+            shared.unwritten.record(&record);
+            shared.push(Entry::Record(record));
+        }
         Ok(_) => {}
         Err(missed) => shared.miss(missed.missed),
     };
@@ -274,6 +299,7 @@ async fn write_out(shared: Arc<Shared>, store: Store, presence: Presence) {
             match entry {
                 Entry::Record(record) => ledger.record(&record, &mut batch),
                 Entry::Expected(call) => ledger.expect(*call),
+                Entry::Unanswered(call) => batch.unanswered.push(*call),
                 Entry::Recording(call_id, file) => ledger.recorded(&call_id, *file),
                 Entry::Flush(done) => flushes.push(done),
             }
@@ -281,6 +307,7 @@ async fn write_out(shared: Arc<Shared>, store: Store, presence: Presence) {
         batch.calls = ledger.changed();
         if !batch.is_empty() {
             write_batch(&shared, &store, &batch).await;
+            shared.unwritten.forget(batch.calls.iter());
         }
         for done in flushes {
             // Who asked may have gone.

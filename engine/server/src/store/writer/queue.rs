@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::ExpectedCall;
-use crate::store::RecordingFile;
+use crate::store::{RecordingFile, UnansweredCall};
 
 /// A bounded queue that is emptied in batches.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ struct State {
 pub(super) enum Entry {
     Record(Arc<EventRecord>),
     Expected(Box<ExpectedCall>),
+    Unanswered(Box<UnansweredCall>),
     Recording(CallId, Box<RecordingFile>),
     /// Somebody waits until everything before it is written.
     Flush(oneshot::Sender<()>),
@@ -56,7 +57,7 @@ impl Entry {
                     | CallEvent::AgentInterrupted { .. }
                     | CallEvent::AgentRetracted { .. }
             ),
-            Self::Expected(_) | Self::Recording(..) | Self::Flush(_) => true,
+            Self::Expected(_) | Self::Unanswered(_) | Self::Recording(..) | Self::Flush(_) => true,
         }
     }
 }

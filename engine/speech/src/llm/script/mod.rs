@@ -159,6 +159,10 @@ impl ScriptLlm {
 }
 
 impl Llm for ScriptLlm {
+    fn follows_instructions(&self) -> bool {
+        false
+    }
+
     fn start(&self, job: LlmJob, sink: Sink<LlmEvent>) -> JobHandle {
         let script = Arc::clone(&self.0);
         JobHandle::spawn(async move {
