@@ -552,7 +552,8 @@ impl Talk {
         if !self.reply.as_ref().is_some_and(Reply::is_uninterruptible) {
             earliest.consider(Timer::Keypad, self.keypad.deadline());
         }
-        if self.waits(now) && !self.handoff.rests() {
+        // An agent that rests owes nothing, but what the program has it say.
+        if self.waits(now) && (!self.handoff.rests() || self.reply.is_some()) {
             let distance = Duration::from_millis(config.idle.hold_after_ms.into());
             let distance = distance * self.fillers.max(1);
             let waited = self.quiet_since.max(self.playout.play_end()) + distance;
