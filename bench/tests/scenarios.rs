@@ -8,9 +8,15 @@
     reason = "outside of test functions, too: these are tests"
 )]
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
-use sidetone_bench::scenario::{Action, Clips, Played, Scenario, When};
+use sidetone_bench::scenario::{Action, Clips, Ears, Played, Scenario, When};
+use sidetone_core::vad::Vad;
+use sidetone_models::ModelSource;
+use sidetone_speech::{
+    onnx::{self, OnnxError},
+    vad::{Silero, SileroRate, SileroVad, WebrtcVad},
+};
 use tokio::{task::JoinSet, time::timeout};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
@@ -74,6 +80,60 @@ async fn some_scenarios_end_as_expected_at_real_pace_through_a_socket() {
         report(&scenario, &played, &wrong, &mut failed);
     }
     assert!(failed.is_empty(), "{failed}");
+}
+
+/// The scenarios with noise in the room.
+fn noisy() -> Vec<Scenario> {
+    let mut scenarios = scenarios();
+    scenarios.retain(|scenario| scenario.line.noise.is_some());
+    scenarios
+}
+
+/// All scenarios with noise but those in `failing` go as expected with `detector`.
+fn noise_is_no_speech(failing: &[&str], detector: impl Fn() -> Box<dyn Vad>) {
+    let mut clips = clips();
+    let mut failed = String::new();
+    for scenario in noisy() {
+        let ears = Ears {
+            vad: detector(),
+            turn_model: None,
+        };
+        let played = scenario.play_with(&mut clips, ears).unwrap();
+        let wrong = scenario.judge(&played);
+        if !failing.contains(&scenario.name.as_str()) {
+            report(&scenario, &played, &wrong, &mut failed);
+        } else if wrong.is_empty() {
+            let _ = writeln!(failed, "{} goes as expected now", scenario.name);
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
+#[test]
+fn noise_is_no_speech_to_webrtc() {
+    // Traffic keeps it longer: 1060 ms to the answer.
+    noise_is_no_speech(&["street-10"], || Box::new(WebrtcVad::default()));
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says why")]
+fn noise_is_no_speech_to_silero() {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models");
+    let folder = std::env::var("SIDETONE_TEST_MODELS").unwrap_or_else(|_| beside.into());
+    let path = Path::new(&folder).join("silero_vad.onnx");
+    if !path.is_file() {
+        println!(
+            "skipped: no {} (SIDETONE_TEST_MODELS names the folder)",
+            path.display()
+        );
+        return;
+    }
+    if let Err(OnnxError::NoRuntime) = onnx::open() {
+        println!("skipped: {}", OnnxError::NoRuntime);
+        return;
+    }
+    let silero = Silero::load(ModelSource::File(path), SileroRate::default()).unwrap();
+    noise_is_no_speech(&[], || Box::new(SileroVad::new(Arc::clone(&silero))));
 }
 
 /// A cough, a door or an "mm-hm" at any time of the agent's answer: it always goes on.

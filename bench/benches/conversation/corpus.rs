@@ -126,6 +126,7 @@ impl Conversation {
                     to: last.clone(),
                     says: next.agent.clone(),
                     expects: next.expects,
+                    interruptible: true,
                     hangs_up: false,
                 });
             }

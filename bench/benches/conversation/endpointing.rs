@@ -191,11 +191,7 @@ pub(crate) fn over(
         .map(|conversation| conversation.with(config, line, services))
         .collect();
     let mut outcome = Outcome::default();
-    for (played, conversation) in stage
-        .play_with(detector, &scenarios)?
-        .iter()
-        .zip(conversations)
-    {
+    for (played, conversation) in stage.play(detector, &scenarios)?.iter().zip(conversations) {
         outcome.note(played, &conversation.after);
     }
     Ok(outcome)

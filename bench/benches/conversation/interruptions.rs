@@ -9,6 +9,7 @@ use crate::{
     corpus::scenario,
     figures::{Share, Times, Words},
     lines,
+    models::Detector,
     play::Stage,
 };
 
@@ -102,7 +103,7 @@ pub(crate) struct OnEcho {
 }
 
 /// Interruptions and disturbances on lines with noise.
-pub(crate) fn over_noise(stage: &Stage) -> Result<Vec<OnLine>, Box<dyn Error>> {
+pub(crate) fn over_noise(stage: &Stage, detector: Detector) -> Result<Vec<OnLine>, Box<dyn Error>> {
     let noises: Vec<String> = (0..50)
         .map(|n| match n % 3 {
             2 => format!("door-slam-{n}"),
@@ -115,10 +116,10 @@ pub(crate) fn over_noise(stage: &Stage) -> Result<Vec<OnLine>, Box<dyn Error>> {
     let mut all = Vec::new();
     for (name, line) in lines::noisy() {
         all.push(OnLine {
-            interrupted: interrupt(stage, &line)?,
-            noises: disturb(stage, &line, &noises)?,
-            backchannels: disturb(stage, &line, &backchannels)?,
-            line_alone: leave_alone(stage, std::slice::from_ref(&line))?,
+            interrupted: interrupt(stage, detector, &line)?,
+            noises: disturb(stage, detector, &line, &noises)?,
+            backchannels: disturb(stage, detector, &line, &backchannels)?,
+            line_alone: leave_alone(stage, detector, std::slice::from_ref(&line))?,
             name,
         });
     }
@@ -126,7 +127,7 @@ pub(crate) fn over_noise(stage: &Stage) -> Result<Vec<OnLine>, Box<dyn Error>> {
 }
 
 /// Interruptions on lines with an echo, and the echo alone.
-pub(crate) fn over_echo(stage: &Stage) -> Result<Vec<OnEcho>, Box<dyn Error>> {
+pub(crate) fn over_echo(stage: &Stage, detector: Detector) -> Result<Vec<OnEcho>, Box<dyn Error>> {
     let mut all: Vec<OnEcho> = Vec::new();
     let lines = lines::echoing();
     for of_one_loudness in lines.chunk_by(|a, b| a.0 == b.0) {
@@ -136,11 +137,11 @@ pub(crate) fn over_echo(stage: &Stage) -> Result<Vec<OnEcho>, Box<dyn Error>> {
             .collect();
         let mut interrupted = Interrupted::default();
         for line in &only {
-            interrupted.add(&interrupt(stage, line)?);
+            interrupted.add(&interrupt(stage, detector, line)?);
         }
         all.push(OnEcho {
             loss_db: of_one_loudness[0].0,
-            echo_alone: leave_alone(stage, &only)?,
+            echo_alone: leave_alone(stage, detector, &only)?,
             interrupted,
         });
     }
@@ -148,7 +149,11 @@ pub(crate) fn over_echo(stage: &Stage) -> Result<Vec<OnEcho>, Box<dyn Error>> {
 }
 
 /// Every interruption at half of the offsets, in turn.
-fn interrupt(stage: &Stage, line: &Line) -> Result<Interrupted, Box<dyn Error>> {
+fn interrupt(
+    stage: &Stage,
+    detector: Detector,
+    line: &Line,
+) -> Result<Interrupted, Box<dyn Error>> {
     let mut scenarios = Vec::new();
     for (n, clip) in INTERRUPTIONS.iter().enumerate() {
         for offset in OFFSETS_MS.into_iter().skip(n % 2).step_by(2) {
@@ -157,7 +162,7 @@ fn interrupt(stage: &Stage, line: &Line) -> Result<Interrupted, Box<dyn Error>> 
         }
     }
     let mut interrupted = Interrupted::default();
-    for played in stage.play(&scenarios)? {
+    for played in stage.play(detector, &scenarios)? {
         interrupted.unanswered.note(played.acts.len() < 2);
         if played.acts.len() < 2 {
             continue;
@@ -177,7 +182,12 @@ fn interrupt(stage: &Stage, line: &Line) -> Result<Interrupted, Box<dyn Error>> 
 }
 
 /// Each of these sounds at some offset.
-fn disturb(stage: &Stage, line: &Line, sounds: &[String]) -> Result<Disturbed, Box<dyn Error>> {
+fn disturb(
+    stage: &Stage,
+    detector: Detector,
+    line: &Line,
+    sounds: &[String],
+) -> Result<Disturbed, Box<dyn Error>> {
     let scenarios: Vec<Scenario> = sounds
         .iter()
         .enumerate()
@@ -186,19 +196,23 @@ fn disturb(stage: &Stage, line: &Line, sounds: &[String]) -> Result<Disturbed, B
             story(Some((clip, offset)), line, n as u64)
         })
         .collect();
-    let mut plays = stage.play(&scenarios)?;
+    let mut plays = stage.play(detector, &scenarios)?;
     // Without its sound a play shows nothing.
     plays.retain(|played| played.acts.len() > 1);
     Ok(judge_disturbed(&plays))
 }
 
 /// Nothing but the line, a few times each.
-fn leave_alone(stage: &Stage, lines: &[Line]) -> Result<Disturbed, Box<dyn Error>> {
+fn leave_alone(
+    stage: &Stage,
+    detector: Detector,
+    lines: &[Line],
+) -> Result<Disturbed, Box<dyn Error>> {
     let mut scenarios = Vec::new();
     for line in lines {
         scenarios.extend((0..6).map(|seed| story(None, line, seed)));
     }
-    Ok(judge_disturbed(&stage.play(&scenarios)?))
+    Ok(judge_disturbed(&stage.play(detector, &scenarios)?))
 }
 
 fn judge_disturbed(all: &[Played]) -> Disturbed {
@@ -256,6 +270,7 @@ fn story(sound: Option<(&str, u64)>, line: &Line, seed: u64) -> Scenario {
         to: to.to_owned(),
         says: says.to_owned(),
         expects: None,
+        interruptible: true,
         hangs_up: false,
     };
     let answers = vec![answer("is my order", STORY), answer("", REPLY)];

@@ -2,10 +2,14 @@
 
 use sidetone_bench::scenario::{Echo, Line, Noise, NoiseKind};
 
-/// A quiet line, and lines with noise of two kinds at 20, 10 and 5 dB below the caller.
+/// A quiet line, and lines with noise of three kinds at 20, 10 and 5 dB below the caller.
 pub(crate) fn noisy() -> Vec<(String, Line)> {
     let mut lines = vec![("quiet".to_owned(), Line::default())];
-    for (name, kind) in [("babble", NoiseKind::Babble), ("street", NoiseKind::Street)] {
+    for (name, kind) in [
+        ("babble", NoiseKind::Babble),
+        ("street", NoiseKind::Street),
+        ("white", NoiseKind::White),
+    ] {
         for snr_db in [20.0, 10.0, 5.0] {
             let line = Line {
                 noise: Some(Noise { kind, snr_db }),

@@ -23,6 +23,7 @@ mod play;
 mod report;
 mod suite;
 mod table;
+mod words;
 
 use std::{error::Error, fs, path::Path, time::Instant};
 

@@ -32,7 +32,7 @@ pub(crate) fn tell(
     let mut lost = String::new();
     let mut outcome = Outcome::default();
     for (played, conversation) in stage
-        .play_with(Detector::Default, &scenarios)?
+        .play(Detector::Default, &scenarios)?
         .iter()
         .zip(conversations)
     {

@@ -11,11 +11,13 @@ use std::{
 use sidetone_bench::scenario::JudgesTurn;
 use sidetone_core::{
     job::{FailureKind, JobEvent, JobFailure, TurnEvent, TurnJob},
+    suppression::NoiseSuppressor,
     vad::Vad,
 };
 use sidetone_models::ModelSource;
 use sidetone_speech::{
     Sink, TurnDetector,
+    noise_suppression::Rnnoise,
     turn_detector::{SmartTurn, SmartTurnConfig},
     vad::{EarshotVad, Silero, SileroRate, SileroVad},
 };
@@ -31,6 +33,8 @@ pub(crate) enum Detector {
     Default,
     /// Silero; only if it was found.
     Silero,
+    /// Earshot, on audio without noise.
+    Suppressed,
 }
 
 /// What was found.
@@ -88,6 +92,11 @@ impl Models {
             (Detector::Silero, Ok(silero)) => Box::new(SileroVad::new(Arc::clone(silero))),
             _ => Box::new(EarshotVad::new()),
         }
+    }
+
+    /// What takes the noise out of what `detector` hears.
+    pub(crate) fn suppressor(detector: Detector) -> Option<Box<dyn NoiseSuppressor>> {
+        (detector == Detector::Suppressed).then(|| Box::new(Rnnoise::new()) as _)
     }
 
     /// The turn model, as a call asks it.

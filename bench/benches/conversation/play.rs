@@ -24,13 +24,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Holds `scenarios` with the default detector; the results are in the same order.
-    pub(crate) fn play(&self, scenarios: &[Scenario]) -> Result<Vec<Played>, Box<dyn Error>> {
-        self.play_with(Detector::Default, scenarios)
-    }
-
-    /// As [`play`](Self::play), with another detector.
-    pub(crate) fn play_with(
+    /// Holds `scenarios`, heard by `detector`; the results are in the same order.
+    pub(crate) fn play(
         &self,
         detector: Detector,
         scenarios: &[Scenario],
@@ -53,6 +48,7 @@ impl Stage {
                 };
                 let ears = Ears {
                     vad: self.models.detector(detector),
+                    suppressor: Models::suppressor(detector),
                     turn_model: (scenario.config.endpointing.model != TurnModel::None)
                         .then(|| self.models.turn_model()),
                 };

@@ -15,6 +15,7 @@ use crate::{
     play::Stage,
     suite::{self, Suite},
     table::Table,
+    words::{self, Understood},
 };
 
 /// Everything that was measured.
@@ -26,6 +27,9 @@ pub(crate) struct Figures {
     by_line: Vec<(String, Outcome)>,
     /// The same with Silero, if it is here.
     by_line_silero: Vec<(String, Outcome)>,
+    /// The same without noise, and interruptions there.
+    suppressed: (Vec<(String, Outcome)>, Vec<OnLine>),
+    understood: Vec<Understood>,
     eager: Vec<(&'static str, Outcome)>,
     noise: Vec<OnLine>,
     echo: Vec<OnEcho>,
@@ -44,6 +48,8 @@ pub(crate) fn measure(
         strategies: Vec::new(),
         by_line: over_lines(stage, corpus, Detector::Default)?,
         by_line_silero: Vec::new(),
+        suppressed: (Vec::new(), Vec::new()),
+        understood: Vec::new(),
         eager: Vec::new(),
         noise: Vec::new(),
         echo: Vec::new(),
@@ -51,15 +57,15 @@ pub(crate) fn measure(
     };
     let defaults = pauses(figures.defaults());
     section("The defaults, by length of pause", &defaults);
-    figures.noise = interruptions::over_noise(stage)?;
+    figures.noise = interruptions::over_noise(stage, Detector::Default)?;
     section("Interruptions, and what is none", &noise(&figures.noise));
-    figures.suite = suite::play(stage, &stage.fixtures.join("scenarios"))?;
+    figures.suite = suite::play(stage, &stage.fixtures.join("scenarios"), Detector::Default)?;
     section("The scenario suite", &suite(&figures.suite));
     section("Reached and missed", &reached(&figures));
     figures.strategies = endpointing::compare(stage, corpus)?;
     let compared = curve(&figures, &stage.models);
     section("Cut-offs against latency", &compared);
-    figures.echo = interruptions::over_echo(stage)?;
+    figures.echo = interruptions::over_echo(stage, Detector::Default)?;
     section("Echo", &echo(&figures.echo));
     figures.eager = endpointing::eager(stage, corpus)?;
     section("Eager work", &eager(&figures.eager));
@@ -68,6 +74,12 @@ pub(crate) fn measure(
     }
     let lines = by_line(&figures, &stage.models);
     section("The defaults, by line", &lines);
+    figures.suppressed = (
+        over_lines(stage, corpus, Detector::Suppressed)?,
+        interruptions::over_noise(stage, Detector::Suppressed)?,
+    );
+    figures.understood = words::over_lines(stage)?;
+    section("Noise suppression", &suppression(&figures));
     Ok(figures)
 }
 
@@ -244,6 +256,75 @@ fn by_line(figures: &Figures, models: &Models) -> String {
         let _ = write!(text, "\nWithout Silero: {why}\n");
     }
     text
+}
+
+/// Lines with noise, heard as they are and without it.
+fn suppression(figures: &Figures) -> String {
+    let mut turns = Table::new(&[
+        "line",
+        "noise suppression",
+        "cut off ≤ 700 ms, %",
+        "response p50, ms",
+        "p99",
+        "unanswered",
+        "caller's words lost",
+    ]);
+    let (outcomes, on_lines) = &figures.suppressed;
+    for ((line, off), (_, on)) in figures.by_line.iter().zip(outcomes) {
+        for (what, outcome) in [("off", off), ("RNNoise", on)] {
+            turns.row(vec![
+                line.clone(),
+                what.into(),
+                percent(outcome.short()),
+                outcome.response.quantile(0.5).to_string(),
+                outcome.response.quantile(0.99).to_string(),
+                outcome.unanswered.to_string(),
+                lost(outcome.callers_words),
+            ]);
+        }
+    }
+    let mut over = Table::new(&[
+        "line",
+        "noise suppression",
+        "onset → clear p50 / p99, ms",
+        "missed",
+        "caller's words lost",
+        "stopped by coughs, doors",
+        "by the line alone",
+        "gave up the floor to either",
+    ]);
+    for (off, on) in figures.noise.iter().zip(on_lines) {
+        for (what, line) in [("off", off), ("RNNoise", on)] {
+            let interrupted = &line.interrupted;
+            let mut yielded = line.noises.yielded;
+            yielded.some += line.line_alone.yielded.some;
+            yielded.of += line.line_alone.yielded.of;
+            over.row(vec![
+                line.name.clone(),
+                what.into(),
+                middle_and_tail(&interrupted.barge_in),
+                count(interrupted.missed),
+                lost(interrupted.callers_words),
+                count(line.noises.stopped),
+                count(line.line_alone.stopped),
+                count(yielded),
+            ]);
+        }
+    }
+    let mut words = Table::new(&["line", "word errors, %", "without noise"]);
+    for line in &figures.understood {
+        words.row(vec![
+            line.line.clone(),
+            format!("{:.1}", 100.0 * line.as_it_is.rate()),
+            format!("{:.1}", 100.0 * line.suppressed.rate()),
+        ]);
+    }
+    format!(
+        "`vad.noise_suppression`, with the detector earshot.\n\n{turns}\n{over}\n\
+         What the bundled model makes of {CALLERS} callers when it is given the line as it is, as \
+         calls do, and when it is given the same without its noise.\n\n{words}",
+        CALLERS = words::CALLERS.len(),
+    )
 }
 
 fn eager(outcomes: &[(&'static str, Outcome)]) -> String {

@@ -6,6 +6,7 @@ use sidetone_bench::scenario::Scenario;
 
 use crate::{
     figures::{Times, Words},
+    models::Detector,
     play::Stage,
 };
 
@@ -24,14 +25,18 @@ pub(crate) struct Suite {
     pub(crate) agents_words: Words,
 }
 
-/// Holds every conversation of `folder`.
-pub(crate) fn play(stage: &Stage, folder: &Path) -> Result<Suite, Box<dyn Error>> {
+/// Holds every conversation of `folder`, heard by `detector`.
+pub(crate) fn play(
+    stage: &Stage,
+    folder: &Path,
+    detector: Detector,
+) -> Result<Suite, Box<dyn Error>> {
     let scenarios = Scenario::load_all(folder)?;
     let mut suite = Suite {
         scenarios: scenarios.len(),
         ..Suite::default()
     };
-    for (played, scenario) in stage.play(&scenarios)?.iter().zip(&scenarios) {
+    for (played, scenario) in stage.play(detector, &scenarios)?.iter().zip(&scenarios) {
         if !scenario.judge(played).is_empty() {
             suite.failed.push(scenario.name.clone());
         }

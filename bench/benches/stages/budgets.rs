@@ -29,7 +29,9 @@ pub(crate) fn print(medians: &Medians, answers: &[Duration]) {
     row("budget of the design", "allowed", "here");
     if let Some(frame) = listening {
         let allocations = allocations(FRAMES);
-        let here = format!("{allocations} in {FRAMES} frames, after warm-up");
+        let here = format!(
+            "{allocations} in {FRAMES} frames, after warm-up; as many with noise suppression"
+        );
         row("heap allocations of a listening frame", "0", &here);
         assert_eq!(allocations, 0, "a frame allocates nothing");
         let share = frame.as_secs_f64() / FRAME.as_secs_f64();

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use sidetone_bench::load::talk;
 use sidetone_cli::phone::Script;
 use sidetone_codecs::SampleRate;
-use sidetone_core::vad::Vad;
-use sidetone_speech::vad::EarshotVad;
+use sidetone_core::{call::Call, config::CallConfig, vad::Vad};
+use sidetone_speech::{noise_suppression::Rnnoise, vad::EarshotVad};
 
 use crate::{
     audio::{FRAME, fixtures},
@@ -32,11 +32,11 @@ pub(crate) fn time(stages: &mut Stages) -> Vec<Duration> {
     };
     type Setup = fn() -> Conversation;
     type Share = fn(Cost) -> Duration;
-    let stages_of_a_frame: [(&str, &str, Setup, Share); 4] = [
+    let stages_of_a_frame: [(&str, &str, Setup, Share); 5] = [
         (
             "turn",
             "20 ms of noise: ingress, resampler, turn",
-            || Conversation::new(listener(), || Box::new(PeakVad)),
+            || Conversation::new(listener(), || call(PeakVad)),
             |cost| cost.steps,
         ),
         (
@@ -49,6 +49,12 @@ pub(crate) fn time(stages: &mut Stages) -> Vec<Duration> {
             LISTENING.1,
             "the same and the dialect: a whole frame",
             listening,
+            |cost| cost.time(),
+        ),
+        (
+            "frame, suppressing noise",
+            "the same and RNNoise before the detector",
+            suppressing_noise,
             |cost| cost.time(),
         ),
         (
@@ -80,23 +86,38 @@ pub(crate) fn time(stages: &mut Stages) -> Vec<Duration> {
     answers
 }
 
-/// How often `frames` frames of a listening call allocate, after a second to warm up.
+/// How often `frames` frames of a listening call allocate, with noise suppression and without, after
+/// a second to warm up.
 pub(crate) fn allocations(frames: u32) -> u64 {
-    let mut conversation = listening();
-    for _ in 0..50 {
-        conversation.frame();
-    }
-    (0..frames).map(|_| conversation.frame().allocations).sum()
+    let calls = [listening(), suppressing_noise()];
+    let of_a_call = |mut conversation: Conversation| -> u64 {
+        for _ in 0..50 {
+            conversation.frame();
+        }
+        (0..frames).map(|_| conversation.frame().allocations).sum()
+    };
+    calls.into_iter().map(of_a_call).sum()
 }
 
 fn listening() -> Conversation {
-    Conversation::new(listener(), || Box::new(EarshotVad::new()))
+    Conversation::new(listener(), || call(EarshotVad::new()))
+}
+
+fn suppressing_noise() -> Conversation {
+    Conversation::new(listener(), || {
+        call(EarshotVad::new()).suppressing_noise(Box::new(Rnnoise::new()))
+    })
+}
+
+/// A call with the engine's defaults.
+fn call(detector: impl Vad + 'static) -> Call {
+    Call::new(Arc::new(CallConfig::default()), Box::new(detector))
 }
 
 /// The load generator's callers, without its sockets.
 fn talking() -> Conversation {
     let script = talk::script(&fixtures(), ROUNDS).expect("the fixtures are in the repository");
-    Conversation::new(script, || Box::new(EarshotVad::new()))
+    Conversation::new(script, || call(EarshotVad::new()))
 }
 
 /// A caller who says nothing for an hour, in a quiet room.

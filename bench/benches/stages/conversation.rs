@@ -14,13 +14,11 @@ use sidetone_bench::load::services::{ANSWER, HEARD, InstantTts};
 use sidetone_cli::phone::{Actions, CallIdentity, Ending, Handset, Script, Telephone as _};
 use sidetone_core::{
     call::Call,
-    config::CallConfig,
     dialect::{Dialect, Outbound, twilio::Twilio},
     event::CallEvent,
     io::{Input, Output},
     job::{Job, JobEvent, JobUpdate, LlmEvent, SttEvent, Transcript, TtsEvent},
     time::CallTime,
-    vad::Vad,
 };
 
 use crate::audio::FRAME;
@@ -65,7 +63,7 @@ fn measure<R>(run: impl FnOnce() -> R) -> (R, Duration, u64) {
 /// Calls with the same script, one after the other.
 pub(crate) struct Conversation {
     script: Arc<Script>,
-    detector: fn() -> Box<dyn Vad>,
+    make: fn() -> Call,
     tts: InstantTts,
     phone: Handset,
     actions: Actions,
@@ -84,16 +82,16 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// A call with the engine's defaults that has just started.
-    pub(crate) fn new(script: Arc<Script>, detector: fn() -> Box<dyn Vad>) -> Self {
+    /// A call of those that `make` makes, which has just started.
+    pub(crate) fn new(script: Arc<Script>, make: fn() -> Call) -> Self {
         let mut conversation = Self {
             phone: Handset::new(Arc::clone(&script), CallIdentity::random(None), false),
             script,
-            detector,
+            make,
             tts: InstantTts::new(),
             actions: Actions::default(),
             twilio: Twilio::new(),
-            call: Call::new(Arc::new(CallConfig::default()), detector()),
+            call: make(),
             wake: None,
             frames: 0,
             out: Vec::with_capacity(64),
@@ -129,7 +127,7 @@ impl Conversation {
         }
         let cost = self.cost;
         if self.actions.hang_up {
-            let next = Self::new(Arc::clone(&self.script), self.detector);
+            let next = Self::new(Arc::clone(&self.script), self.make);
             mem::replace(self, next).check(end);
         }
         cost

@@ -23,6 +23,7 @@ fn main() {
     dialect::time(&mut stages);
     codecs::time(&mut stages);
     vad::time(&mut stages);
+    vad::time_suppression(&mut stages);
     let answered = call::time(&mut stages);
     stt::time(&mut stages);
     turn::time(&mut stages);

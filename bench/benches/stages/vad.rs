@@ -1,11 +1,15 @@
-//! What one frame costs each voice activity detector.
+//! What one frame costs each voice activity detector, and the noise suppressor before it.
 
 use std::hint::black_box;
 
 use std::time::Duration;
 
 use sidetone_codecs::SampleCount;
-use sidetone_speech::vad::{VadMaker, VadProvider};
+use sidetone_core::suppression::NoiseSuppressor as _;
+use sidetone_speech::{
+    noise_suppression::Rnnoise,
+    vad::{VadMaker, VadProvider},
+};
 
 use crate::{
     audio::buzz,
@@ -24,6 +28,27 @@ pub(crate) fn time(stages: &mut Stages) {
             }
         }
     }
+}
+
+/// A frame of 10 ms at 48 kHz.
+pub(crate) fn time_suppression(stages: &mut Stages) {
+    let suppressor = Rnnoise::new();
+    let (rate, frame_len) = (suppressor.rate(), suppressor.frame_len());
+    let second = buzz(rate, Duration::from_secs(1));
+    let mut frames = second.chunks_exact(frame_len).cycle();
+    let stage = Stage {
+        group: "noise suppression",
+        name: "rnnoise",
+        iteration: "one frame of the suppressor",
+        audio: Some(SampleCount(frame_len as u64).duration(rate)),
+        pace: Pace::Fast,
+    };
+    stages.time(stage, Rnnoise::new, |suppressor| {
+        let mut frame = [0; 480];
+        frame.copy_from_slice(frames.next().expect("the cycle never ends"));
+        suppressor.suppress(black_box(&mut frame));
+        frame
+    });
 }
 
 fn frame(stages: &mut Stages, name: &str, make: &VadMaker) {

@@ -135,7 +135,12 @@ pub fn own_usage() -> io::Result<Usage> {
     usage_of(&Process::myself().map_err(io::Error::other)?)
 }
 
-fn usage_of(process: &Process) -> io::Result<Usage> {
+/// What a process has used so far.
+///
+/// # Errors
+///
+/// It has ended.
+pub fn usage_of(process: &Process) -> io::Result<Usage> {
     let stat = process.stat().map_err(io::Error::other)?;
     // A child that died stays in the table until it is waited for.
     if matches!(stat.state, 'Z' | 'X') {

@@ -222,6 +222,9 @@ pub struct Answer {
     pub says: String,
     /// What kind of answer it asks for.
     pub expects: Option<Expect>,
+    /// The caller can interrupt it.
+    #[serde(default = "yes")]
+    pub interruptible: bool,
     /// It wants the call to end after that.
     #[serde(default)]
     pub hangs_up: bool,
@@ -301,6 +304,10 @@ struct WrittenAct {
     when: When,
     #[serde(default)]
     expect: ActExpected,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn three_seconds() -> u64 {

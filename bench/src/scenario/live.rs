@@ -15,7 +15,7 @@ use sidetone_cli::phone::{
 use sidetone_core::{
     conversation::{Message, Role},
     dialect::Outbound,
-    event::{CallEvent, EndReason},
+    event::{CallEvent, EndReason, TurnId},
     job::{Job, JobEvent, LlmEvent, LlmJob, SttEvent, SttJob, TtsEvent, TtsJob},
     time::CallTime,
 };
@@ -116,20 +116,31 @@ impl Scenario {
 /// The conversation as the events tell it: what the language model was shown last, and what the
 /// caller heard after that.
 fn conversation(played: &Played) -> Vec<Message> {
-    let mut told: Vec<Message> = Vec::new();
+    let mut told: Vec<(TurnId, &str)> = Vec::new();
     for (_, event) in &played.events {
-        if let CallEvent::AgentFinished { heard, .. } = event {
-            told.push(Message::new(Role::Agent, heard.clone()));
+        match event {
+            CallEvent::AgentInterrupted { turn, heard, .. }
+            | CallEvent::AgentFinished { turn, heard } => {
+                told.retain(|(told, _)| told != turn);
+                told.push((*turn, heard));
+            }
+            CallEvent::AgentRetracted { turn } => told.retain(|(told, _)| told != turn),
+            _ => {}
         }
     }
+    told.retain(|(_, heard)| !heard.is_empty());
     let mut conversation = played.shown.last().cloned().unwrap_or_default();
     let mut agents = conversation.iter().rev();
     let latest = agents.find(|message| message.role == Role::Agent);
     let latest = latest.map(|message| message.text.clone());
     let known = told
         .iter()
-        .rposition(|message| Some(&message.text) == latest.as_ref());
-    conversation.extend(told.drain(known.map_or(0, |known| known + 1)..));
+        .rposition(|(_, heard)| Some(*heard) == latest.as_deref());
+    let news = &told[known.map_or(0, |known| known + 1)..];
+    conversation.extend(
+        news.iter()
+            .map(|(_, heard)| Message::new(Role::Agent, *heard)),
+    );
     conversation
 }
 

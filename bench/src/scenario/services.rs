@@ -121,7 +121,10 @@ impl Services {
         let expects = answer.and_then(|answer| answer.expects);
         let expects = expects.map(|expect| LlmEvent::Expects { expect });
         let hang_up = answer.is_some_and(|answer| answer.hangs_up);
-        let events = words.chain(expects).chain([LlmEvent::Done { hang_up }]);
+        let insists = answer.is_some_and(|answer| !answer.interruptible);
+        let insists = insists.then_some(LlmEvent::Uninterruptible);
+        let events = insists.into_iter().chain(words).chain(expects);
+        let events = events.chain([LlmEvent::Done { hang_up }]);
         events.map(JobEvent::Llm).collect()
     }
 }

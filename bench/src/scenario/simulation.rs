@@ -14,6 +14,7 @@ use sidetone_core::{
     dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
     io::{Input, Output},
     job::{Job, JobUpdate, TurnEvent, TurnJob},
+    suppression::NoiseSuppressor,
     time::CallTime,
     vad::Vad,
 };
@@ -42,6 +43,8 @@ pub type JudgesTurn<'a> = Box<dyn FnMut(&TurnJob) -> (u64, TurnEvent) + 'a>;
 pub struct Ears<'a> {
     /// Voice activity detection. Default: earshot, as in the engine.
     pub vad: Box<dyn Vad>,
+    /// What takes the noise out before. Default: nothing.
+    pub suppressor: Option<Box<dyn NoiseSuppressor>>,
     /// The turn model, for calls whose settings name one. Default: none; asked, it fails.
     pub turn_model: Option<JudgesTurn<'a>>,
 }
@@ -50,6 +53,7 @@ impl Default for Ears<'_> {
     fn default() -> Self {
         Self {
             vad: Box::new(EarshotVad::new()),
+            suppressor: None,
             turn_model: None,
         }
     }
@@ -93,9 +97,13 @@ impl Scenario {
     pub fn play_with(&self, clips: &mut Clips, ears: Ears<'_>) -> Result<Played, ScenarioError> {
         let mut config = self.config.clone();
         config.phrases = agent_phrases(clips)?;
+        let mut call = Call::new(Arc::new(config), ears.vad);
+        if let Some(suppressor) = ears.suppressor {
+            call = call.suppressing_noise(suppressor);
+        }
         let simulation = Simulation {
             scenario: self,
-            call: Call::new(Arc::new(config), ears.vad),
+            call,
             turn_model: ears.turn_model,
             phone: Phone::new(self, clips)?,
             services: Services::new(self.services.clone(), self.answers.clone()),

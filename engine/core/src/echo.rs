@@ -1,4 +1,4 @@
-//! The agent's own voice in the caller's line.
+//! What was played to the caller, in the caller's line: the agent's own voice, and people's.
 //!
 //! A speakerphone sends back what it plays: some 40 to 300 ms later, 15 to 40 dB lower, through a
 //! room and a codec, and the network adds a delay of its own. The call knows what it played, so it

@@ -8,6 +8,7 @@ use sidetone_codecs::{Resampler, SampleCount, SampleRate};
 use crate::{
     loudness::{Loudness, level_dbfs},
     noise::Noise,
+    suppression::{NoiseSuppressor, Suppression},
     vad::Vad,
 };
 
@@ -17,6 +18,8 @@ pub(crate) struct Hearing {
     frame: Duration,
     loudness: Loudness,
     noise: Noise,
+    suppression: Option<Suppression>,
+    /// From the leg, or what takes the noise out of it, to the detector.
     resampler: Resampler,
     /// At the detector's rate, less than one frame between pushes.
     unframed: Vec<i16>,
@@ -56,11 +59,19 @@ impl Hearing {
     /// resampled to the detector's.
     pub(crate) fn new(
         vad: Box<dyn Vad>,
+        suppressor: Option<Box<dyn NoiseSuppressor>>,
         rate: SampleRate,
         pre_roll: Duration,
         max_turn: Duration,
     ) -> Option<Self> {
-        let resampler = Resampler::new(rate, vad.rate()).ok()?;
+        let suppression = match suppressor {
+            Some(suppressor) => Some(Suppression::new(suppressor, rate)?),
+            None => None,
+        };
+        let from = suppression.as_ref().map_or(rate, Suppression::rate);
+        let resampler = Resampler::new(from, vad.rate()).ok()?;
+        let lag = suppression.as_ref().map(Suppression::delay);
+        let pre_roll = pre_roll + lag.unwrap_or_default();
         let frame_len = vad.frame_len();
         let frame = SampleCount(frame_len as u64).duration(vad.rate());
         let pre_roll_len = len(rate.samples_in(pre_roll));
@@ -68,6 +79,7 @@ impl Hearing {
             frame,
             loudness: Loudness::new(),
             noise: Noise::new(frame),
+            suppression,
             resampler,
             // A frame of the leg is 20 ms, a few at most; the reserve covers 200 ms.
             unframed: Vec::with_capacity(
@@ -95,7 +107,12 @@ impl Hearing {
                 self.pre_roll.extend(fresh);
             }
         }
-        self.resampler.process(pcm, &mut self.unframed);
+        match &mut self.suppression {
+            None => self.resampler.process(pcm, &mut self.unframed),
+            Some(suppression) => suppression.push(pcm, |clean| {
+                self.resampler.process(clean, &mut self.unframed);
+            }),
+        }
         let frame_len = self.vad.frame_len();
         let mut frames = self.unframed.chunks_exact(frame_len);
         for frame in &mut frames {
@@ -110,6 +127,12 @@ impl Hearing {
         }
         let rest = frames.remainder().len();
         self.unframed.drain(..self.unframed.len() - rest);
+    }
+
+    /// How much later than they were heard sounds are judged.
+    pub(crate) fn lag(&self) -> Duration {
+        let suppression = self.suppression.as_ref();
+        suppression.map(Suppression::delay).unwrap_or_default()
     }
 
     /// Whether what was heard in the last second or so is of too even a level for speech alone.

@@ -177,7 +177,8 @@ pub struct Transcript {
     pub no_speech_probability: Option<f32>,
 }
 
-/// From the language model: any number of `Delta` and `Expects`, then one that ends the job.
+/// From the language model: any number of `Delta`, `Expects` and `Uninterruptible`, then one that
+/// ends the job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum LlmEvent {
@@ -192,6 +193,10 @@ pub enum LlmEvent {
         /// The kind.
         expect: Expect,
     },
+    /// The caller is to hear the answer to its end, such as a legal notice: from here on nothing
+    /// interrupts it. What the caller says meanwhile is answered afterwards. Before the first
+    /// `Delta` it holds for all of the answer.
+    Uninterruptible,
     /// The answer is complete. Ends the job.
     Done {
         /// The agent wants the call to end once the caller has heard this answer.

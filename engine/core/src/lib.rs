@@ -41,6 +41,7 @@ mod playout;
 mod reply;
 mod sentence;
 pub mod sim;
+pub mod suppression;
 pub mod time;
 pub mod timer;
 mod tones;

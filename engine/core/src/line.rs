@@ -1,4 +1,4 @@
-//! The caller's line beside what was played into it, on one clock.
+//! The caller's line beside what was played into it, the agent's voice and people's, on one clock.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Line {
     pub(crate) fn push(&mut self, pcm: &[i16], playout: &Playout) {
         let Some(clock) = self.clock else { return };
         self.played.clear();
-        playout.played(clock.saturating_sub(LATER), pcm.len(), &mut self.played);
+        playout.played_by_all(clock.saturating_sub(LATER), pcm.len(), &mut self.played);
         self.echo.push(pcm, &self.played);
         self.clock = Some(clock + self.duration(pcm.len()));
         self.is_echo = None;

@@ -39,6 +39,12 @@ pub(crate) struct Noise {
     capacity: usize,
     /// How many frames of the window have each level.
     counts: [u8; LEVELS],
+    /// The level that the softest tenth of the window lies below, and how many frames do.
+    low: usize,
+    below: usize,
+    /// The level that the loudest tenth of it lies above, and how many frames do.
+    high: usize,
+    above: usize,
     /// The smoothed energy, relative to full scale.
     energy: f32,
     known: Option<Levels>,
@@ -64,6 +70,10 @@ impl Noise {
                 .unwrap_or(MOST_FRAMES)
                 .clamp(1, MOST_FRAMES),
             counts: [0; LEVELS],
+            low: 0,
+            below: 0,
+            high: LEVELS - 1,
+            above: 0,
             energy: 0.0,
             known: None,
         }
@@ -99,12 +109,42 @@ impl Noise {
             .clamp(0.0, (LEVELS - 1) as f32) as u8;
         let oldest = std::mem::replace(&mut self.window[self.next], level);
         if self.len == self.capacity {
-            self.counts[usize::from(oldest)] -= 1;
+            let oldest = usize::from(oldest);
+            self.counts[oldest] -= 1;
+            self.below -= usize::from(oldest < self.low);
+            self.above -= usize::from(oldest > self.high);
         } else {
             self.len += 1;
         }
-        self.counts[usize::from(level)] += 1;
+        let level = usize::from(level);
+        self.counts[level] += 1;
+        self.below += usize::from(level < self.low);
+        self.above += usize::from(level > self.high);
         self.next = (self.next + 1) % self.capacity;
+        self.follow();
+    }
+
+    /// Moves the bounds to where a tenth of the window lies beyond each: by few steps, since one frame
+    /// came and one went. More than a tenth are always on the other side, so both come to a stop.
+    fn follow(&mut self) {
+        let tenth = self.len / 10;
+        let count = |level: usize| usize::from(self.counts[level]);
+        while self.below > tenth {
+            self.low -= 1;
+            self.below -= count(self.low);
+        }
+        while self.below + count(self.low) <= tenth {
+            self.below += count(self.low);
+            self.low += 1;
+        }
+        while self.above > tenth {
+            self.high += 1;
+            self.above -= count(self.high);
+        }
+        while self.above + count(self.high) <= tenth {
+            self.above += count(self.high);
+            self.high -= 1;
+        }
     }
 
     fn learn(&mut self, frame: Duration) {
@@ -129,24 +169,11 @@ impl Noise {
 
     /// Where all but a tenth of the window at either end lie.
     fn levels(&self) -> Levels {
-        let tenth = self.len / 10;
-        let low = after(tenth, self.counts.iter().enumerate());
-        let high = after(tenth, self.counts.iter().enumerate().rev());
         Levels {
-            low_dbfs: low as f32 + QUIETEST_DBFS,
-            spread_db: (high - low) as f32,
+            low_dbfs: self.low as f32 + QUIETEST_DBFS,
+            spread_db: (self.high - self.low) as f32,
         }
     }
-}
-
-/// The level of the first frame after the `outer` first.
-fn after<'a>(outer: usize, mut counts: impl Iterator<Item = (usize, &'a u8)>) -> usize {
-    let mut passed = 0;
-    let level = counts.find(|(_, count)| {
-        passed += usize::from(**count);
-        passed > outer
-    });
-    level.map_or(0, |(level, _)| level)
 }
 
 #[cfg(test)]
@@ -185,6 +212,33 @@ mod tests {
                 self.hears(2, floor_dbfs.max(dbfs - 30.0), 1.0);
             }
             noise
+        }
+    }
+
+    #[test]
+    fn the_bounds_are_those_of_the_sorted_window() {
+        let mut line = Line::new();
+        let mut levels = Vec::new();
+        for n in 0..2_000_usize {
+            // Jumps from end to end, and stretches of one level.
+            let dbfs = match n / 50 % 4 {
+                0 => QUIETEST_DBFS + 95.0 * line.random.f32(),
+                1 => 0.0,
+                2 => QUIETEST_DBFS - 5.0,
+                _ => -40.0 + 6.0 * line.random.f32(),
+            };
+            line.noise.push(dbfs);
+            levels.push((dbfs - QUIETEST_DBFS).round().clamp(0.0, 90.0));
+            let newest = levels.len().saturating_sub(line.noise.capacity);
+            let mut window = levels[newest..].to_vec();
+            window.sort_by(f32::total_cmp);
+            let tenth = window.len() / 10;
+            let (low, high) = (window[tenth], window[window.len() - 1 - tenth]);
+            let expected = Levels {
+                low_dbfs: low + QUIETEST_DBFS,
+                spread_db: high - low,
+            };
+            assert_eq!(line.noise.levels(), expected, "frame {n}");
         }
     }
 

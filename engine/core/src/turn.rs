@@ -72,14 +72,17 @@ pub(crate) enum TurnChange {
         pause: Duration,
     },
     /// The caller gave the floor back.
-    Ended {
-        /// The turn that ended.
-        turn: TurnId,
-        /// How long the caller spoke, without the silence at the end.
-        speech: Duration,
-        /// The silence at the end.
-        silent: Duration,
-    },
+    Ended(EndedTurn),
+}
+
+/// A turn that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndedTurn {
+    pub(crate) turn: TurnId,
+    /// How long the caller spoke, without the silence at the end.
+    pub(crate) speech: Duration,
+    /// The silence at the end.
+    pub(crate) silent: Duration,
 }
 
 const QUIET: State = State::Quiet {
@@ -187,7 +190,7 @@ impl Turn {
                     *voiced_run = Duration::ZERO;
                 }
                 if *silent >= wanted || *since_onset >= self.max_turn {
-                    return self.end();
+                    return self.end().map(TurnChange::Ended);
                 }
                 if *silent >= self.pause && !*paused {
                     *paused = true;
@@ -199,7 +202,7 @@ impl Turn {
     }
 
     /// Ends the turn if the silence at its end is as long as `wanted`.
-    pub(crate) fn end_after(&mut self, wanted: Duration) -> Option<TurnChange> {
+    pub(crate) fn end_after(&mut self, wanted: Duration) -> Option<EndedTurn> {
         match self.state {
             State::Speaking { silent, .. } if silent >= wanted => self.end(),
             _ => None,
@@ -207,7 +210,7 @@ impl Turn {
     }
 
     /// Ends the turn now, if there is one: no more audio will tell when it ended.
-    pub(crate) fn end(&mut self) -> Option<TurnChange> {
+    pub(crate) fn end(&mut self) -> Option<EndedTurn> {
         match std::mem::replace(&mut self.state, QUIET) {
             State::Quiet { .. } => None,
             State::Speaking {
@@ -215,7 +218,7 @@ impl Turn {
                 since_onset,
                 silent,
                 ..
-            } => Some(TurnChange::Ended {
+            } => Some(EndedTurn {
                 turn,
                 speech: since_onset.saturating_sub(silent),
                 silent,
@@ -328,17 +331,12 @@ mod tests {
         assert_eq!(turn.current(), Some(TURN));
         let (after_ms, change) = until_change(&mut turn, 0.0, false);
         assert_eq!(after_ms, 304);
-        let TurnChange::Ended {
-            turn: id,
-            speech,
-            silent,
-        } = change
-        else {
-            panic!("the turn ended: {change:?}")
+        let ended = EndedTurn {
+            turn: TURN,
+            speech: FRAME * 25,
+            silent: Duration::from_millis(304),
         };
-        assert_eq!(id, TURN);
-        assert_eq!(silent, Duration::from_millis(304));
-        assert_eq!(speech, FRAME * 25);
+        assert_eq!(change, TurnChange::Ended(ended));
         assert_eq!(turn.current(), None);
     }
 
@@ -372,7 +370,7 @@ mod tests {
             ..frame(0.9)
         };
         let mut change = || turn.frame(quiet, false, SILENCE, TURN);
-        let frames = (1..).find(|_| matches!(change(), Some(TurnChange::Ended { .. })));
+        let frames = (1..).find(|_| matches!(change(), Some(TurnChange::Ended(_))));
         assert_eq!(frames, Some(19), "304 ms");
     }
 
@@ -403,7 +401,7 @@ mod tests {
         }
         assert_eq!(turn.end_after(FRAME * 31), None);
         let ended = turn.end_after(FRAME * 30);
-        assert!(matches!(ended, Some(TurnChange::Ended { silent, .. }) if silent == FRAME * 30));
+        assert_eq!(ended.map(|ended| ended.silent), Some(FRAME * 30));
     }
 
     #[test]
@@ -412,12 +410,9 @@ mod tests {
         until_change(&mut turn, 0.9, false);
         let (after_ms, change) = until_change(&mut turn, 0.9, false);
         assert!((29_800..=30_100).contains(&after_ms), "{after_ms}");
-        assert!(matches!(
-            change,
-            TurnChange::Ended {
-                silent: Duration::ZERO,
-                ..
-            }
-        ));
+        let TurnChange::Ended(ended) = change else {
+            panic!("the turn ended: {change:?}")
+        };
+        assert_eq!(ended.silent, Duration::ZERO);
     }
 }

@@ -204,7 +204,11 @@ impl Driver {
         for output in self.outputs.drain(..) {
             match output {
                 Output::Leg(message) => self.leg.push(&mut *self.dialect, &message),
-                Output::Start(job) => self.jobs.start(job),
+                Output::Start(job) => {
+                    self.jobs.start(job);
+                    // That a person has finished speaking is told by no event.
+                    told = true;
+                }
                 Output::Cancel(id) => self.jobs.cancel(id),
                 Output::Event(event) => {
                     self.reporter.report(now, event);

@@ -1,7 +1,7 @@
 //! The engine: what all calls share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -13,6 +13,7 @@ use sidetone_core::{
     dialect::Dialect,
     handoff::CallState,
     job::{JobFailure, Service},
+    suppression::{MakeNoiseSuppressor, NoiseSuppressor},
     vad::{MakeVad, Vad},
 };
 use sidetone_speech::{Llm, Stt, Tts, TurnDetector, vad::EarshotVad};
@@ -52,6 +53,7 @@ struct Shared {
     limits: LegLimits,
     services: Services,
     vad: MakeVad,
+    noise_suppressor: Option<MakeNoiseSuppressor>,
     events: broadcast::Sender<Arc<EventRecord>>,
     log: Option<EventLog>,
     calls: TaskTracker,
@@ -66,6 +68,19 @@ struct Running(Mutex<HashMap<CallId, CallHandle>>);
 impl Running {
     fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, CallHandle>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The call of `handle` is found by its id from now on, unless another has that id.
+    fn register(self: &Arc<Self>, handle: &CallHandle) -> Option<Registration> {
+        let call_id = handle.id().clone();
+        match self.calls().entry(call_id.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(vacant) => {
+                vacant.insert(handle.later());
+                let running = Arc::clone(self);
+                Some(Registration { call_id, running })
+            }
+        }
     }
 }
 
@@ -122,14 +137,7 @@ impl Engine {
         let (state, watched) = watch::channel(CallState::default());
         let people = People::new(controller.downgrade());
         let handle = CallHandle::new(call_id.clone(), controller, &to_call, watched, ended);
-        shared
-            .running
-            .calls()
-            .insert(call_id.clone(), handle.later());
-        let registration = Registration {
-            call_id: call_id.clone(),
-            running: Arc::clone(&shared.running),
-        };
+        let registration = shared.running.register(&handle);
         let span = info_span!("call", id = %call_id);
         let outlets = Outlets {
             to_call,
@@ -138,10 +146,14 @@ impl Engine {
             summary,
             active: Some((registration, shared.calls.token())),
         };
+        let mut call = Call::new(config, (shared.vad)())
+            .hearing_people(Arc::clone(&shared.vad))
+            .continuing(options.conversation);
+        if let Some(make) = &shared.noise_suppressor {
+            call = call.suppressing_noise(make());
+        }
         let driver = Driver::new(Parts {
-            call: Call::new(config, (shared.vad)())
-                .hearing_people(Arc::clone(&shared.vad))
-                .continuing(options.conversation),
+            call,
             dialect: Box::new(dialect),
             authorize: options.authorize,
             leg: Leg::new(transport, shared.limits),
@@ -159,7 +171,7 @@ impl Engine {
     /// Subscribes to the events of all calls, from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
-        EventStream::new(self.shared.events.subscribe())
+        EventStream::from(self.shared.events.subscribe())
     }
 
     /// Who the agent is in calls that are not told otherwise.
@@ -274,6 +286,7 @@ pub struct EngineBuilder {
     tts: Option<Arc<dyn Tts>>,
     turn_detector: Option<Arc<dyn TurnDetector>>,
     vad: Option<MakeVad>,
+    noise_suppressor: Option<MakeNoiseSuppressor>,
     config: CallConfig,
     limits: LegLimits,
     log: Option<EventLog>,
@@ -307,6 +320,16 @@ impl EngineBuilder {
     /// Makes the voice activity detector of each call. Default: [`EarshotVad`].
     pub fn vad(mut self, make: impl Fn() -> Box<dyn Vad> + Send + Sync + 'static) -> Self {
         self.vad = Some(Arc::new(make));
+        self
+    }
+
+    /// Makes what takes the noise out of the caller's audio before the detector hears it. Default:
+    /// nothing does.
+    pub fn noise_suppressor(
+        mut self,
+        make: impl Fn() -> Box<dyn NoiseSuppressor> + Send + Sync + 'static,
+    ) -> Self {
+        self.noise_suppressor = Some(Arc::new(make));
         self
     }
 
@@ -372,6 +395,7 @@ impl EngineBuilder {
             vad: self
                 .vad
                 .unwrap_or_else(|| Arc::new(|| Box::new(EarshotVad::new()))),
+            noise_suppressor: self.noise_suppressor,
             events: broadcast::channel(ENGINE_EVENTS).0,
             log: self.log,
             calls: TaskTracker::new(),

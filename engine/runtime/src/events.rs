@@ -98,11 +98,15 @@ pub struct EventsMissed {
     pub missed: u64,
 }
 
-impl EventStream {
-    pub(crate) fn new(records: broadcast::Receiver<Arc<EventRecord>>) -> Self {
+/// Events from elsewhere than an engine, for what takes an engine's: calls that are imported into a store,
+/// say.
+impl From<broadcast::Receiver<Arc<EventRecord>>> for EventStream {
+    fn from(records: broadcast::Receiver<Arc<EventRecord>>) -> Self {
         Self { records }
     }
+}
 
+impl EventStream {
     /// The next event; `None` when no more will come. May be dropped and called again without
     /// losing an event.
     ///
@@ -137,7 +141,7 @@ pub(crate) struct Outlets {
     pub(crate) log: Option<EventLog>,
     pub(crate) summary: watch::Sender<Option<CallSummary>>,
     /// Counts the call as active, and has it found by its id, while it is held.
-    pub(crate) active: Option<(Registration, TaskTrackerToken)>,
+    pub(crate) active: Option<(Option<Registration>, TaskTrackerToken)>,
 }
 
 impl Reporter {

@@ -56,7 +56,7 @@ impl CallHandle {
             controls,
             events: events.downgrade(),
             state,
-            first: Arc::new(Mutex::new(Some(EventStream::new(events.subscribe())))),
+            first: Arc::new(Mutex::new(Some(EventStream::from(events.subscribe())))),
             summary,
         }
     }
@@ -85,8 +85,8 @@ impl CallHandle {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         first.unwrap_or_else(|| match self.events.upgrade() {
-            Some(events) => EventStream::new(events.subscribe()),
-            None => EventStream::new(broadcast::channel(1).1),
+            Some(events) => EventStream::from(events.subscribe()),
+            None => EventStream::from(broadcast::channel(1).1),
         })
     }
 

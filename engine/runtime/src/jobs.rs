@@ -135,7 +135,9 @@ fn ends_job(event: &JobEvent) -> bool {
         JobEvent::Llm(LlmEvent::Done { .. } | LlmEvent::Failed(_)) => true,
         JobEvent::Tts(TtsEvent::Done | TtsEvent::Failed(_)) => true,
         JobEvent::Turn(_) => true,
-        JobEvent::Llm(LlmEvent::Delta { .. } | LlmEvent::Expects { .. })
+        JobEvent::Llm(
+            LlmEvent::Delta { .. } | LlmEvent::Expects { .. } | LlmEvent::Uninterruptible,
+        )
         | JobEvent::Tts(TtsEvent::Audio { .. }) => false,
     }
 }

@@ -142,16 +142,14 @@ impl People {
             if leg.gone {
                 continue;
             }
+            // Who only listens sends nothing; that nobody does is seen at the next 20 ms for them.
             let input = match leg.audio.poll_recv(cx) {
-                Poll::Ready(Some(pcm)) if !leg.outputs.is_closed() => {
-                    PersonInput::Audio(pcm.into())
-                }
-                Poll::Ready(_) => {
-                    leg.gone = true;
-                    PersonInput::Left
-                }
+                _ if leg.outputs.is_closed() => None,
+                Poll::Ready(pcm) => pcm,
                 Poll::Pending => continue,
             };
+            leg.gone = input.is_none();
+            let input = input.map_or(PersonInput::Left, |pcm| PersonInput::Audio(pcm.into()));
             self.first = (self.first + n + 1) % count;
             return Poll::Ready((leg.id, input));
         }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use common::{FRAME, Phone, builder, greeting};
 use futures_util::FutureExt as _;
 use sidetone::{
-    CallHandle, CallOver, Engine, PersonError, PersonLeg,
+    AcceptOptions, CallHandle, CallOver, Engine, PersonError, PersonLeg,
     core::{
         config::CallConfig,
         event::{BackReason, CallEvent},
-        handoff::HandoffState,
+        handoff::{Floor, HandoffState},
         person::{Join, LeaveReason, Mode, PersonOutput, Refusal},
     },
     speech::testing::{FakeLlm, FakeStt, FakeTts},
@@ -116,6 +116,54 @@ async fn dropping_a_leg_gives_the_call_back() {
     }
     assert_eq!(back, Some(BackReason::Left));
     assert_eq!(handle.state().borrow().people, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_listen_any_more_is_off_the_call_without_a_word() {
+    let (_engine, mut phone, handle) = call(greeting("")).await;
+    let leg = handle.join(join(Mode::Monitor, 1)).await.unwrap();
+    phone.listen(FRAME).await;
+    assert_eq!(handle.state().borrow().people.len(), 1);
+    // Who only listens never sends anything.
+    let (sender, receiver) = leg.split();
+    drop(receiver);
+    phone.listen(3 * FRAME).await;
+    assert_eq!(handle.state().borrow().people, []);
+    assert!(sender.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_floor_is_nobodys_once_a_person_has_finished() {
+    // The words do not come, or long after the person has finished.
+    let engine = builder(FakeStt::new().hangs(), FakeLlm::new(), FakeTts::new())
+        .config(greeting(""))
+        .build()
+        .unwrap();
+    let (mut phone, handle) = Phone::call(&engine).await;
+    phone.listen(FRAME).await;
+    let mut leg = handle.join(join(Mode::Takeover, 1)).await.unwrap();
+    speak(&mut phone, &mut leg, SECOND).await;
+    let id = leg.id();
+    assert_eq!(handle.state().borrow().floor, Floor::Person { id });
+    for _ in 0..50 {
+        leg.send_audio(&[0; 320]);
+        phone.listen(FRAME).await;
+    }
+    assert_eq!(handle.state().borrow().floor, Floor::Nobody);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_keeps_its_id_whoever_else_claims_it() {
+    let (engine, mut phone, handle) = call(greeting("")).await;
+    let options = AcceptOptions::new().call_id(handle.id().clone());
+    let (second, twin) = Phone::dial_with(&engine, 64, options);
+    drop(second);
+    twin.ended().await;
+    phone.listen(FRAME).await;
+    let found = engine.call(handle.id()).unwrap();
+    found.pause_agent().await.unwrap();
+    phone.listen(FRAME).await;
+    assert!(handle.state().borrow().paused);
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,6 +135,9 @@ pub async fn engine(config: &Config) -> Result<Engine, SetupError> {
         .tts(tts(&config.tts)?)
         .vad(vad(config.vad.provider).await?)
         .config(config.call(phrases(&config.agent.language)));
+    if let Some(maker) = config.vad.noise_suppression.maker() {
+        engine = engine.noise_suppressor(maker);
+    }
     if asks_smart_turn(config) {
         engine = engine.turn_detector(smart_turn().await?);
     }
@@ -224,6 +227,7 @@ fn llm(config: &LlmConfig) -> Result<Arc<dyn Llm>, SetupError> {
             base_url: config.base_url.clone(),
             api_key: config.api_key.clone(),
             model: config.model.clone(),
+            notice_tool: config.notice_tool,
             ..OpenAiLlmConfig::default()
         })?)),
     }

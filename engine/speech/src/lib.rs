@@ -11,6 +11,7 @@ mod error;
 pub mod http;
 pub mod job;
 pub mod llm;
+pub mod noise_suppression;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 mod phrases;

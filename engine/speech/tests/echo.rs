@@ -18,7 +18,7 @@ use sidetone_core::{
     sim::PlayoutBuffer,
     time::CallTime,
 };
-use sidetone_speech::vad::EarshotVad;
+use sidetone_speech::{noise_suppression::Rnnoise, vad::EarshotVad};
 
 const RATE: SampleRate = SampleRate::HZ_8000;
 const FRAME: usize = 160;
@@ -100,6 +100,8 @@ struct Scene {
     /// Room noise.
     noise_dbfs: f32,
     ignore_echo: bool,
+    /// The detector hears the line without its noise.
+    suppresses_noise: bool,
 }
 
 /// When the agent was stopped, in ms, and how many frames were taken for echo.
@@ -108,6 +110,9 @@ fn run(scene: &Scene) -> (Vec<u64>, u64) {
     config.barge_in.ignore_echo = scene.ignore_echo;
     config.idle.prompt_after_ms = 0;
     let mut call = Call::new(Arc::new(config), Box::new(EarshotVad::new()));
+    if scene.suppresses_noise {
+        call = call.suppressing_noise(Box::new(Rnnoise::new()));
+    }
     let voice = agents_voice();
     let mut phone = PlayoutBuffer::new(RATE);
     let mut random = fastrand::Rng::with_seed(11);
@@ -210,6 +215,16 @@ fn leg(body: Inbound<'static>) -> Input<'static> {
 
 #[test]
 fn the_agents_own_voice_interrupts_nothing() {
+    interrupts_nothing(false);
+}
+
+#[test]
+fn nor_does_it_with_noise_suppression() {
+    interrupts_nothing(true);
+}
+
+fn interrupts_nothing(suppresses_noise: bool) {
+    println!("noise suppression: {suppresses_noise}");
     println!("loss   delay  room    stopped without / with the guard");
     let (mut without, mut with, mut calls) = (0, 0, 0);
     for loss_db in [15.0, 20.0, 25.0, 30.0] {
@@ -225,6 +240,7 @@ fn the_agents_own_voice_interrupts_nothing() {
                     caller: None,
                     noise_dbfs: -65.0,
                     ignore_echo,
+                    suppresses_noise,
                 };
                 let unguarded = run(&scene(false)).0.len();
                 let (stopped, frames) = run(&scene(true));
@@ -245,6 +261,16 @@ fn the_agents_own_voice_interrupts_nothing() {
 
 #[test]
 fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
+    is_heard_through_the_echo(false);
+}
+
+#[test]
+fn and_with_noise_suppression_too() {
+    is_heard_through_the_echo(true);
+}
+
+fn is_heard_through_the_echo(suppresses_noise: bool) {
+    println!("noise suppression: {suppresses_noise}");
     // The agent's voice is Paul's.
     let words = [
         "hello",
@@ -273,6 +299,7 @@ fn a_caller_who_speaks_over_the_agent_is_heard_through_the_echo() {
                         caller: Some((from, pcm.clone())),
                         noise_dbfs: -65.0,
                         ignore_echo: true,
+                        suppresses_noise,
                     };
                     let path = Path {
                         delay_ms: 180,

@@ -177,7 +177,8 @@ impl Inputs {
         for entry in walk.into_iter().filter_entry(visible) {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {}
-                Ok(entry) if is_recording(entry.path()) => {
+                // A pipe or a socket may have nobody at its other end.
+                Ok(entry) if entry.file_type().is_file() && is_recording(entry.path()) => {
                     found += 1;
                     let relative = entry.path().strip_prefix(folder);
                     self.add_file(entry.path(), relative.unwrap_or(entry.path()));
@@ -319,6 +320,18 @@ mod tests {
             "{}",
             told[4]
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_passed_over_in_folders() {
+        let dir = folder(&["a.wav"]);
+        let socket = dir.path().join("socket.wav");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::os::unix::fs::symlink(&socket, dir.path().join("link.wav")).unwrap();
+        let (names, inputs) = found(dir.path(), &["."], false);
+        assert_eq!(names, ["a.wav > a.wav"]);
+        assert_eq!((inputs.others, inputs.problems.len()), (2, 0));
     }
 
     #[cfg(unix)]

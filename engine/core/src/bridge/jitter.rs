@@ -13,10 +13,11 @@ use sidetone_codecs::{SampleCount, SampleRate};
 use super::quality::Quality;
 use crate::time::CallTime;
 
-/// Audio that would have to wait for this long behind other audio is too late.
-const MAX_AHEAD: Duration = Duration::from_millis(60);
-/// What stays in front of it when audio is cut for that.
-const KEPT_AHEAD: Duration = Duration::from_millis(40);
+/// Audio that would have to wait for this long is too late: for the next tick, and behind other audio. The
+/// resamplers add less than 4 ms.
+const MAX_WAIT: Duration = Duration::from_millis(56);
+/// How long it waits when audio in front of it was cut out for that.
+const KEPT_WAIT: Duration = Duration::from_millis(50);
 /// Cuts, and returns of audio after a gap, are faded over this length.
 const FADE: Duration = Duration::from_millis(5);
 /// So much audio was too much at every tick of a window: it is cut out, in pieces.
@@ -33,8 +34,8 @@ const LONGEST_GAP: Duration = Duration::from_secs(1);
 pub(crate) struct JitterBuffer {
     /// A tick's samples.
     frame: usize,
-    max_ahead: usize,
-    kept_ahead: usize,
+    max_wait: usize,
+    kept_wait: usize,
     fade: usize,
     excess: usize,
     cut: usize,
@@ -78,13 +79,13 @@ impl JitterBuffer {
         };
         Self {
             frame,
-            max_ahead: len(MAX_AHEAD),
-            kept_ahead: len(KEPT_AHEAD),
+            max_wait: len(MAX_WAIT),
+            kept_wait: len(KEPT_WAIT),
             fade: len(FADE),
             excess: len(EXCESS),
             cut: len(CUT),
             longest_gap: len(LONGEST_GAP),
-            samples: VecDeque::with_capacity(len(MAX_AHEAD) * 2),
+            samples: VecDeque::with_capacity(len(MAX_WAIT) * 2),
             arrivals: VecDeque::with_capacity(8),
             history: vec![0; frame],
             flow: Flow::Idle,
@@ -95,8 +96,8 @@ impl JitterBuffer {
         }
     }
 
-    /// Takes audio that has just come.
-    pub(crate) fn push(&mut self, now: CallTime, pcm: &[i16]) {
+    /// Takes audio that has just come; the next tick is at `next`.
+    pub(crate) fn push(&mut self, now: CallTime, next: CallTime, pcm: &[i16]) {
         if pcm.is_empty() {
             return;
         }
@@ -112,8 +113,10 @@ impl JitterBuffer {
             left: pcm.len(),
             is_whole: true,
         });
-        if ahead >= self.max_ahead {
-            self.cut_out(ahead - self.kept_ahead);
+        let tick = usize::try_from(self.rate.samples_in(next.since(now)).0).unwrap_or(self.frame);
+        let wait = ahead + tick.min(self.frame);
+        if wait > self.max_wait {
+            self.cut_out((wait - self.kept_wait).min(ahead));
         }
         if self.arrivals.len() > 64 {
             // Crumbs of a few samples each: what is not told apart waits as long as the oldest.
@@ -244,6 +247,7 @@ fn scale(sample: i16, part: usize, whole: usize) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::person::BridgeQuality;
 
     const RATE: SampleRate = SampleRate::HZ_8000;
     const FRAME: usize = 160;
@@ -268,7 +272,7 @@ mod tests {
         let mut buffer = buffer();
         let packet = |n: u64| vec![n as i16 * 10; FRAME];
         for n in 1..500 {
-            buffer.push(at(n * 20), &packet(n));
+            buffer.push(at(n * 20), at(n * 20 + 7), &packet(n));
             let out = pull(&mut buffer, n * 20 + 7);
             let begun = if n == 1 { 40 } else { 0 };
             assert_eq!(out[begun..], packet(n)[begun..], "packet {n}");
@@ -281,25 +285,25 @@ mod tests {
     #[test]
     fn a_gap_fades_to_silence_and_what_follows_fades_in() {
         let mut buffer = buffer();
-        buffer.push(at(0), &[8_000; FRAME]);
+        buffer.push(at(0), at(5), &[8_000; FRAME]);
         pull(&mut buffer, 5);
         let gap = pull(&mut buffer, 25);
         assert_eq!(gap[0], 8_000);
         assert!(gap.windows(2).all(|pair| pair[0] >= pair[1]), "it fades");
         assert!(gap[FRAME - 1] < 100);
         assert_eq!(pull(&mut buffer, 45), [0; FRAME]);
-        buffer.push(at(50), &[8_000; FRAME]);
+        buffer.push(at(50), at(65), &[8_000; FRAME]);
         let back = pull(&mut buffer, 65);
         assert_eq!((back[0], back[40], back[159]), (0, 8_000, 8_000));
         assert_eq!(buffer.quality().told().concealed_ms, 40);
     }
 
-    #[test]
-    fn it_becomes_as_deep_as_the_jitter_and_no_deeper() {
+    /// A minute of packets that come up to `jitter_us` late; ticks are `phase_us` after they were sent.
+    fn jittery(jitter_us: u64, phase_us: u64) -> BridgeQuality {
         let mut buffer = buffer();
         let mut random = fastrand::Rng::with_seed(7);
         let mut arrivals: Vec<u64> = (1..3_000)
-            .map(|n| n * 20_000 + random.u64(..30_000))
+            .map(|n| n * 20_000 + random.u64(..jitter_us))
             .collect();
         // The network keeps the order.
         for n in 1..arrivals.len() {
@@ -307,13 +311,18 @@ mod tests {
         }
         let mut arrivals = arrivals.into_iter().peekable();
         for tick in 1..3_000 {
-            let now = tick * 20_000 + 3_000;
-            while let Some(at) = arrivals.next_if(|at| *at <= now) {
-                buffer.push(CallTime::from_micros(at), &[1_000; FRAME]);
+            let now = CallTime::from_micros(tick * 20_000 + phase_us);
+            while let Some(at) = arrivals.next_if(|at| *at <= now.as_micros()) {
+                buffer.push(CallTime::from_micros(at), now, &[1_000; FRAME]);
             }
-            buffer.pull(CallTime::from_micros(now), &mut Vec::new());
+            buffer.pull(now, &mut Vec::new());
         }
-        let told = buffer.quality().told();
+        buffer.quality().told()
+    }
+
+    #[test]
+    fn it_becomes_as_deep_as_the_jitter_and_no_deeper() {
+        let told = jittery(30_000, 3_000);
         assert!(told.max_delay_us <= 60_000, "{told:?}");
         assert!(told.mean_delay_us <= 40_000, "{told:?}");
         assert!(told.concealed_ms <= 400, "{told:?}");
@@ -323,24 +332,32 @@ mod tests {
     fn a_burst_after_a_stall_is_cut_down_at_once() {
         let mut buffer = buffer();
         for n in 0..20 {
-            buffer.push(at(400), &[n * 100; FRAME]);
+            buffer.push(at(400), at(405), &[n * 100; FRAME]);
         }
-        assert!(buffer.samples.len() <= buffer.max_ahead + FRAME);
-        for n in 0..2 {
+        assert!(buffer.samples.len() <= buffer.max_wait + FRAME);
+        for n in 0..3 {
             pull(&mut buffer, 405 + n * 20);
         }
-        let latest = pull(&mut buffer, 445);
-        assert_eq!(latest[159], 1_900, "the newest is heard");
+        let latest = pull(&mut buffer, 465);
+        assert_eq!(latest[0], 1_900, "the newest is heard");
         assert!(buffer.quality().told().cut_ms >= 300);
     }
 
     #[test]
     fn one_long_message_is_played_from_where_it_is_not_too_old() {
         let mut buffer = buffer();
-        buffer.push(at(0), &vec![1; 8_000 * 20]);
+        buffer.push(at(0), at(10), &vec![1; 8_000 * 20]);
         assert_eq!(buffer.samples.len(), 8_000);
-        buffer.push(at(20), &[2; FRAME]);
-        assert!(buffer.samples.len() <= buffer.max_ahead + FRAME);
+        buffer.push(at(20), at(30), &[2; FRAME]);
+        assert!(buffer.samples.len() <= buffer.max_wait + FRAME);
+    }
+
+    #[test]
+    fn nothing_waits_longer_than_it_may() {
+        // As much jitter as is borne, and ticks as late after packets as can be.
+        let told = jittery(40_000, 19_000);
+        assert!(told.max_delay_us <= 56_000, "{told:?}");
+        assert!(told.concealed_ms <= 600, "of 60 s: {told:?}");
     }
 
     #[test]
@@ -352,7 +369,11 @@ mod tests {
             for tick in 0..180_000_u64 {
                 let now = tick * 20_000 + 3_000;
                 while next <= now {
-                    buffer.push(CallTime::from_micros(next), &[1_000; FRAME]);
+                    buffer.push(
+                        CallTime::from_micros(next),
+                        CallTime::from_micros(now),
+                        &[1_000; FRAME],
+                    );
                     packet += 1;
                     next = packet * interval / 1_000;
                 }

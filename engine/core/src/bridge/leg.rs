@@ -78,12 +78,12 @@ impl Leg {
         tick_len(self.rate)
     }
 
-    /// Takes audio of theirs that has just come.
-    pub(crate) fn push(&mut self, now: CallTime, pcm: &[i16]) {
+    /// Takes audio of theirs that has just come; the bridge's next tick is at `next`.
+    pub(crate) fn push(&mut self, now: CallTime, next: CallTime, pcm: &[i16]) {
         self.latest_audio = now;
         self.resampled.clear();
         self.inbound.process(pcm, &mut self.resampled);
-        self.jitter.push(now, &self.resampled);
+        self.jitter.push(now, next, &self.resampled);
     }
 
     /// From now on audio is waited for.

@@ -9,7 +9,7 @@ use crate::{
     event::TurnId,
     hearing::Hearing,
     time::CallTime,
-    turn::{Turn, TurnChange},
+    turn::{EndedTurn, Turn, TurnChange},
     vad::Vad,
 };
 
@@ -66,7 +66,7 @@ impl Listener {
         let pre_roll = ms(config.vad.pre_roll_ms + config.vad.min_speech_ms) + DECISION_ROUNDING;
         let max_turn = ms(config.endpointing.max_turn_ms);
         Some(Self {
-            hearing: Hearing::new(vad, rate.min(HIGHEST), pre_roll, max_turn)?,
+            hearing: Hearing::new(vad, None, rate.min(HIGHEST), pre_roll, max_turn)?,
             turn: Turn::new(config),
             silence: ms(config.endpointing.silence_ms).max(SILENCE),
             resampler,
@@ -90,7 +90,7 @@ impl Listener {
         let (turn, silence) = (&mut self.turn, self.silence);
         self.hearing
             .push(pcm, |frame| match turn.frame(frame, false, silence, next) {
-                Some(change @ (TurnChange::Began { .. } | TurnChange::Ended { .. })) => {
+                Some(change @ (TurnChange::Began { .. } | TurnChange::Ended(_))) => {
                     let slot = usize::from(changes[0].is_some());
                     changes[slot] = Some(change);
                 }
@@ -101,11 +101,8 @@ impl Listener {
 
     /// The turn that is under way, if there is one, is over.
     pub(crate) fn end(&mut self) -> Option<Utterance> {
-        let change = self.turn.end()?;
-        match self.heard(change) {
-            Some(Heard::Ended(utterance)) => Some(utterance),
-            _ => None,
-        }
+        let ended = self.turn.end()?;
+        Some(self.utterance(ended))
     }
 
     /// When the turn that is under way has ended because no audio came.
@@ -124,13 +121,17 @@ impl Listener {
                 self.hearing.begin_utterance();
                 Some(Heard::Began { since_onset })
             }
-            TurnChange::Ended { turn, silent, .. } => Some(Heard::Ended(Utterance {
-                turn,
-                audio: self.hearing.end_utterance(silent),
-                rate: self.hearing.rate(),
-                silent,
-            })),
+            TurnChange::Ended(ended) => Some(Heard::Ended(self.utterance(ended))),
             TurnChange::Paused | TurnChange::Resumed { .. } => None,
+        }
+    }
+
+    fn utterance(&mut self, EndedTurn { turn, silent, .. }: EndedTurn) -> Utterance {
+        Utterance {
+            turn,
+            audio: self.hearing.end_utterance(silent),
+            rate: self.hearing.rate(),
+            silent,
         }
     }
 }

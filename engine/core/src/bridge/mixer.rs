@@ -44,12 +44,16 @@ impl Mix {
 
 /// What two voices of the same length sound like together.
 pub(crate) fn mix_two(one: &[i16], other: &[i16], out: &mut Vec<i16>) {
-    let sum = |(one, other): (&i16, &i16)| match (*one, *other) {
+    out.clear();
+    out.extend(one.iter().zip(other).map(|(one, other)| mix(*one, *other)));
+}
+
+/// What two samples sound like together.
+pub(crate) fn mix(one: i16, other: i16) -> i16 {
+    match (one, other) {
         (0, alone) | (alone, 0) => alone,
         (one, other) => soft(i32::from(one) + i32::from(other)),
-    };
-    out.clear();
-    out.extend(one.iter().zip(other).map(sum));
+    }
 }
 
 /// Bends what is too loud: monotonous, and without a step at the knee.

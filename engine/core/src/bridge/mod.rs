@@ -29,7 +29,7 @@ use crate::{
 pub(crate) use self::{
     leg::Leg,
     listener::{Heard, Listener, Utterance},
-    mixer::mix_two,
+    mixer::{mix, mix_two},
 };
 
 /// The bridge's clock.
@@ -107,7 +107,7 @@ impl Bridge {
 
     /// Takes audio of the caller that has just come.
     pub(crate) fn caller(&mut self, now: CallTime, pcm: &[i16]) {
-        self.caller.push(now, pcm);
+        self.caller.push(now, self.next, pcm);
     }
 
     /// How the caller's audio fared so far.

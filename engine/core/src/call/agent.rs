@@ -186,6 +186,13 @@ impl Call {
         }
     }
 
+    /// The language model wants the caller to hear the answer to its end.
+    pub(super) fn llm_insists(&mut self, job: JobId) {
+        if let Some(reply) = self.reply_written_by(job) {
+            reply.interruptible = false;
+        }
+    }
+
     /// The language model has said all.
     pub(super) fn llm_done(&mut self, job: JobId, hang_up: bool, out: &mut Vec<Output>) {
         let now = self.now;
@@ -298,6 +305,7 @@ impl Call {
             | Delivery::Interrupted(_) => return,
         }));
         talk.fillers = 0;
+        talk.handoff.is_settled();
         reply.delivery = Delivery::Audible;
         reply.announcement = None;
         if let Some(latency) = reply.latency.take() {

@@ -17,7 +17,6 @@ use crate::{
     ledger::join,
     reply::{Delivery, Reply},
     time::CallTime,
-    turn::TurnChange,
 };
 
 /// How much of a turn the turn model hears.
@@ -192,14 +191,8 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        let change = talk.turn.end_after(talk.endpointing.wanted());
-        if let Some(TurnChange::Ended {
-            turn,
-            speech,
-            silent,
-        }) = change
-        {
-            self.turn_ended(turn, speech, silent, out);
+        if let Some(ended) = talk.turn.end_after(talk.endpointing.wanted()) {
+            self.turn_ended(ended, out);
         }
     }
 

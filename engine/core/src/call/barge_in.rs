@@ -13,7 +13,6 @@ use crate::{
     ledger::join,
     line::Line,
     reply::Stopped,
-    turn::TurnChange,
 };
 
 impl Call {
@@ -130,13 +129,9 @@ impl Call {
             return;
         };
         if ended.is_none()
-            && let Some(TurnChange::Ended {
-                turn,
-                speech,
-                silent,
-            }) = talk.turn.end()
+            && let Some(ended) = talk.turn.end()
         {
-            self.turn_ended(turn, speech, silent, out);
+            self.turn_ended(ended, out);
         }
     }
 

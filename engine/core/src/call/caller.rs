@@ -20,7 +20,7 @@ use crate::{
     partials::{Growth, StableText},
     time::CallTime,
     transcripts::{Outcome, Speaker},
-    turn::TurnChange,
+    turn::{EndedTurn, TurnChange},
 };
 
 /// A turn in which no audio arrives for this long has ended: the leg is stuck.
@@ -92,17 +92,21 @@ impl Call {
                 TurnChange::Began { since_onset } => self.turn_began(since_onset, out),
                 TurnChange::Paused => self.caller_paused(out),
                 TurnChange::Resumed { pause } => self.caller_resumed(pause, out),
-                TurnChange::Ended {
-                    turn,
-                    speech,
-                    silent,
-                } => {
-                    self.turn_ended(turn, speech, silent, out);
-                    ended = Some(turn);
+                TurnChange::Ended(turn) => {
+                    self.turn_ended(turn, out);
+                    ended = Some(turn.turn);
                 }
             }
         }
         self.pass_over_sound(ended, out);
+    }
+
+    /// How much later than they were said the caller's sounds are judged.
+    fn lag(&self) -> Duration {
+        match &self.phase {
+            Phase::Talking(talk) => talk.hearing.lag(),
+            _ => Duration::ZERO,
+        }
     }
 
     /// No audio comes any more in the middle of a turn.
@@ -110,19 +114,15 @@ impl Call {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if let Some(TurnChange::Ended {
-            turn,
-            speech,
-            silent,
-        }) = talk.turn.end()
-        {
-            self.turn_ended(turn, speech, silent, out);
+        if let Some(ended) = talk.turn.end() {
+            self.turn_ended(ended, out);
         }
     }
 
-    fn turn_began(&mut self, since_onset: Duration, out: &mut Vec<Output>) {
+    fn turn_began(&mut self, voiced_for: Duration, out: &mut Vec<Output>) {
         let turn = self.next_turn();
-        self.yield_floor(turn, since_onset, Sound::since(since_onset), out);
+        let since_onset = voiced_for + self.lag();
+        self.yield_floor(turn, since_onset, Sound::since(voiced_for), out);
         let onset = self.now.saturating_sub(since_onset);
         let expected = self.expected();
         let next_partial = self.next_partial();
@@ -147,9 +147,11 @@ impl Call {
 
     pub(super) fn turn_ended(
         &mut self,
-        turn: TurnId,
-        speech: Duration,
-        silent: Duration,
+        EndedTurn {
+            turn,
+            speech,
+            silent,
+        }: EndedTurn,
         out: &mut Vec<Output>,
     ) {
         let job = self.next_job();
@@ -158,6 +160,7 @@ impl Call {
             return;
         };
         talk.stop_partial(out);
+        let silent = silent + talk.hearing.lag();
         let audio = talk.hearing.end_utterance(silent);
         let speech_ms = u64::try_from(speech.as_millis()).unwrap_or(u64::MAX);
         out.push(Output::Event(CallEvent::TurnEnded { turn, speech_ms }));
@@ -292,6 +295,7 @@ impl Call {
             JobEvent::Llm(event) => match event {
                 LlmEvent::Delta { text } => self.llm_delta(update.id, &text, out),
                 LlmEvent::Expects { expect } => self.llm_expects(update.id, expect),
+                LlmEvent::Uninterruptible => self.llm_insists(update.id),
                 LlmEvent::Done { hang_up } => self.llm_done(update.id, hang_up, out),
                 LlmEvent::Failed(failure) => self.llm_failed(update.id, failure, out),
             },
@@ -386,12 +390,7 @@ impl Call {
         if still < enough || !(text.is_empty() || talk.hearing.may_be_noise()) {
             return;
         }
-        if let Some(TurnChange::Ended {
-            turn,
-            speech,
-            silent,
-        }) = talk.turn.end()
-        {
+        if let Some(ended) = talk.turn.end() {
             talk.hearing.learn_noise();
             talk.ahead.words = Words::Heard {
                 job,
@@ -399,9 +398,15 @@ impl Call {
                 at: now,
                 text: text.to_owned(),
             };
-            let all = speech + silent;
+            let all = ended.speech + ended.silent;
             let silent = still + now.since(asked);
-            self.turn_ended(turn, all.saturating_sub(silent), silent, out);
+            let speech = all.saturating_sub(silent);
+            let ended = EndedTurn {
+                speech,
+                silent,
+                ..ended
+            };
+            self.turn_ended(ended, out);
         }
     }
 

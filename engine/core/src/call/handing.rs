@@ -63,6 +63,10 @@ impl Call {
             return;
         }
         let is_back = first.is_none();
+        if is_back {
+            // The caller has been waiting for the agent since now.
+            talk.quiet_since = talk.quiet_since.max(now);
+        }
         out.push(Output::Event(CallEvent::Handoff {
             state,
             back: is_back.then_some(back),
@@ -96,11 +100,13 @@ impl Call {
     fn give_back(&mut self, note: String) {
         self.note(note);
         let within = Duration::from_millis(self.config.handoff.resume_within_ms.into());
-        let due = self.now + within;
+        let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.handoff.is_due(due);
+        talk.handoff.is_due(now + within);
+        // Until now the caller waited for nobody, or for somebody else.
+        talk.quiet_since = talk.quiet_since.max(now);
         if !talk.handoff.rests() {
             talk.owed.get_or_insert(Owed::Word);
         }
@@ -247,12 +253,11 @@ impl Call {
 
     /// The agent got the call back and is not heard yet.
     pub(super) fn back_due(&mut self, out: &mut Vec<Output>) {
-        let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         talk.handoff.is_settled();
-        if talk.caller_has_floor() || talk.people_have_floor() || talk.is_audible(now) {
+        if talk.caller_has_floor() || talk.people_have_floor() {
             return;
         }
         let phrases = &self.config.phrases;
@@ -319,7 +324,10 @@ impl Talk {
     ) {
         let ms = |ms: u32| Duration::from_millis(ms.into());
         let config = &config.handoff;
-        earliest.consider(Timer::Back, self.handoff.due());
+        // The tones of keys may still be playing, and their marks may never come back.
+        let due = self.handoff.due();
+        let due = due.map(|due| due.max(self.playout.play_end()));
+        earliest.consider(Timer::Back, due);
         earliest.consider(Timer::Ring, self.handoff.ring_deadline());
         if self.handoff.caller_waits() && self.is_idle() && !self.is_audible(now) {
             let quiet = self.quiet_since.max(self.playout.play_end());

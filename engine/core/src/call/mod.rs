@@ -5,7 +5,8 @@
 //! - `ahead` has the answer made in pauses that may be the end of the caller's turn;
 //! - `agent` follows the agent: words to a reply, the reply to sentences, sentences to audio;
 //! - `barge_in` decides what becomes of a sound over the agent;
-//! - `people` follows the legs of people on the call, and what is said on them;
+//! - `people` follows the legs of people on the call;
+//! - `said` follows what is said on them;
 //! - `handing` moves the call between the agent and people.
 //!
 //! Both sides meet in `Call::settle`, which runs at the end of every step and does whatever the
@@ -17,6 +18,7 @@ mod barge_in;
 mod caller;
 mod handing;
 mod people;
+mod said;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -44,6 +46,7 @@ use crate::{
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
+    suppression::NoiseSuppressor,
     time::CallTime,
     timer::{Earliest, Timer},
     transcripts::Transcripts,
@@ -78,6 +81,8 @@ pub struct Call {
     pcm: Vec<i16>,
     /// Makes the detectors of people's legs.
     make_vad: Option<MakeVad>,
+    /// For the stream's first audio.
+    suppressor: Option<Box<dyn NoiseSuppressor>>,
 }
 
 /// How far the call is.
@@ -181,6 +186,16 @@ impl Call {
             prompts: 0,
             pcm: Vec::new(),
             make_vad: None,
+            suppressor: None,
+        }
+    }
+
+    /// The same call, which decides when the caller speaks on audio without its noise.
+    #[must_use]
+    pub fn suppressing_noise(self, suppressor: Box<dyn NoiseSuppressor>) -> Self {
+        Self {
+            suppressor: Some(suppressor),
+            ..self
         }
     }
 
@@ -317,8 +332,14 @@ impl Call {
             false => config.agent.language.as_str(),
             true => "",
         };
-        let hearing = Hearing::new(vad, start.format.rate, pre_roll, max_turn)
-            .expect("dialects accept only rates that every detector can be given");
+        let hearing = Hearing::new(
+            vad,
+            self.suppressor.take(),
+            start.format.rate,
+            pre_roll,
+            max_turn,
+        )
+        .expect("dialects accept only rates that every detector can be given");
         let line = config
             .barge_in
             .ignore_echo
@@ -531,7 +552,8 @@ impl Talk {
         if !self.reply.as_ref().is_some_and(Reply::is_uninterruptible) {
             earliest.consider(Timer::Keypad, self.keypad.deadline());
         }
-        if self.waits(now) && !self.handoff.rests() {
+        // An agent that rests owes nothing, but what the program has it say.
+        if self.waits(now) && (!self.handoff.rests() || self.reply.is_some()) {
             let distance = Duration::from_millis(config.idle.hold_after_ms.into());
             let distance = distance * self.fillers.max(1);
             let waited = self.quiet_since.max(self.playout.play_end()) + distance;

@@ -95,6 +95,7 @@ impl Live {
         let clears = self.end.since(now) > MOST_AHEAD;
         if clears {
             self.end = now;
+            self.behind.forget_sent();
         }
         clears
     }
@@ -104,7 +105,10 @@ impl Playout {
     /// People speak to the caller from now on, or not any more.
     pub(crate) fn set_live(&mut self, live: bool) {
         match (live, self.live.take()) {
-            (true, None) => self.live = Some(Live::new(self.play_end_at_best, self.live_marks)),
+            (true, None) => {
+                let end = self.play_end_at_best.max(self.voices.end());
+                self.live = Some(Live::new(end, self.live_marks));
+            }
             (false, Some(live)) => {
                 self.live_marks = live.behind.newest;
                 // The last of their voices is played before what the agent says next.
@@ -146,6 +150,7 @@ impl Playout {
             // The agent goes on where it was heard.
             self.take_back(now, out);
             live.end = now;
+            live.behind.forget_sent();
         }
         live.lead = Lead::Level;
         let from_agent = self.queue.sendable(held).min(voices.len());
@@ -174,6 +179,15 @@ impl Playout {
             self.media_sent += 1;
         }
         let payload = self.queue.encoded(&live.mixed);
+        if is_voiced {
+            // Without the agent, the mix is the voices, less what was left out of them.
+            let heard = if from_agent == 0 {
+                &live.mixed[..]
+            } else {
+                voices
+            };
+            self.voices.push(live.end, heard);
+        }
         // What was left out the leg has too much of.
         live.end = live.end + TICK;
         out.push(Output::Leg(Outbound::Media { payload }));
@@ -210,6 +224,7 @@ impl Playout {
     fn take_back(&mut self, now: CallTime, out: &mut Vec<Output>) {
         let heard = self.heard(now);
         out.push(Output::Leg(Outbound::Clear));
+        self.voices.cut(now);
         self.silent_since(now);
         self.queue.unsend(heard);
         self.marks.restart(self.queue.sent());
@@ -240,6 +255,11 @@ impl Behind {
         }
         self.sent.push_back((self.newest, now));
         Some(format!("st-live-{}", self.newest))
+    }
+
+    /// The leg was cleared: its marks come back at once, and say nothing about how far it is behind.
+    fn forget_sent(&mut self) {
+        self.sent.clear();
     }
 
     /// A mark came back; `false` if it was not waited for.

@@ -12,12 +12,13 @@ mod intake;
 mod live;
 mod marks;
 mod queue;
+mod voices;
 
 use std::time::Duration;
 
 use sidetone_codecs::{ResampleError, SampleCount, SampleRate};
 
-use self::{intake::Intake, live::Live, marks::Marks, queue::Queue};
+use self::{intake::Intake, live::Live, marks::Marks, queue::Queue, voices::Voices};
 use crate::{
     config::PlayoutConfig,
     dialect::{LegFormat, Outbound},
@@ -52,6 +53,8 @@ pub(crate) struct Playout {
     live: Option<Live>,
     /// How many marks were sent in that state, before it ended last.
     live_marks: u32,
+    /// What was sent of people's voices.
+    voices: Voices,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,7 @@ impl Playout {
             media_sent: 0,
             live: None,
             live_marks: 0,
+            voices: Voices::new(format.rate),
         }
     }
 
@@ -172,7 +176,9 @@ impl Playout {
                 self.media_sent += 1;
                 let lasts = self.duration(ready as u64);
                 self.play_end = self.play_end.max(now) + lasts;
-                self.play_end_at_best = self.play_end_at_best.max(now) + lasts;
+                // The last of people's voices is played first.
+                let begins = self.play_end_at_best.max(self.voices.end()).max(now);
+                self.play_end_at_best = begins + lasts;
                 self.forget_heard(now);
             }
             self.mark(now, held, out);
@@ -249,6 +255,7 @@ impl Playout {
         let is_little = self.live.as_mut().is_some_and(|live| !live.clears(now));
         if self.in_leg(now) && !is_little {
             out.push(Output::Leg(Outbound::Clear));
+            self.voices.cut(now);
         }
     }
 
@@ -315,8 +322,8 @@ impl Playout {
         self.duration(self.queue.unsent() as u64)
     }
 
-    /// Appends `len` samples of what the leg plays from `from` on, which is not later than now, if
-    /// every message reaches it at once.
+    /// Appends `len` samples of what the leg plays of the agent from `from` on, which is not later
+    /// than now, if every message reaches it at once.
     pub(crate) fn played(&self, from: CallTime, len: usize, pcm: &mut Vec<i16>) {
         let samples = |duration| {
             let samples = self.queue.rate().samples_in(duration).0;
@@ -335,6 +342,13 @@ impl Playout {
             pcm.push(sample.unwrap_or(0));
         }
         pcm.resize(end, 0);
+    }
+
+    /// The same of the agent and of people who speak to the caller, together.
+    pub(crate) fn played_by_all(&self, from: CallTime, len: usize, pcm: &mut Vec<i16>) {
+        let first = pcm.len();
+        self.played(from, len, pcm);
+        self.voices.mix_into(from, &mut pcm[first..]);
     }
 
     /// Audio messages sent since the call began.

@@ -3,6 +3,7 @@
 use crate::sim::{self, Behaviour, Run, World, always, by_hand::ByHand, coughs, phrase, says};
 use sidetone_core::{
     config::CallConfig,
+    conversation::Role,
     event::{CallEvent, RejectReason},
     io::Command,
 };
@@ -322,6 +323,45 @@ fn the_greeting_or_everything_can_be_made_uninterruptible() {
     assert_eq!(
         run.lines()[1..],
         ["Caller: hello", long, "Caller: wait", long]
+    );
+}
+
+#[test]
+fn the_language_model_can_insist_on_being_heard() {
+    // Made ahead or after the end of the turn; for all of the answer, or from its middle on.
+    for (is_eager, insists_from) in [(true, 0), (false, 0), (true, 4)] {
+        let mut world = World::default();
+        world.config.eager.enabled = is_eager;
+        world.sounds = vec![says(500, 700, "hello"), says(3_000, 900, "what is that")];
+        world.answer = Box::new(|messages| {
+            let is_first = messages.iter().all(|message| message.role != Role::Agent);
+            let answer = if is_first { TEXT } else { "All right." };
+            (answer.into(), false)
+        });
+        world.insists_from = Some(insists_from);
+        let run = world.run();
+        assert_eq!(run.clears(), [0; 0]);
+        assert_eq!(run.interruptions(), []);
+        let lines = [
+            "Caller: hello".into(),
+            format!("Agent: {TEXT}"),
+            "Caller: what is that".into(),
+            "Agent: All right.".into(),
+        ];
+        assert_eq!(run.lines(), lines);
+    }
+}
+
+#[test]
+fn an_answer_that_insists_and_of_which_nothing_was_heard_is_dropped() {
+    let mut world = World::default();
+    world.sounds = vec![says(500, 700, "hello"), says(1_800, 900, "what is that")];
+    world.tts = always(Behaviour::After(1_000));
+    world.insists_from = Some(0);
+    let run = world.run();
+    assert_eq!(
+        run.lines(),
+        ["Caller: hello what is that", "Agent: All right."]
     );
 }
 

@@ -3,10 +3,13 @@
 mod ahead;
 mod barge_in;
 mod conversation;
+mod echo_of_people;
 mod endpointing;
 mod handoff;
+mod handoff_races;
 mod handoff_time;
 mod odd_orders;
 mod silence;
 mod sim;
+mod suppression;
 mod traps;

@@ -201,7 +201,8 @@ impl Validate for Dtmf {
     }
 }
 
-/// Plays the tones of keys to the other side, for a menu say.
+/// Plays the tones of keys to the other side, for a menu say: as sound in the stream, 100 ms each with 100 ms
+/// between. Whether anything there takes them for keys is not known; `docs/api.md` says more.
 #[utoipa::path(
     post,
     path = "/api/calls/{id}/dtmf",
@@ -209,7 +210,7 @@ impl Validate for Dtmf {
     operation_id = "sendDigits",
     params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
     request_body = Dtmf,
-    responses((status = 202, description = "The keys are being pressed."))
+    responses((status = 202, description = "The tones are being played."))
 )]
 pub(super) async fn dtmf(
     Operator(who): Operator,

@@ -243,7 +243,9 @@ impl Problem {
 
     /// Sets `Retry-After`, in whole seconds, at least one.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let seconds = wait
+            .as_secs()
+            .saturating_add((wait.subsec_nanos() > 0).into());
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 

@@ -28,8 +28,9 @@ use crate::{
     twilio::{CallSid, PhoneNumber, TwilioClient},
 };
 
-/// The longest name of a conference or queue, in characters.
-const MAX_NAME: usize = 100;
+/// The longest names of a conference and a queue, in characters.
+const MAX_CONFERENCE: usize = 100;
+const MAX_QUEUE: usize = 64;
 /// The longest summary, in characters.
 const MAX_SUMMARY: usize = 1_000;
 
@@ -79,8 +80,8 @@ struct To {
     /// A queue of Twilio's, by its name.
     #[schema(
         min_length = 1,
-        max_length = 100,
-        pattern = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}$"
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}$"
     )]
     queue: Option<String>,
 }
@@ -113,10 +114,13 @@ impl Validate for TransferBody {
                 "must have one of `number`, `conference` and `queue`",
             ));
         }
-        for (field, name) in [("to.conference", conference), ("to.queue", queue)] {
-            if name.as_ref().is_some_and(|name| !is_name(name)) {
+        for (field, name, longest) in [
+            ("to.conference", conference, MAX_CONFERENCE),
+            ("to.queue", queue, MAX_QUEUE),
+        ] {
+            if name.as_ref().is_some_and(|name| !is_name(name, longest)) {
                 let detail = format!(
-                    "must be 1 to {MAX_NAME} of A to Z, a to z, 0 to 9, blank, _, . and -, the first one a letter \
+                    "must be 1 to {longest} of A to Z, a to z, 0 to 9, blank, _, . and -, the first one a letter \
                      or digit"
                 );
                 errors.push(FieldError::new(field, detail));
@@ -145,9 +149,9 @@ impl Validate for TransferBody {
     }
 }
 
-fn is_name(name: &str) -> bool {
+fn is_name(name: &str, longest: usize) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _.-".contains(&byte);
-    (1..=MAX_NAME).contains(&name.len())
+    (1..=longest).contains(&name.len())
         && name.bytes().all(is_plain)
         && name.as_bytes()[0].is_ascii_alphanumeric()
 }
@@ -220,8 +224,10 @@ pub(super) async fn transfer(
                 call,
                 transfer,
                 number,
-                body.summary,
-                body.machine_detection,
+                Introduction {
+                    summary: body.summary,
+                    machine_detection: body.machine_detection,
+                },
             )
             .await?;
             Some(sid.to_string())
@@ -313,6 +319,12 @@ async fn cold(
     }
 }
 
+/// How somebody gets to know of a call.
+struct Introduction {
+    summary: Option<String>,
+    machine_detection: MachineCheck,
+}
+
 async fn warm(
     api: &Arc<Api>,
     twilio: TwilioClient,
@@ -320,8 +332,10 @@ async fn warm(
     call: CallHandle,
     mut transfer: Transfer,
     to: PhoneNumber,
-    summary: Option<String>,
-    machine_detection: MachineCheck,
+    Introduction {
+        summary,
+        machine_detection,
+    }: Introduction,
 ) -> Result<CallSid, Problem> {
     let is_live = |id: &_| api.engine.call(id).is_some();
     let callee = Callee {
@@ -392,6 +406,9 @@ mod tests {
             ["to"]
         );
         assert_eq!(wrong(json!({"to": {"queue": "<Dial>"}})), ["to.queue"]);
+        let long = "a".repeat(65);
+        assert_eq!(wrong(json!({"to": {"queue": long}})), ["to.queue"]);
+        assert_eq!(wrong(json!({"to": {"conference": long}})), [""; 0]);
         assert_eq!(
             wrong(json!({"to": {"conference": "a"}, "mode": "warm"})),
             ["mode"]

@@ -9,7 +9,8 @@ use sidetone_core::config::{
 };
 use sidetone_models::demo;
 use sidetone_speech::{
-    Secret, llm::OpenAiLlmConfig, stt::OpenAiSttConfig, tts::OpenAiTtsConfig, vad::VadProvider,
+    Secret, llm::OpenAiLlmConfig, noise_suppression::NoiseSuppression, stt::OpenAiSttConfig,
+    tts::OpenAiTtsConfig, vad::VadProvider,
 };
 
 use super::access::{ApiConfig, WebhookConfig};
@@ -141,6 +142,8 @@ impl Default for TwilioConfig {
 pub struct VadSection {
     /// The detector. Default: `earshot`.
     pub provider: VadProvider,
+    /// What takes the noise out of the audio that the detector hears. Default: `off`.
+    pub noise_suppression: NoiseSuppression,
     /// See [`VadConfig::speech_threshold`].
     pub speech_threshold: f32,
     /// See [`VadConfig::silence_threshold`].
@@ -164,6 +167,7 @@ impl Default for VadSection {
         } = VadConfig::default();
         Self {
             provider: VadProvider::default(),
+            noise_suppression: NoiseSuppression::default(),
             speech_threshold,
             silence_threshold,
             min_speech_ms,
@@ -232,6 +236,8 @@ pub struct LlmConfig {
     /// For `openai`: the key. Default: the environment's `OPENAI_API_KEY`, if set.
     #[serde(with = "secret_text")]
     pub api_key: Option<Secret>,
+    /// For `openai`: the model gets a tool to say what the caller cannot interrupt. Default: false.
+    pub notice_tool: bool,
     /// For `script`: the file with the dialogue. Default: empty, the one in the program.
     pub script: String,
 }
@@ -243,6 +249,7 @@ impl Default for LlmConfig {
             model: String::new(),
             base_url: OPENAI_URL.into(),
             api_key: None,
+            notice_tool: false,
             script: String::new(),
         }
     }

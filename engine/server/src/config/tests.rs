@@ -53,6 +53,7 @@ fn the_whole_file_can_be_written() {
         language = "es"
         [vad]
         provider = "webrtc"
+        noise_suppression = "rnnoise"
         speech_threshold = 0.6
         silence_threshold = 0.4
         min_speech_ms = 90
@@ -100,6 +101,7 @@ fn the_whole_file_can_be_written() {
         config.twilio.auth_token.as_ref().unwrap().expose(),
         "secret"
     );
+    assert!(config.vad.noise_suppression.maker().is_some());
     assert_eq!(config.tts.command, ["espeak-ng", "--stdout"]);
     assert_eq!(config.recording.format, RecordingFormat::Opus);
     assert_eq!(config.store.keep_days + config.recording.keep_days, 10);
@@ -194,8 +196,8 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
     );
     assert_eq!(
         mistake("[vad]\ncolour = 1"),
-        "sidetone.toml:2: unknown key `vad.colour`; [vad] has provider, speech_threshold, \
-         silence_threshold, min_speech_ms, barge_in_ms, pre_roll_ms"
+        "sidetone.toml:2: unknown key `vad.colour`; [vad] has provider, noise_suppression, \
+         speech_threshold, silence_threshold, min_speech_ms, barge_in_ms, pre_roll_ms"
     );
     assert_eq!(
         mistake("[agents]\ngreeting = \"\""),
@@ -230,6 +232,10 @@ fn a_wrong_choice_is_told_what_there_is() {
     assert_eq!(
         mistake("[vad]\nprovider = \"loudness\""),
         "sidetone.toml:2: `vad.provider` = \"loudness\": must be \"earshot\", \"webrtc\" or \"silero\""
+    );
+    assert_eq!(
+        mistake("[vad]\nnoise_suppression = \"on\""),
+        "sidetone.toml:2: `vad.noise_suppression` = \"on\": must be \"off\" or \"rnnoise\""
     );
 }
 

@@ -50,6 +50,9 @@ const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Why somebody does not come who answered.
 const HUNG_UP: &str = "hung-up";
 
+/// Why somebody does not come whom nobody waits for any more.
+const OVER: &str = "the call is over";
+
 /// Somebody who was called to the phone, for one call.
 #[derive(Debug)]
 pub(crate) struct Invite {
@@ -235,9 +238,10 @@ pub(crate) enum Purpose {
 }
 
 impl Order {
-    /// Whether who answers hears something first, which takes its time.
+    /// Whether it takes its time from the answer to the call: it is found out who answered, or they hear
+    /// something first.
     fn takes_time(&self) -> bool {
-        !matches!(self.purpose, Purpose::Leg { about: None })
+        self.no_machines || !matches!(self.purpose, Purpose::Leg { about: None })
     }
 }
 
@@ -292,7 +296,7 @@ pub(crate) async fn run(
     };
     match end {
         End::Came => {}
-        End::CallOver => order.invite.call_off("the call is over"),
+        End::CallOver => order.invite.call_off(OVER),
         End::Failed { why, .. } => {
             order.invite.settle(Progress::Failed { why });
             if caller_waits {
@@ -333,10 +337,13 @@ async fn place(
     if let (End::Came, Purpose::Transfer { name, transfer, .. }) = (&end, &order.purpose) {
         let meet = transfer.to_meet(name, &api.public_url);
         if let Err(error) = twilio.redirect_call(&transfer.sid, &meet.into()).await
-            && !order.call.state().borrow().ended
+            && !may_have_left(&error, order.call.state().borrow().ended)
         {
             warn!(%error, "a call cannot be put through to who has accepted it");
-            let why = error.to_string();
+            let why = match error.is_call_over() {
+                true => OVER.to_owned(),
+                false => error.to_string(),
+            };
             end = End::Failed { why, is_up: true };
         }
     }
@@ -345,6 +352,13 @@ async fn place(
         warn!(%error, "a phone that nobody waits for may still ring");
     }
     end
+}
+
+/// Whether a call that Twilio was asked to put through may be where it should be, though the answer was
+/// `error`: it has left the engine, and not because the caller hung up. Who has accepted it would wait for
+/// nobody otherwise.
+fn may_have_left(error: &TwilioError, has_ended: bool) -> bool {
+    has_ended && error.may_have_happened()
 }
 
 /// What there is for somebody who answers.
@@ -499,7 +513,7 @@ async fn wait(
                         let _ = order.call.handoff_ringing().await;
                     }
                     if order.takes_time() && report.status == CallStatus::InProgress && caller_waits {
-                        // They hear what it is about: that takes its time.
+                        // The caller waits for them a while longer.
                         let _ = order.call.handoff_ringing().await;
                     }
                     if report.status.is_over() {
@@ -538,6 +552,7 @@ async fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::{Action, Refusal};
 
     fn callee(mode: Mode) -> Callee {
         Callee {
@@ -567,6 +582,28 @@ mod tests {
         invite.settle(joined);
         assert_eq!(invite.progress(), Progress::Left);
         assert!(!invite.rings());
+    }
+
+    #[test]
+    fn who_has_accepted_waits_for_no_caller_who_has_hung_up() {
+        let refused = |status, code| TwilioError::Refused {
+            action: Action::RedirectCall,
+            refusal: Refusal {
+                status,
+                code,
+                message: None,
+                retry_after: None,
+            },
+        };
+        let late = TwilioError::TimedOut {
+            action: Action::RedirectCall,
+            after: NOTE_TIMEOUT,
+        };
+        assert!(may_have_left(&late, true), "the call went where it should");
+        assert!(!may_have_left(&late, false), "the agent still has it");
+        let over = refused(400, Some(21_220));
+        assert!(over.is_call_over() && !may_have_left(&over, true));
+        assert!(may_have_left(&refused(502, None), true));
     }
 
     #[test]

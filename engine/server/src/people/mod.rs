@@ -1,6 +1,7 @@
 //! People on their way onto a call, and on it.
 
 mod audio;
+mod backlog;
 pub(crate) mod browser;
 pub(crate) mod guest;
 pub(crate) mod invite;

@@ -145,7 +145,10 @@ mod tests {
     use sidetone_core::person::Mode;
 
     use super::{
-        super::{invite::Progress, summary::given},
+        super::{
+            invite::{Callee, Progress},
+            summary::given,
+        },
         *,
     };
 
@@ -157,7 +160,11 @@ mod tests {
 
     fn offer(no_machines: bool, about: Option<&str>) -> Offer {
         Offer {
-            invite: Arc::new(Invite::new(Mode::Takeover)),
+            invite: Arc::new(Invite::new(Callee {
+                number: "+12025550143".parse().unwrap(),
+                name: None,
+                mode: Mode::Takeover,
+            })),
             no_machines,
             what: What::Leg {
                 token: RandomSecret::new("sdj_"),

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{
+    backlog::Backlog,
     guest::revoked,
     invite::{Invite, Progress},
     join::Grant,
@@ -133,7 +134,8 @@ async fn carry<R, E, T>(
     T: Sink<Message> + Unpin,
 {
     let mut pcm = Vec::new();
-    let why = loop {
+    let mut backlog = Backlog::default();
+    let why = 'leg: loop {
         tokio::select! {
             message = timeout(IDLE, from.next()) => match message {
                 // One that makes no sense says nothing about the next.
@@ -142,6 +144,11 @@ async fn carry<R, E, T>(
                         pcm.clear();
                         pcm.extend(media.payload.iter().map(|code| mulaw::decode(*code)));
                         leg.send_audio(&pcm);
+                    }
+                    Ok(Inbound::Mark { name }) if backlog.returned(&name, Instant::now()) => {
+                        if let Err(why) = send(to, &mut dialect, &Outbound::Clear).await {
+                            break why;
+                        }
                     }
                     Ok(Inbound::Stop) => break "they hung up",
                     _ => {}
@@ -155,15 +162,12 @@ async fn carry<R, E, T>(
                 Some(PersonOutput::Audio { pcm }) => {
                     let mut payload = Vec::with_capacity(pcm.len());
                     mulaw::encode_append(&pcm, &mut payload);
-                    let mut text = Vec::new();
-                    dialect.write(&Outbound::Media { payload }, &mut text);
-                    let Ok(text) = String::from_utf8(text) else {
-                        break "its audio cannot be written";
-                    };
-                    match timeout(SEND_TIMEOUT, to.send(Message::text(text))).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) => break "the connection broke",
-                        Err(_) => break "it takes no audio any more",
+                    let mark = backlog.sends(Instant::now());
+                    let mark = mark.map(|name| Outbound::Mark { name });
+                    for message in std::iter::once(Outbound::Media { payload }).chain(mark) {
+                        if let Err(why) = send(to, &mut dialect, &message).await {
+                            break 'leg why;
+                        }
                     }
                 }
                 Some(PersonOutput::Closed { .. }) | None => break "the call has let them go",
@@ -172,4 +176,19 @@ async fn carry<R, E, T>(
         }
     };
     info!(why, mode = %invite.callee.mode, "a person's phone leaves the call");
+}
+
+/// Sends a message, or says why nothing more can be sent.
+async fn send<T>(to: &mut T, dialect: &mut Twilio, message: &Outbound) -> Result<(), &'static str>
+where
+    T: Sink<Message> + Unpin,
+{
+    let mut text = Vec::new();
+    dialect.write(message, &mut text);
+    let text = String::from_utf8(text).map_err(|_| "what it is to hear cannot be written")?;
+    match timeout(SEND_TIMEOUT, to.send(Message::text(text))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err("the connection broke"),
+        Err(_) => Err("it takes no audio any more"),
+    }
 }

@@ -28,7 +28,7 @@ use crate::{
     placing::{Machines, Placed},
     routes::{ACCEPT_PATH, TRANSFER_PATH},
     store::{Line, Speaker, UnixMs},
-    twilio::{CallSid, CallStatus, Form, GatherResult, PhoneNumber},
+    twilio::{CallSid, CallStatus, DialResult, Form, GatherResult, PhoneNumber},
     twiml::{Conference, Dial, Enqueue, Gather, Say, Twiml, locale},
 };
 
@@ -92,7 +92,9 @@ pub(crate) struct Transfers(Mutex<HashMap<String, (Transfer, Instant)>>);
 
 impl Transfers {
     /// Remembers a transfer: its name in URLs. None where there are too many.
-    pub(crate) fn begin(&self, transfer: Transfer, now: Instant) -> Option<String> {
+    pub(crate) fn begin(&self, mut transfer: Transfer, now: Instant) -> Option<String> {
+        let old = transfer.lines.len().saturating_sub(REMEMBERED_LINES);
+        transfer.lines.drain(..old);
         let mut transfers = self.transfers();
         transfers.retain(|_, (_, begun)| now.saturating_duration_since(*begun) < KEPT_FOR);
         if transfers.len() >= MOST {
@@ -252,24 +254,26 @@ pub(crate) fn came_back(api: &Api, admission: &Admission, name: &str, form: &For
 
 /// Twilio's word for why nobody has the call; none where somebody had it, or the caller is gone.
 fn why_it_failed(form: &Form) -> Option<String> {
-    let word = |field| form.get(field).unwrap_or_default();
-    if CallStatus::read(word("CallStatus")).is_over() {
+    if let Ok(dialled) = DialResult::read(form) {
+        let has_failed = dialled.status.is_over() && !dialled.was_connected();
+        let why = match dialled.status {
+            CallStatus::Completed => "not-accepted",
+            status => status.as_str(),
+        };
+        return (has_failed && !dialled.call_status.is_over()).then(|| why.to_owned());
+    }
+    if CallStatus::read(form.get("CallStatus").unwrap_or_default()).is_over() {
         return None;
     }
-    let dialled = CallStatus::read(word("DialCallStatus"));
-    if dialled.is_over() && dialled != CallStatus::Completed {
-        return Some(dialled.as_str().to_owned());
-    }
-    match word("QueueResult") {
-        failed @ ("error" | "system-error" | "queue-full") => Some(failed.to_owned()),
+    match form.get("QueueResult") {
+        Some(failed @ ("error" | "system-error" | "queue-full")) => Some(failed.to_owned()),
         _ => None,
     }
 }
 
 /// What was said, for an agent that gets the call back.
 fn remembered(lines: &[Line], why: &str) -> Vec<Message> {
-    let skipped = lines.len().saturating_sub(REMEMBERED_LINES);
-    let mut conversation: Vec<Message> = lines[skipped..]
+    let mut conversation: Vec<Message> = lines
         .iter()
         .map(|line| match (line.speaker, &line.name) {
             (Speaker::Agent, _) => Message::new(Role::Agent, line.text.clone()),
@@ -306,7 +310,8 @@ mod tests {
     }
 
     fn form(fields: &[(&str, &str)]) -> Form {
-        let fields = fields.iter();
+        let call = ("CallSid", "CA00000000000000000000000000000002");
+        let fields = std::iter::once(&call).chain(fields);
         let fields: Vec<_> = fields
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
@@ -342,7 +347,19 @@ mod tests {
                 None,
             ),
             (
+                &[
+                    ("CallStatus", "in-progress"),
+                    ("DialCallStatus", "completed"),
+                    ("DialBridged", "false"),
+                ],
+                Some("not-accepted"),
+            ),
+            (
                 &[("CallStatus", "completed"), ("DialCallStatus", "no-answer")],
+                None,
+            ),
+            (
+                &[("CallStatus", "completed"), ("QueueResult", "queue-full")],
                 None,
             ),
             (
@@ -357,6 +374,28 @@ mod tests {
         ] {
             assert_eq!(why_it_failed(&form(fields)).as_deref(), why, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn of_a_long_call_the_end_is_remembered() {
+        let lines = (0..1_000).map(|n| line(Speaker::Caller, &n.to_string()));
+        let transfer = Transfer {
+            call_id: CallId::random(),
+            sid: "CA00000000000000000000000000000002".parse().unwrap(),
+            from: String::new(),
+            to: String::new(),
+            ours: "+12025550199".parse().unwrap(),
+            agent: AgentConfig::default(),
+            lines: lines.collect(),
+            ring_timeout: Duration::from_secs(30),
+            invite: None,
+        };
+        let transfers = Transfers::default();
+        let name = transfers.begin(transfer, Instant::now()).unwrap();
+        let lines = transfers.take(&name).unwrap().lines;
+        assert_eq!(lines.len(), REMEMBERED_LINES);
+        assert_eq!(lines.last().unwrap().text, "999");
+        assert!(transfers.take(&name).is_none());
     }
 
     #[test]

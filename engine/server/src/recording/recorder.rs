@@ -92,12 +92,13 @@ impl Recorder {
         })
     }
 
-    /// Takes the next 20 ms, at 8 or 16 kHz; for Opus also at 12, 24 or 48 kHz. Never waits: what finds no room becomes silence.
+    /// Takes the next 20 ms, at 8 or 16 kHz; for Opus also at 12, 24 or 48 kHz. Never waits: what
+    /// finds no room becomes silence.
     pub fn push(&mut self, frame: TappedAudio) {
         match self.frames.try_send((self.gap, frame)) {
             Ok(()) => self.gap = 0,
             Err(_) => {
-                self.gap += 1;
+                self.gap = self.gap.saturating_add(1);
                 if self.counted.missed.fetch_add(1, Ordering::Relaxed) == 0 {
                     warn!("the recording has gaps: its disk is slower than the call, or full");
                 }
@@ -154,51 +155,90 @@ impl Written {
 
 /// Writes frames until there are no more, or no more can be written.
 async fn write(
-    mut writing: Writing,
+    writing: Writing,
     mut queue: mpsc::Receiver<Frames>,
     counted: Arc<Counted>,
 ) -> Written {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut failure = None;
-    loop {
-        let frame = queue.recv().await;
-        let ended = frame.is_none();
-        if let Some((gap, frame)) = frame {
-            batch.extend((0..gap).map(|_| silent(&frame)));
-            batch.push(frame);
-        }
-        if batch.len() < BATCH && !ended {
-            continue;
-        }
-        let frames = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-        let (again, appended) = blocking(move || {
-            let appended = writing.append(&frames);
-            (writing, appended)
-        })
-        .await;
-        writing = again;
-        match appended {
-            Ok(refused) => drop(counted.refused.fetch_add(refused, Ordering::Relaxed)),
-            Err(error) => {
-                warn!(error = ?error, "the recording ends here");
-                failure = Some(error);
-                break;
-            }
-        }
-        if ended {
+    let mut batches = Batches {
+        writing,
+        batch: Vec::with_capacity(BATCH),
+        counted,
+    };
+    let mut written = Ok(());
+    while let Some((gap, frame)) = queue.recv().await {
+        (batches, written) = batches.put(gap, frame).await;
+        if written.is_err() {
             break;
         }
     }
     // Whoever still pushes is told by the count.
     drop(queue);
-    match (blocking(move || writing.finish()).await, failure) {
-        (Ok(file), None) => Written::Whole(file),
-        (Ok(file), Some(error)) => Written::Part(file, error),
-        (Err(error), failure) => Written::Nothing(failure.unwrap_or(error)),
+    if written.is_ok() {
+        (batches, written) = batches.write().await;
+    }
+    if let Err(error) = &written {
+        warn!(error = ?error, "the recording ends here");
+    }
+    let writing = batches.writing;
+    match (blocking(move || writing.finish()).await, written) {
+        (Ok(file), Ok(())) => Written::Whole(file),
+        (Ok(file), Err(error)) => Written::Part(file, error),
+        (Err(error), written) => Written::Nothing(written.err().unwrap_or(error)),
     }
 }
 
-/// Notes the recording with its call when it is complete, and removes it where the call was deleted.
+/// Frames on their way to the file, as many at once as are worth the way.
+struct Batches {
+    writing: Writing,
+    batch: Vec<TappedAudio>,
+    counted: Arc<Counted>,
+}
+
+impl Batches {
+    /// Takes a frame behind `gap` frames of silence, however long that is.
+    async fn put(mut self, gap: u32, frame: TappedAudio) -> (Self, Result<(), RecordingError>) {
+        for frame in (0..gap).map(|_| silent(&frame)) {
+            self.batch.push(frame);
+            if self.batch.len() >= BATCH {
+                let written;
+                (self, written) = self.write().await;
+                if written.is_err() {
+                    return (self, written);
+                }
+            }
+        }
+        self.batch.push(frame);
+        match self.batch.len() < BATCH {
+            true => (self, Ok(())),
+            false => self.write().await,
+        }
+    }
+
+    async fn write(self) -> (Self, Result<(), RecordingError>) {
+        blocking(move || {
+            let Self {
+                mut writing,
+                mut batch,
+                counted,
+            } = self;
+            let appended = writing.append(&batch);
+            batch.clear();
+            let written = appended.map(|refused| {
+                counted.refused.fetch_add(refused, Ordering::Relaxed);
+            });
+            let this = Self {
+                writing,
+                batch,
+                counted,
+            };
+            (this, written)
+        })
+        .await
+    }
+}
+
+/// Notes with its call how long the recording is when there comes no more of it, and removes it where
+/// the call was deleted.
 async fn keep(
     call_id: CallId,
     register: Option<Register>,
@@ -229,5 +269,41 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::RecordingConfig, recording::Recordings};
+    use sidetone_codecs::SampleRate;
+
+    #[tokio::test]
+    async fn silence_is_written_in_pieces_however_long_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = RecordingConfig {
+            folder: folder.path().display().to_string(),
+            ..RecordingConfig::default()
+        };
+        let recordings = Recordings::new(&config).unwrap();
+        let writing = Writing::create(&recordings.0, &CallId::from("call-1")).unwrap();
+        let batches = Batches {
+            writing,
+            batch: Vec::new(),
+            counted: Arc::default(),
+        };
+        let frame = TappedAudio {
+            rate: SampleRate::HZ_8000,
+            caller: vec![1; 160],
+            others: vec![1; 160],
+        };
+        let (batches, written) = batches.put(1_234, frame).await;
+        written.unwrap();
+        assert_eq!(batches.batch.len(), 1_235 % BATCH);
+        assert!(batches.batch.capacity() < 3 * BATCH);
+        let (batches, written) = batches.write().await;
+        written.unwrap();
+        let file = batches.writing.finish().unwrap();
+        assert_eq!(file.bytes, 44 + 1_235 * 160 * 4);
     }
 }

@@ -213,8 +213,9 @@ impl TwilioClient {
                     });
                 }
             };
+            let left = deadline.saturating_duration_since(Instant::now());
             let wait = match request.wait_before_retry(&error, tries) {
-                Some(wait) if Instant::now() + wait < deadline => wait,
+                Some(wait) if wait < left => wait,
                 _ => return Err(error),
             };
             debug!(%error, "asking Twilio once more");

@@ -9,6 +9,7 @@ mod access;
 mod calls;
 mod control;
 mod document;
+mod hooks;
 mod phone;
 mod place;
 mod shared;

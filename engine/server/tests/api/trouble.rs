@@ -4,16 +4,20 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sidetone::Engine;
+use sidetone_core::config::CallConfig;
+use sidetone_speech::testing::{FakeLlm, FakeStt, FakeTts};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
     streams::{Stream, texts},
-    world::{Answer, Caller, World, config, engine},
+    world::{Answer, Caller, World, config},
 };
 
 /// Somebody else who writes to the database, and does not come to an end.
@@ -31,6 +35,19 @@ impl Lock {
         self.0.execute("ROLLBACK").await.unwrap();
         self.0.close().await.unwrap();
     }
+}
+
+/// An engine that says what it is told to and asks nobody whether they are there, however long it takes.
+fn engine() -> Engine {
+    let mut config = CallConfig::default();
+    config.idle.prompt_after_ms = 0;
+    Engine::builder()
+        .stt(Arc::new(FakeStt::new()))
+        .llm(Arc::new(FakeLlm::new()))
+        .tts(Arc::new(FakeTts::new()))
+        .config(config)
+        .build()
+        .unwrap()
 }
 
 async fn world() -> (World, PathBuf) {

@@ -146,7 +146,10 @@ async fn run(start: &Start<'_>, id: JobId) -> Vec<JobEvent> {
 fn ends(event: &JobEvent) -> bool {
     match event {
         JobEvent::Stt(_) | JobEvent::Turn(_) => true,
-        JobEvent::Llm(event) => !matches!(event, LlmEvent::Delta { .. } | LlmEvent::Expects { .. }),
+        JobEvent::Llm(event) => !matches!(
+            event,
+            LlmEvent::Delta { .. } | LlmEvent::Expects { .. } | LlmEvent::Uninterruptible
+        ),
         JobEvent::Tts(event) => !matches!(event, TtsEvent::Audio { .. }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::{
     super::{
@@ -140,16 +140,16 @@ impl Leg {
 
     /// Until the time is over, if it ever is, or the call is told something else.
     pub(super) async fn wait(&mut self, time: Option<Duration>) -> Flow {
-        let until = time.map(|time| Instant::now() + time);
+        let over = async {
+            match time {
+                Some(time) => sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
         loop {
-            let over = async {
-                match until {
-                    Some(until) => sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            };
             let command = tokio::select! {
-                () = over => return Flow::Next,
+                () = &mut over => return Flow::Next,
                 command = self.commands.recv() => command,
             };
             let flow = command.map_or(Flow::End, |command| self.obey(command));

@@ -29,6 +29,7 @@ use sidetone_core::{
     },
     person::{PersonId, PersonInput},
     sim::PlayoutBuffer,
+    suppression::NoiseSuppressor,
     time::CallTime,
     vad::Vad,
 };
@@ -102,6 +103,10 @@ pub(crate) struct Network {
 pub(crate) struct World {
     pub(crate) config: CallConfig,
     pub(crate) sounds: Vec<Sound>,
+    /// What the line brings while the caller makes no sound, at each ms.
+    pub(crate) background: fn(u64) -> i16,
+    /// What takes the noise out of the caller's audio.
+    pub(crate) suppressor: Option<fn() -> Box<dyn NoiseSuppressor>>,
     pub(crate) keys: Vec<(u64, char)>,
     pub(crate) commands: Vec<(u64, Command)>,
     /// Who comes on the call.
@@ -130,6 +135,8 @@ pub(crate) struct World {
     pub(crate) answer: Answer,
     /// What the language model says it expects, where it does.
     pub(crate) expects: Option<Expect>,
+    /// From which of its words on an answer is not to be interrupted, counted from 0.
+    pub(crate) insists_from: Option<usize>,
     /// Eager jobs are refused, as under load.
     pub(crate) refuses_eager: bool,
     pub(crate) tts_rate: SampleRate,
@@ -148,6 +155,8 @@ impl Default for World {
         Self {
             config,
             sounds: Vec::new(),
+            background: |_| 0,
+            suppressor: None,
             keys: Vec::new(),
             commands: Vec::new(),
             people: Vec::new(),
@@ -165,6 +174,7 @@ impl Default for World {
             completes: Box::new(|_| 1.0),
             answer: Box::new(|_| ("All right.".into(), false)),
             expects: None,
+            insists_from: None,
             refuses_eager: false,
             tts_rate: SampleRate::HZ_8000,
             ms_per_char: 60,
@@ -284,8 +294,11 @@ impl Simulation {
             .config
             .validate()
             .expect("the test's configuration is valid");
-        let call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad))
+        let mut call = Call::new(Arc::new(world.config.clone()), Box::new(LevelVad))
             .hearing_people(Arc::new(|| Box::new(LevelVad)));
+        if let Some(make) = world.suppressor {
+            call = call.suppressing_noise(make());
+        }
         let run = Run {
             events: Vec::new(),
             sent: Vec::new(),
@@ -434,7 +447,8 @@ impl Simulation {
                         level(n)
                     }
                 };
-                mulaw::encode(sound.map_or(0, sample))
+                let silence = (self.world.background)(at_ms);
+                mulaw::encode(sound.map_or(silence, sample))
             })
             .collect();
         self.chunk += 1;
@@ -593,10 +607,13 @@ impl Simulation {
                     .world
                     .expects
                     .map(|expect| LlmEvent::Expects { expect });
-                words
-                    .chain(expects.map(JobEvent::Llm))
-                    .chain([JobEvent::Llm(LlmEvent::Done { hang_up })])
-                    .collect()
+                let mut events: Vec<JobEvent> = words.collect();
+                if let Some(from) = self.world.insists_from {
+                    events.insert(from.min(events.len()), LlmEvent::Uninterruptible.into());
+                }
+                events.extend(expects.map(JobEvent::Llm));
+                events.push(LlmEvent::Done { hang_up }.into());
+                events
             }
             Job::Tts(job) => {
                 let rate = self.world.tts_rate;

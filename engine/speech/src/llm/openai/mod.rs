@@ -51,6 +51,9 @@ pub struct OpenAiLlmConfig {
     /// Offers the model a tool with which it asks for yes or no, a number, a date or a spelling,
     /// so that callers may pause in their answer. Default: true.
     pub expect_tool: bool,
+    /// Offers the model a tool with which it says what the caller cannot interrupt, such as a legal
+    /// notice. Default: false.
+    pub notice_tool: bool,
     /// Default: 2 s to connect, 3.5 s to the first byte, 4 s between bytes.
     pub timeouts: Timeouts,
 }
@@ -65,6 +68,7 @@ impl Default for OpenAiLlmConfig {
             max_tokens: None,
             hang_up_tool: true,
             expect_tool: true,
+            notice_tool: false,
             timeouts: Timeouts::default(),
         }
     }
@@ -113,7 +117,9 @@ impl OpenAiLlm {
         let api = Api::new(Service::Llm, &config.base_url, key, config.timeouts)?;
         Ok(Self(Arc::new(Inner {
             api,
-            without_tools: AtomicBool::new(!config.hang_up_tool && !config.expect_tool),
+            without_tools: AtomicBool::new(
+                !config.hang_up_tool && !config.expect_tool && !config.notice_tool,
+            ),
             newer_limit: AtomicBool::new(false),
             config,
         })))
@@ -154,6 +160,10 @@ impl Inner {
             .map_err(|problem| self.api.malformed(PATH, &problem))?;
         if let Some(text) = end.text {
             sink.send(LlmEvent::Delta { text }).await?;
+        }
+        if let Some(text) = end.notice {
+            sink.send(LlmEvent::Uninterruptible).await?;
+            say(text, sink).await?;
         }
         if let Some(expect) = end.expect {
             sink.send(LlmEvent::Expects { expect }).await?;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sidetone_core::job::Expect;
 
-use super::request::{ASK_FOR, END_CALL};
+use super::request::{ASK_FOR, END_CALL, SAY_NOTICE};
 
 /// So much text is the longest answer; a model that goes on is cut off.
 const MAX_TEXT: usize = 8 << 10;
@@ -16,8 +16,8 @@ const HAS_THOUGHT: &str = "</think>";
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     voice: Voice,
-    /// Bytes of text told so far.
-    told: usize,
+    /// The text told so far.
+    told: String,
     calls: Calls,
     /// Why the service ended the answer, where it says.
     finish_reason: Option<String>,
@@ -48,6 +48,8 @@ pub(super) enum Unusable {
 pub(super) struct End {
     /// Text that was still held back.
     pub(super) text: Option<String>,
+    /// The rest, which the caller is to hear to its end; empty: what was told already is.
+    pub(super) notice: Option<String>,
     /// The model ended the call.
     pub(super) hang_up: bool,
     /// What kind of answer the model asks for, where it says.
@@ -90,6 +92,7 @@ struct Function {
 struct Calls {
     end_call: Option<String>,
     ask_for: Option<String>,
+    say_notice: Option<String>,
     /// Whose arguments stream in.
     open: Option<Tool>,
 }
@@ -98,6 +101,7 @@ struct Calls {
 enum Tool {
     EndCall,
     AskFor,
+    SayNotice,
 }
 
 /// The most digits a number has that is asked for, where the model does not say.
@@ -139,11 +143,33 @@ impl Reading {
     pub(super) fn finish(mut self) -> Result<End, String> {
         let mut text = self.voice.rest();
         let hang_up = self.calls.end_call.is_some();
-        if self.told == 0 && text.trim().is_empty() {
-            text = self.calls.words();
+        let words = if self.told.is_empty() && text.trim().is_empty() {
+            text.clear();
+            self.calls.words()
+        } else {
+            String::new()
+        };
+        let mut notice = self.calls.notice();
+        match &mut notice {
+            None => text.push_str(&words),
+            Some(notice) => {
+                self.fit(&mut text);
+                if is_said_in(notice, &self.told) {
+                    notice.clear();
+                } else if !self.told.is_empty() {
+                    notice.insert(0, ' ');
+                }
+                if !words.is_empty() {
+                    notice.push(' ');
+                    notice.push_str(&words);
+                }
+                self.fit(notice);
+            }
         }
-        self.fit(&mut text);
-        if self.told == 0 && !hang_up {
+        if notice.is_none() {
+            self.fit(&mut text);
+        }
+        if self.told.is_empty() && !hang_up {
             let is_code = |c: char| c.is_ascii_alphabetic() || c == '_';
             let reason = self
                 .finish_reason
@@ -158,6 +184,7 @@ impl Reading {
         let expect = self.calls.expect();
         Ok(End {
             text,
+            notice,
             hang_up,
             expect,
         })
@@ -165,12 +192,12 @@ impl Reading {
 
     /// Counts `text`, cut to what still fits; whether all of it did.
     fn fit(&mut self, text: &mut String) -> bool {
-        let room = MAX_TEXT - self.told;
+        let room = MAX_TEXT - self.told.len();
         let fits = text.len() <= room;
         if !fits {
             text.truncate(text.floor_char_boundary(room));
         }
-        self.told += text.len();
+        self.told.push_str(text);
         fits
     }
 }
@@ -196,12 +223,14 @@ impl Calls {
                 self.open = match name.as_str() {
                     END_CALL if self.end_call.is_none() => Some(Tool::EndCall),
                     ASK_FOR if self.ask_for.is_none() => Some(Tool::AskFor),
+                    SAY_NOTICE if self.say_notice.is_none() => Some(Tool::SayNotice),
                     _ => None,
                 };
             }
             let arguments = match self.open {
                 Some(Tool::EndCall) => self.end_call.get_or_insert_default(),
                 Some(Tool::AskFor) => self.ask_for.get_or_insert_default(),
+                Some(Tool::SayNotice) => self.say_notice.get_or_insert_default(),
                 None => continue,
             };
             if arguments.len() > MAX_TEXT {
@@ -228,6 +257,13 @@ impl Calls {
             .to_owned()
     }
 
+    /// What the caller is to hear to its end.
+    fn notice(&self) -> Option<String> {
+        let notice = field(self.say_notice.as_ref(), "notice");
+        let notice = notice.as_str()?.trim();
+        (!notice.is_empty()).then(|| notice.to_owned())
+    }
+
     fn expect(&self) -> Option<Expect> {
         let arguments = self.ask_for.as_ref();
         match field(arguments, "kind").as_str()? {
@@ -252,6 +288,15 @@ impl Calls {
 fn field(arguments: Option<&String>, key: &str) -> Value {
     let arguments: Option<Value> = arguments.and_then(|json| serde_json::from_str(json).ok());
     arguments.map_or(Value::Null, |arguments| arguments[key].clone())
+}
+
+/// Models repeat what they said in a tool's arguments, with other marks and spaces.
+fn is_said_in(notice: &str, told: &str) -> bool {
+    let spoken = |text: &str| -> String {
+        let letters = text.chars().filter(|c| c.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    spoken(told).contains(&spoken(notice))
 }
 
 /// Separates what is to be said from leading white space and from reasoning.
@@ -411,6 +456,36 @@ mod tests {
         // Broken arguments still end the call, and other tools do not.
         assert_eq!(read(&[&name, &first]), Ok((String::new(), true)));
         assert!(read(&[&call("look_up", "{}")]).is_err());
+    }
+
+    #[test]
+    fn the_tool_says_what_is_heard_to_its_end() {
+        let call = |name: &str, arguments: &str| {
+            let function = serde_json::json!({ "name": name, "arguments": arguments });
+            let call = serde_json::json!({ "index": 0, "function": function });
+            serde_json::json!({ "choices": [{ "delta": { "tool_calls": [call] } }] }).to_string()
+        };
+        let end = |events: &[String]| {
+            let mut reading = Reading::default();
+            for event in events {
+                reading.push(event).unwrap();
+            }
+            reading.finish().map(|end| (end.text, end.notice))
+        };
+        let notice = call("say_notice", r#"{"notice":"You have 14 days."}"#);
+        let alone = std::slice::from_ref(&notice);
+        assert_eq!(end(alone), Ok((None, Some("You have 14 days.".into()))));
+        let after = [delta("Sure."), notice.clone()];
+        assert_eq!(end(&after), Ok((None, Some(" You have 14 days.".into()))));
+        let said = [delta("Sure. You have 14 days!"), notice.clone()];
+        assert_eq!(end(&said), Ok((None, Some(String::new()))));
+        let bye = call("end_call", r#"{"farewell":"Bye!"}"#);
+        let both = Some("You have 14 days. Bye!".into());
+        assert_eq!(end(&[notice, bye]), Ok((None, both)));
+        // Without words it insists on nothing.
+        let empty = call("say_notice", r#"{"notice":" "}"#);
+        assert_eq!(end(&[delta("Hi."), empty.clone()]), Ok((None, None)));
+        assert!(end(&[empty]).is_err());
     }
 
     #[test]

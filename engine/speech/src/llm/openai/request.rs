@@ -18,6 +18,8 @@ pub(super) struct Shape {
 pub(super) const END_CALL: &str = "end_call";
 /// The tool with which the model says what kind of answer it asks for.
 pub(super) const ASK_FOR: &str = "ask_for";
+/// The tool with which the model says what the caller is to hear to its end.
+pub(super) const SAY_NOTICE: &str = "say_notice";
 
 /// Said for the caller where a model needs somebody to answer.
 const CONNECTED: &str = "(The call is connected.)";
@@ -74,6 +76,20 @@ pub(super) fn body(config: &OpenAiLlmConfig, job: &LlmJob, shape: Shape) -> Valu
                 "max_digits": { "type": "integer", "minimum": 1, "maximum": 99 },
             }),
             &["question", "kind"],
+        ));
+    }
+    if config.notice_tool {
+        tools.push(tool(
+            SAY_NOTICE,
+            "Says words that the caller has to hear to their end, such as a legal notice: the \
+             caller cannot interrupt them. Not for anything else.",
+            json!({
+                "notice": {
+                    "type": "string",
+                    "description": "The words to say to the caller.",
+                },
+            }),
+            &["notice"],
         ));
     }
     if shape.tools && !tools.is_empty() {
@@ -272,12 +288,14 @@ mod tests {
         assert_eq!(body["max_tokens"], Value::Null);
         assert_eq!(body["tools"][0]["function"]["name"], END_CALL);
         assert_eq!(body["tools"][1]["function"]["name"], ASK_FOR);
+        assert_eq!(body["tools"][2], Value::Null);
         let config = OpenAiLlmConfig {
             hang_up_tool: false,
+            notice_tool: true,
             ..config
         };
         let body = super::body(&config, &job(&[]), shape);
         assert_eq!(body["tools"][0]["function"]["name"], ASK_FOR);
-        assert_eq!(body["tools"][1], Value::Null);
+        assert_eq!(body["tools"][1]["function"]["name"], SAY_NOTICE);
     }
 }

@@ -53,6 +53,11 @@ use crate::job::{JobHandle, Sink, SinkClosed};
 /// say = "What is its number?"
 /// goto = "number"
 ///
+/// [[states.open.rules]]
+/// when = ["agree"]
+/// say = "By law you may withdraw within fourteen days."
+/// interruptible = false       # heard to its end, whatever the caller says meanwhile
+///
 /// [states.number]
 /// expect = "order"            # whose digits have pauses; or "yes_no", "date", "spelling"
 /// otherwise = "Please say the number digit by digit."
@@ -169,8 +174,7 @@ impl Llm for ScriptLlm {
             if let Some(text) = back(&job) {
                 reply = Reply {
                     text: text.into(),
-                    hang_up: false,
-                    expect: None,
+                    ..Reply::default()
                 };
             }
             // Nobody listens any more: there is nothing left to stop.
@@ -192,6 +196,9 @@ fn back(job: &LlmJob) -> Option<&'static str> {
 }
 
 async fn tell(reply: Reply, sink: &Sink<LlmEvent>) -> Result<(), SinkClosed> {
+    if reply.is_uninterruptible {
+        sink.send(LlmEvent::Uninterruptible).await?;
+    }
     for text in sentences(&reply.text) {
         let text = text.to_owned();
         sink.send(LlmEvent::Delta { text }).await?;

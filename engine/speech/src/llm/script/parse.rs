@@ -40,6 +40,7 @@ pub(super) struct Answer {
     pub(super) say: Option<Variants>,
     pub(super) goto: Option<String>,
     pub(super) hang_up: bool,
+    pub(super) interruptible: bool,
 }
 
 /// Ways to say a thing, taken in turn; at least one.
@@ -129,6 +130,8 @@ struct RawRule {
     goto: Option<Spanned<String>>,
     #[serde(default)]
     hang_up: bool,
+    #[serde(default = "yes")]
+    interruptible: bool,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +141,12 @@ struct RawAnswer {
     goto: Option<Spanned<String>>,
     #[serde(default)]
     hang_up: bool,
+    #[serde(default = "yes")]
+    interruptible: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One line, or variants of it.
@@ -221,6 +230,7 @@ impl Check<'_> {
                 say: Some(self.variants("give_up.say", &answer.say, &[])?),
                 goto: self.goto("give_up.goto", answer.goto.as_ref(), &known)?,
                 hang_up: answer.hang_up,
+                interruptible: answer.interruptible,
             })
         });
         let give_up = give_up.transpose()?;
@@ -361,6 +371,7 @@ impl Check<'_> {
             say,
             goto,
             hang_up: raw.hang_up,
+            interruptible: raw.interruptible,
         };
         Ok(Rule {
             when,

@@ -10,12 +10,14 @@ use super::{
     words::words,
 };
 
-/// What the agent says, whether it hangs up then, and what kind of answer it waits for.
+/// What the agent says, whether it hangs up then, what kind of answer it waits for, and whether the
+/// caller is to hear it to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) text: String,
     pub(super) hang_up: bool,
     pub(super) expect: Option<Expect>,
+    pub(super) is_uninterruptible: bool,
 }
 
 /// Where a conversation stands.
@@ -28,6 +30,7 @@ struct Standing<'a> {
     /// How often each list of variants was used, by its id.
     used: BTreeMap<usize, usize>,
     last: String,
+    last_is_uninterruptible: bool,
 }
 
 impl Script {
@@ -41,11 +44,13 @@ impl Script {
             misses: 0,
             used: BTreeMap::new(),
             last: self.opening.clone(),
+            last_is_uninterruptible: false,
         };
         let mut reply = Reply {
             text: self.opening.clone(),
             hang_up: false,
             expect: self.states[&self.start].expect,
+            is_uninterruptible: false,
         };
         for said in caller {
             reply = standing.hear(said);
@@ -80,11 +85,13 @@ impl<'a> Standing<'a> {
                         text: self.variant(state.otherwise.as_ref().unwrap_or(&script.otherwise)),
                         hang_up: false,
                         expect: state.expect,
+                        is_uninterruptible: false,
                     },
                 }
             }
         };
         self.last.clone_from(&reply.text);
+        self.last_is_uninterruptible = reply.is_uninterruptible;
         reply
     }
 
@@ -114,14 +121,15 @@ impl<'a> Standing<'a> {
         if let Some(goto) = &answer.goto {
             self.state = goto;
         }
-        let text = match &answer.say {
-            Some(variants) => self.variant(variants),
-            None => self.last.clone(),
+        let (text, was_uninterruptible) = match &answer.say {
+            Some(variants) => (self.variant(variants), false),
+            None => (self.last.clone(), self.last_is_uninterruptible),
         };
         Reply {
             text,
             hang_up: answer.hang_up,
             expect: self.script.states[self.state].expect,
+            is_uninterruptible: was_uninterruptible || !answer.interruptible,
         }
     }
 

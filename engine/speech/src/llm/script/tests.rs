@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use sidetone_core::job::Expect;
+use sidetone_core::{
+    conversation::Message,
+    job::{Expect, JobEvent},
+};
 
 use super::*;
 
@@ -95,6 +98,55 @@ fn a_state_says_what_kind_of_answer_it_waits_for() {
 }
 
 #[test]
+fn a_rule_says_what_is_heard_to_its_end() {
+    let notice = SMALL.replace("goto = \"done\"", "goto = \"done\"\ninterruptible = false");
+    let script = Script::parse(&notice).unwrap();
+    let is_uninterruptible =
+        |caller: &[&str]| script.reply(caller.iter().copied()).is_uninterruptible;
+    assert!(!is_uninterruptible(&[]));
+    assert!(is_uninterruptible(&["1 2 3"]));
+    assert!(is_uninterruptible(&["1 2 3", "again"]), "said once more");
+    assert!(!is_uninterruptible(&["1 2 3", "it"]));
+    assert!(!is_uninterruptible(&["1 2 3", "it", "again"]));
+    assert!(!is_uninterruptible(&["hm"; 3]));
+    let farewell = SMALL.replace(
+        "hang_up = true }",
+        "hang_up = true, interruptible = false }",
+    );
+    let script = Script::parse(&farewell).unwrap();
+    assert!(script.reply(["hm"; 3]).is_uninterruptible);
+}
+
+#[tokio::test]
+async fn what_is_heard_to_its_end_is_told_before_its_words() {
+    let script = SMALL.replace(
+        "say = \"Goodbye.\"",
+        "say = \"Goodbye.\"\ninterruptible = false",
+    );
+    let llm = ScriptLlm::new(Script::parse(&script).unwrap());
+    let (updates, mut news) = tokio::sync::mpsc::channel(8);
+    let id = sidetone_core::job::JobId(1);
+    let job = LlmJob {
+        id,
+        messages: [Message::new(Role::Caller, "bye")].into(),
+        language: "en".into(),
+        eager: false,
+    };
+    let _handle = llm.start(job, Sink::new(id, updates));
+    let mut events = Vec::new();
+    while let Some(update) = news.recv().await {
+        events.push(update.event);
+    }
+    let text = "Goodbye.".into();
+    let expected = [
+        LlmEvent::Uninterruptible,
+        LlmEvent::Delta { text },
+        LlmEvent::Done { hang_up: true },
+    ];
+    assert_eq!(events, expected.map(JobEvent::from));
+}
+
+#[test]
 fn the_embedded_script_understands_its_subjects() {
     let script = Script::embedded();
     for (caller, says_so) in [
@@ -160,7 +212,7 @@ fn variants_rotate_and_misses_in_a_row_are_counted() {
         Reply {
             text: "Bye.".into(),
             hang_up: true,
-            expect: None,
+            ..Reply::default()
         }
     );
     assert_eq!(says(&script, &["hm", "hm", "again", "hm"]), "Sorry?");

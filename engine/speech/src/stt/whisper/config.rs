@@ -47,7 +47,8 @@ pub struct WhisperConfig {
 pub enum AudioContext {
     /// As much as the audio needs: the cost follows the utterance's length.
     Cut {
-        /// How much silence the encoder sees after the audio, in positions of 20 ms, 0 to 1500.
+        /// How much silence the encoder sees after the audio at least, in positions of 20 ms, 0 to 1500; up to
+        /// 15 more make the encoder fast.
         /// The bundled model was trained with 8; other models may read the ends of very short
         /// utterances better with 50 to 250.
         padding: u32,

@@ -13,6 +13,11 @@ use super::{alignment, config::AudioContext, cut::POSITION, error::WhisperError,
 /// A multilingual vocabulary without any language; each language adds a token.
 const NO_LANGUAGE_VOCABULARY: i32 = 51_766;
 
+/// A cut encoder runs in multiples of this many positions. Attention sums over positions, and ggml's fast product of
+/// matrices (tinyBLAS) takes 16-bit floats 16 at a time, or 8: any other number is left to a slow one. Whisper's own
+/// 1500 is such a number.
+const POSITIONS: usize = 16;
+
 /// So many languages are listed in an error.
 const FEW_LANGUAGES: usize = 12;
 
@@ -164,10 +169,7 @@ impl Model {
         let all = self.context.n_audio_ctx();
         match self.audio_context {
             AudioContext::Full => all,
-            AudioContext::Cut { padding } => {
-                let needed = len.div_ceil(POSITION) + padding as usize;
-                i32::try_from(needed).map_or(all, |needed| needed.min(all))
-            }
+            AudioContext::Cut { padding } => cut_context(len, padding, all),
         }
     }
 
@@ -186,6 +188,13 @@ impl Model {
     }
 }
 
+/// How many of `all` positions of the encoder run for `len` samples and `padding` positions of silence after them.
+fn cut_context(len: usize, padding: u32, all: i32) -> i32 {
+    let needed = len.div_ceil(POSITION) + padding as usize;
+    let needed = needed.next_multiple_of(POSITIONS);
+    i32::try_from(needed).map_or(all, |needed| needed.min(all))
+}
+
 /// The languages of the model's vocabulary; English is the first.
 fn vocabulary_languages(context: &WhisperContext) -> Vec<Language> {
     let count = if context.is_multilingual() {
@@ -196,4 +205,26 @@ fn vocabulary_languages(context: &WhisperContext) -> Vec<Language> {
     (0..count)
         .filter_map(|id| Some((whisper_rs::get_lang_str(id)?, id)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_encoder_holds_the_audio_and_its_padding_in_whole_steps() {
+        for (samples, padding, positions) in [
+            (1, 0, 16),
+            (16 * POSITION, 0, 16),
+            (16 * POSITION + 1, 0, 32),
+            (16_000, 8, 64),
+            (20 * 16_000, 100, 1_104),
+            // There are no more.
+            (30 * 16_000, 100, 1_500),
+            (29 * 16_000, 45, 1_500),
+        ] {
+            let context = cut_context(samples, padding, 1_500);
+            assert_eq!(context, positions, "{samples} samples");
+        }
+    }
 }

@@ -69,7 +69,7 @@ impl WhisperModel {
     ///
     /// `languages`, if any, are those that it is to understand, as ISO 639-1 codes.
     /// `window_ms` is the longest window it is given, of at most 30 s; a model with a shorter
-    /// encoder limits it further. `padding` is how much silence the encoder sees after a window, in
+    /// encoder limits it further. `padding` is how much silence the encoder sees after a window at least, in
     /// positions of 20 ms.
     ///
     /// # Errors
