@@ -96,7 +96,7 @@ fn noise_is_no_speech(failing: &[&str], detector: impl Fn() -> Box<dyn Vad>) {
     for scenario in noisy() {
         let ears = Ears {
             vad: detector(),
-            turn_model: None,
+            ..Ears::default()
         };
         let played = scenario.play_with(&mut clips, ears).unwrap();
         let wrong = scenario.judge(&played);
