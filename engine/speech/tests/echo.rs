@@ -4,6 +4,7 @@
 //! `cargo test -p sidetone-speech --test echo -- --nocapture` prints the tables.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+#![allow(clippy::print_stdout, reason = "the tables are half of its purpose")]
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

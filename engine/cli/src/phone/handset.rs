@@ -79,7 +79,9 @@ pub enum Sight {
 
 /// Somebody who hears what the caller hears, as it is played: mono 16-bit PCM at [`RATE`].
 #[derive(Clone)]
-pub struct Listener(Arc<dyn Fn(&[i16]) + Send + Sync>);
+pub struct Listener(Arc<Hear>);
+
+type Hear = dyn Fn(&[i16]) + Send + Sync;
 
 impl Listener {
     /// `hear` must not block.

@@ -354,10 +354,12 @@ fn the_language_model_can_insist_on_being_heard() {
 
 #[test]
 fn an_answer_that_insists_and_of_which_nothing_was_heard_is_dropped() {
-    let mut world = World::default();
-    world.sounds = vec![says(500, 700, "hello"), says(1_800, 900, "what is that")];
-    world.tts = always(Behaviour::After(1_000));
-    world.insists_from = Some(0);
+    let world = World {
+        sounds: vec![says(500, 700, "hello"), says(1_800, 900, "what is that")],
+        tts: always(Behaviour::After(1_000)),
+        insists_from: Some(0),
+        ..World::default()
+    };
     let run = world.run();
     assert_eq!(
         run.lines(),

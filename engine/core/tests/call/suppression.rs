@@ -6,10 +6,13 @@ use crate::sim::{Run, World, says};
 use sidetone_codecs::{SampleCount, SampleRate};
 use sidetone_core::{event::CallEvent, io::Command, suppression::NoiseSuppressor};
 
-/// Passes everything on that `passes`, `delay` samples late, in frames of 10 ms.
+/// Passes everything on that `passes`, and what comes within 50 ms of it, `delay` samples late, in
+/// frames of 10 ms. A voice is softer for 40 ms at a time.
 struct Gate {
     rate: SampleRate,
     passes: fn(i16) -> bool,
+    /// For how many samples it stays open.
+    open: usize,
     held: VecDeque<i16>,
 }
 
@@ -18,6 +21,7 @@ impl Gate {
         Box::new(Self {
             rate,
             passes,
+            open: 0,
             held: vec![0; delay].into(),
         })
     }
@@ -35,7 +39,11 @@ impl NoiseSuppressor for Gate {
     }
     fn suppress(&mut self, frame: &mut [i16]) {
         for sample in frame {
-            let passed = if (self.passes)(*sample) { *sample } else { 0 };
+            if (self.passes)(*sample) {
+                self.open = self.rate.hz() as usize / 20;
+            }
+            let passed = if self.open > 0 { *sample } else { 0 };
+            self.open = self.open.saturating_sub(1);
             self.held.push_back(passed);
             *sample = self.held.pop_front().expect("one was pushed");
         }

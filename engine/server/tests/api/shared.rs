@@ -52,7 +52,14 @@ async fn sharing(url: &str) {
         .await;
 
     // The other server sees the call, with a token of either, and what happens in it, in order and once.
-    let seen = two.get(&caller.path(""), &one.viewer).await;
+    let seen = loop {
+        let seen = two.get(&caller.path(""), &one.viewer).await;
+        if seen.status != 404 {
+            break seen;
+        }
+        // It is on its way to the store.
+        tokio::task::yield_now().await;
+    };
     assert_eq!(
         (seen.status, &seen.body["state"]),
         (200, &json!("live")),
