@@ -226,10 +226,10 @@ impl Events {
                     self.paul_said.clone_from(text);
                 }
                 CallEvent::PersonJoined { name, mode, .. } => {
-                    println!("{at:>6.2} s  {name} joins: {mode}")
+                    println!("{at:>6.2} s  {name} joins: {mode}");
                 }
                 CallEvent::PersonMode { mode, .. } => {
-                    println!("{at:>6.2} s  Paul changes over: {mode}")
+                    println!("{at:>6.2} s  Paul changes over: {mode}");
                 }
                 CallEvent::PersonLeft { .. } => println!("{at:>6.2} s  Paul leaves"),
                 CallEvent::AgentSpeaking { .. } => self.agent_spoke_ms.push(record.at_ms),

@@ -116,7 +116,6 @@ fn noise_is_no_speech_to_webrtc() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test that is skipped says why")]
 fn noise_is_no_speech_to_silero() {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models");
     let folder = std::env::var("SIDETONE_TEST_MODELS").unwrap_or_else(|_| beside.into());

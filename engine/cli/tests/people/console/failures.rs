@@ -29,7 +29,7 @@ async fn is_the_agents(carol: &mut Caller, why: &[BackReason]) {
 async fn a_page_that_is_closed_gives_the_call_back() {
     let Some(world) = world().await else { return };
     let (mut carol, otto) = taken_over(&world).await;
-    otto.is_closed().await;
+    otto.closes().await;
     is_the_agents(&mut carol, &[BackReason::Left]).await;
     world.server.stop().await;
 }
@@ -40,7 +40,7 @@ async fn a_page_that_crashes_gives_the_call_back() {
     let (mut carol, otto) = taken_over(&world).await;
     otto.crashes().await;
     is_the_agents(&mut carol, &[BackReason::Left]).await;
-    otto.is_closed().await;
+    otto.closes().await;
     world.server.stop().await;
 }
 
@@ -57,7 +57,7 @@ async fn a_page_that_sends_no_audio_any_more_loses_the_call_and_says_so() {
     otto.says(STATUS, "no audio came from this browser any more")
         .await;
     otto.can_click("Take over", true).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -79,7 +79,7 @@ async fn a_microphone_that_is_refused_leaves_the_call_as_it_is() {
     // To listen takes none.
     otto.clicks("Listen").await;
     otto.hears(AGENT).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -97,7 +97,7 @@ async fn without_a_microphone_one_can_listen() {
     otto.sees("There is no microphone.").await;
     otto.clicks("Listen").await;
     otto.hears(CAROL_HUMS).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -109,7 +109,7 @@ async fn a_caller_who_hangs_up_ends_the_call_in_the_page() {
     otto.sees("The call is over: caller hung up.").await;
     otto.sees("Takeovers").await;
     assert_eq!(otto.count("[data-mode]").await, 0, "nothing is left to do");
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -122,7 +122,7 @@ async fn a_token_that_is_revoked_ends_the_leg_and_the_session() {
     is_the_agents(&mut carol, &[BackReason::Left]).await;
     otto.sees("The session is over: sign in again").await;
     otto.sees_heading("Sign in").await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -136,7 +136,7 @@ async fn a_session_that_is_over_ends_the_leg_and_is_signed_in_again() {
     otto.signs_in(world.operator.expose()).await;
     // Where they were.
     otto.says(STATUS, "You are not on this call.").await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -155,7 +155,7 @@ async fn a_server_that_stops_and_comes_back_is_found_again() {
     live.sees("No calls right now.").await;
     world.call_from(DAVE, humming(CAROL_HUMS)).await;
     live.sees(DAVE).await;
-    live.is_done().await;
-    otto.is_done().await;
+    live.ends_well().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }

@@ -38,7 +38,7 @@ async fn tours(scheme: &'static str, width: u32) {
     tour.page.goes_to_page("figures").await;
     tour.page.sees("Live now").await;
     tour.looks_at("figures").await;
-    tour.page.is_done().await;
+    tour.page.ends_well().await;
     world.server.stop().await;
 }
 
@@ -147,6 +147,6 @@ async fn a_call_is_taken_over_and_handed_back_by_keys_alone() {
     page.presses(&["Enter"]).await;
     carol.is(|state| state.handoff == HandoffState::Agent).await;
     carol.ear.hears(AGENT).await;
-    page.is_done().await;
+    page.ends_well().await;
     world.server.stop().await;
 }

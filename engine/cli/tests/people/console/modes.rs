@@ -44,8 +44,8 @@ async fn who_listens_hears_both_sides_and_is_not_heard() {
     let heard = world.heard(&carol.sid).await;
     assert!(loudest(&heard, ADA_HUMS) > SILENT);
     assert!(loudest(&heard, OTTO_HUMS) < SILENT, "Otto is not heard");
-    otto.is_done().await;
-    ada.is_done().await;
+    otto.ends_well().await;
+    ada.ends_well().await;
     world.server.stop().await;
 }
 
@@ -73,8 +73,8 @@ async fn two_people_and_the_caller_hear_each_other_and_nobody_themselves() {
     otto.says(STATUS, "You are in the call, muted.").await;
     ada.hears_no(OTTO_HUMS).await;
     carol.ear.hears_no(OTTO_HUMS).await;
-    otto.is_done().await;
-    ada.is_done().await;
+    otto.ends_well().await;
+    ada.ends_well().await;
     world.server.stop().await;
 }
 
@@ -140,7 +140,7 @@ async fn who_types_guidance_is_understood_by_the_agent_alone() {
     otto.clicks("Guide the agent").await;
     otto.sees(&format!("Guidance from Otto: {GUIDANCE}")).await;
     is_guided(&jobs).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -165,6 +165,6 @@ async fn who_coaches_by_voice_is_understood_by_the_agent_alone() {
         loudest(&heard, OTTO_HUMS) < SILENT,
         "the caller hears nothing"
     );
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }

@@ -280,7 +280,7 @@ impl Page {
     }
 
     /// The page is closed from one moment to the next.
-    pub(super) async fn is_closed(mut self) {
+    pub(super) async fn closes(mut self) {
         self.close().await;
     }
 
@@ -290,7 +290,7 @@ impl Page {
     }
 
     /// Nothing went wrong in the page that nobody saw.
-    pub(super) async fn is_done(mut self) {
+    pub(super) async fn ends_well(mut self) {
         let troubles = self.close().await;
         assert_eq!(troubles, json!([]), "errors in the page");
     }

@@ -59,7 +59,7 @@ async fn somebody_is_called_to_the_phone_and_handed_back_from_the_page() {
     assert_eq!(back(&mut carol).await, BackReason::HandedBack);
     carol.ear.hears(AGENT).await;
     carol.ear.hears_no(PERSON).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -84,7 +84,7 @@ async fn why_somebody_does_not_come_is_said_in_the_page() {
     otto.says(PHONE, "Ann does not come: it was called off.")
         .await;
     assert_eq!(carol.call.state().borrow().handoff, HandoffState::Agent);
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -115,7 +115,7 @@ async fn twilio_down_or_slow_is_said_in_the_page_and_the_agent_has_the_call() {
     otto.says(TRANSFER_REFUSED, "Twilio").await;
     assert_eq!(carol.call.state().borrow().handoff, HandoffState::Agent);
     carol.ear.hears(AGENT).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -131,7 +131,7 @@ async fn a_call_is_given_away_at_once() {
     soon(carol.call.ended()).await;
     otto.sees("Takeovers").await;
     assert_eq!(otto.count("[data-mode]").await, 0, "nothing is left to do");
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -145,7 +145,7 @@ async fn a_call_that_nobody_takes_is_found_again_from_its_page() {
     otto.can_click("Take over", true).await;
     otto.clicks("Listen").await;
     otto.hears(AGENT).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -176,7 +176,7 @@ async fn a_call_is_given_to_somebody_who_has_heard_what_it_is_about() {
     soon(world.carrier.until_call(&second, is_in_conference)).await;
     soon(world.carrier.until_call(&carol.sid, is_in_conference)).await;
     otto.sees("Takeovers").await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -191,6 +191,6 @@ async fn who_does_not_accept_a_call_leaves_it_with_the_agent() {
     assert_eq!(back(&mut carol).await, BackReason::Failed);
     carol.ear.hears(AGENT).await;
     otto.can_click("Transfer", true).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }

@@ -22,7 +22,7 @@ async fn a_token_signs_in_and_a_wrong_one_is_said_to_be_wrong() {
     page.sees(DAVE).await;
     page.clicks("Sign out").await;
     page.sees_heading("Sign in").await;
-    page.is_done().await;
+    page.ends_well().await;
     world.server.stop().await;
 }
 
@@ -42,6 +42,6 @@ async fn a_viewer_listens_and_does_nothing_else() {
     assert_eq!(page.count("[data-mode]").await, 1);
     page.clicks("Listen").await;
     page.hears(super::page::AGENT).await;
-    page.is_done().await;
+    page.ends_well().await;
     world.server.stop().await;
 }

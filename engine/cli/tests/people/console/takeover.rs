@@ -49,7 +49,7 @@ async fn a_person_takes_a_call_over_speaks_and_hands_it_back() {
     carol.is(|state| state.people.is_empty()).await;
     // The other call never knew of it.
     dave.ear.hears(AGENT).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
 
@@ -79,8 +79,8 @@ async fn two_people_speak_in_two_calls_and_neither_hears_of_the_other() {
     assert!(loudest(&heard, ADA_HUMS) < SILENT);
     let heard = world.heard(&dave.sid).await;
     assert!(loudest(&heard, OTTO_HUMS) < SILENT);
-    otto.is_done().await;
-    ada.is_done().await;
+    otto.ends_well().await;
+    ada.ends_well().await;
     world.server.stop().await;
 }
 
@@ -109,8 +109,8 @@ async fn a_second_takeover_is_refused_with_a_reason() {
     carol.ear.hears(OTTO_HUMS).await;
     let heard = world.heard(&carol.sid).await;
     assert!(loudest(&heard, ADA_HUMS) < SILENT);
-    otto.is_done().await;
-    ada.is_done().await;
+    otto.ends_well().await;
+    ada.ends_well().await;
     world.server.stop().await;
 }
 
@@ -131,8 +131,8 @@ async fn an_admin_takes_a_call_over_from_an_operator_who_is_told() {
     otto.says(STATUS, "You are listening.").await;
     otto.is_pressed("Take over", false).await;
     otto.hears(ADA_HUMS).await;
-    otto.is_done().await;
-    ada.is_done().await;
+    otto.ends_well().await;
+    ada.ends_well().await;
     world.server.stop().await;
 }
 
@@ -156,6 +156,6 @@ async fn who_looks_at_another_page_stays_on_the_call_until_signing_out() {
     assert_eq!(back(&mut carol).await, BackReason::Left);
     carol.ear.hears(AGENT).await;
     carol.is(|state| state.people.is_empty()).await;
-    otto.is_done().await;
+    otto.ends_well().await;
     world.server.stop().await;
 }
