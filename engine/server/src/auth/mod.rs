@@ -168,17 +168,22 @@ impl Auth {
 
     /// Whether who was let in would be let in now. While the database cannot say, they stay.
     pub(crate) async fn is_still_good(&self, principal: &Principal) -> bool {
-        let found = match &principal.means {
-            Means::Bearer { hash } => {
-                let found = self.store.token_by_hash(hash.as_bytes()).await;
-                found.map(|token| token.is_some_and(|token| token.revoked_at.is_none()))
-            }
+        match &principal.means {
+            Means::Bearer { .. } => self.has_good_token(principal).await,
             Means::Session { hash, .. } => {
                 let found = self.store.session(hash.as_bytes(), UnixMs::now()).await;
-                found.map(|session| session.is_some())
+                found.map_or(true, |session| session.is_some())
             }
-        };
-        found.unwrap_or(true)
+        }
+    }
+
+    /// Whether the token of who was let in is not revoked, whatever became of the session. While the
+    /// database cannot say, it is not.
+    pub(crate) async fn has_good_token(&self, principal: &Principal) -> bool {
+        let found = self.store.token(&principal.token_id).await;
+        found.map_or(true, |token| {
+            token.is_some_and(|token| token.revoked_at.is_none())
+        })
     }
 
     async fn look_up<T>(
@@ -291,4 +296,36 @@ pub(crate) fn unauthorized() -> Problem {
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"sidetone\""),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Role;
+
+    #[tokio::test]
+    async fn a_token_is_good_for_longer_than_its_session() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("calls.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let token = tokens::create(&store, "Otto", Role::Operator)
+            .await
+            .unwrap();
+        let id = token.token.id.clone();
+        let auth = Auth::new(&ApiConfig::default(), "", store.clone());
+        let signed_out = Principal {
+            token_id: id.clone(),
+            name: "Otto".into(),
+            role: Role::Operator,
+            means: Means::Session {
+                hash: SecretHash::of("a session that is over"),
+                csrf: String::new(),
+                expires_at: UnixMs::now(),
+            },
+        };
+        assert!(!auth.is_still_good(&signed_out).await);
+        assert!(auth.has_good_token(&signed_out).await);
+        store.revoke_token(&id).await.unwrap();
+        assert!(!auth.has_good_token(&signed_out).await);
+    }
 }

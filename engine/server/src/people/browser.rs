@@ -23,7 +23,7 @@ use tracing::{debug, info};
 
 use super::{
     audio::{Decoder, Encoder, coders},
-    guest::{Guest, revoked, why_not},
+    guest::{Guest, signed_out, why_not},
     wire::{Asked, AudioFormat, Told},
 };
 use crate::api::Api;
@@ -136,7 +136,7 @@ where
     let end = tokio::select! {
         end = hearing.run(&mut from) => end,
         end = telling.run(&mut to) => end,
-        () = revoked(&api, &guest) => End::Revoked,
+        () = signed_out(&api, &guest) => End::Revoked,
     };
     close(&mut to, &mut from, end).await;
 }

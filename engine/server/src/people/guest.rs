@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use sidetone::{CallHandle, CallId};
 use sidetone_core::person::{Join, Mode, Person, PersonId, Refusal};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{api::Api, audit::Action, auth::principal::Principal, store::Role};
 
@@ -99,16 +99,34 @@ pub(crate) fn why_not(call: &CallHandle, refusal: Refusal) -> String {
     }
 }
 
-/// Returns when whoever came on the call would not be let in any more.
-pub(crate) async fn revoked(api: &Api, guest: &Guest) {
-    let mut recheck = interval(RECHECK);
-    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Returns when whoever came on the call would not be let in any more: their session is over, or
+/// their token was revoked.
+pub(crate) async fn signed_out(api: &Api, guest: &Guest) {
+    let mut rechecks = rechecks();
     loop {
-        recheck.tick().await;
+        rechecks.tick().await;
         if !api.auth.is_still_good(&guest.who).await {
             return;
         }
     }
+}
+
+/// Returns when the token is revoked that a guest came with. Who was called to the phone stays when
+/// whoever called them signs out.
+pub(crate) async fn revoked(api: &Api, guest: &Guest) {
+    let mut rechecks = rechecks();
+    loop {
+        rechecks.tick().await;
+        if !api.auth.has_good_token(&guest.who).await {
+            return;
+        }
+    }
+}
+
+fn rechecks() -> Interval {
+    let mut rechecks = interval(RECHECK);
+    rechecks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    rechecks
 }
 
 #[cfg(test)]

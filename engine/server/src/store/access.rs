@@ -135,6 +135,19 @@ impl Store {
         row.as_ref().map(token_from).transpose()
     }
 
+    /// The token of this id, revoked or not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`].
+    pub async fn token(&self, id: &str) -> Result<Option<Token>, StoreError> {
+        let row = sqlx::query("SELECT * FROM tokens WHERE id = $1")
+            .bind(id.to_owned())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(token_from).transpose()
+    }
+
     /// All tokens, the oldest first, revoked ones among them.
     ///
     /// # Errors
