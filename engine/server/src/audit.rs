@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::{error, warn};
 
-use crate::store::{NewAuditEntry, Store};
+use crate::store::{NewAuditEntry, Store, UnixMs};
 
 /// How many entries may wait for the database.
 const QUEUE: usize = 1_024;
@@ -124,7 +124,8 @@ type Reading = (String, Action, Option<String>);
 
 #[derive(Debug)]
 enum Queued {
-    Entry(NewAuditEntry),
+    /// With when it was done: it may be written much later.
+    Entry(UnixMs, NewAuditEntry),
     Flush(oneshot::Sender<()>),
 }
 
@@ -166,7 +167,7 @@ impl Audit {
             call_id,
             detail,
         };
-        if let Err(lost) = self.queue.try_send(Queued::Entry(entry)) {
+        if let Err(lost) = self.queue.try_send(Queued::Entry(UnixMs::now(), entry)) {
             let action = action.as_str();
             error!(who, action, %lost, "the audit log misses an entry");
         }
@@ -198,9 +199,9 @@ async fn write(store: Store, mut queued: mpsc::Receiver<Queued>) {
             Queued::Flush(done) => {
                 let _ = done.send(());
             }
-            Queued::Entry(entry) => {
+            Queued::Entry(at, entry) => {
                 let mut told = false;
-                while let Err(error) = store.audit(&entry).await {
+                while let Err(error) = store.audit(at, &entry).await {
                     if !told {
                         warn!(%error, "the audit log cannot be written; trying until it can");
                         told = true;

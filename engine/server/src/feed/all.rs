@@ -1,6 +1,6 @@
 //! Watching all calls.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::timeout};
 
@@ -8,10 +8,10 @@ use super::Feed;
 use crate::store::{StoreError, StoredEvent};
 
 /// How many events are read from the store at once.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// What other servers write to the same database is seen this late at most.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The events of all calls in the order in which they were written down, each once.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct AllEvents {
     feed: Feed,
     /// The id of the last one that was given, or read.
     after: i64,
-    ready: VecDeque<StoredEvent>,
+    ready: VecDeque<Arc<StoredEvent>>,
     written: watch::Receiver<u64>,
 }
 
@@ -45,16 +45,17 @@ impl AllEvents {
     ///
     /// Those of the store: then nothing more comes, and whoever watches may begin again after the
     /// last that came.
-    pub(crate) async fn next(&mut self) -> Result<Option<StoredEvent>, StoreError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Arc<StoredEvent>>, StoreError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            self.written.mark_unchanged();
-            let page = self.feed.store.events_of_all(self.after, PAGE).await?;
-            if let Some(last) = page.last() {
+            let written = *self.written.borrow_and_update();
+            let Feed { shared, store, .. } = &self.feed;
+            let newer = shared.tail.beyond(self.after, written, store).await?;
+            if let Some(last) = newer.back() {
                 self.after = last.id;
-                self.ready = page.into();
+                self.ready = newer;
                 continue;
             }
             tokio::select! {

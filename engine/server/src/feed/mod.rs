@@ -7,6 +7,7 @@
 
 mod all;
 mod call;
+mod tail;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,6 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use all::AllEvents;
 pub(crate) use call::CallEvents;
+use tail::Tail;
 
 use crate::store::{Store, StoreWriter};
 
@@ -55,6 +57,7 @@ struct Shared {
     state: Mutex<State>,
     /// Counts what is known to be in the store, for those who watch all calls.
     written: watch::Sender<u64>,
+    tail: Tail,
     closing: CancellationToken,
 }
 
@@ -83,6 +86,7 @@ impl Feed {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             written: watch::Sender::new(0),
+            tail: Tail::default(),
             closing: CancellationToken::new(),
         });
         let (happened, happens) = watch::channel(());

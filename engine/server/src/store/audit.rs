@@ -54,9 +54,9 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Query`].
-    pub async fn audit(&self, entry: &NewAuditEntry) -> Result<(), StoreError> {
+    pub async fn audit(&self, at: UnixMs, entry: &NewAuditEntry) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        insert(&mut write, UnixMs::now(), entry).await?;
+        insert(&mut write, at, entry).await?;
         write.commit().await?;
         Ok(())
     }

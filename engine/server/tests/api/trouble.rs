@@ -14,6 +14,7 @@ use sidetone_core::config::CallConfig;
 use sidetone_speech::testing::{FakeLlm, FakeStt, FakeTts};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     streams::{Stream, texts},
@@ -160,6 +161,7 @@ async fn a_call_goes_on_while_the_database_is_locked_and_no_line_is_lost_or_doub
     let late = late.hang_up().await;
     assert_eq!(late_stream.next().await.unwrap().name, "end");
 
+    let released = OffsetDateTime::now_utc();
     lock.release().await;
     written(&world).await;
     say(&world, &caller, "Three.").await;
@@ -184,15 +186,24 @@ async fn a_call_goes_on_while_the_database_is_locked_and_no_line_is_lost_or_doub
         let view = world.get(&format!("/api/calls/{id}"), &world.viewer).await;
         assert_eq!(view.body["state"], "ended", "{view:?}");
     }
-    // Who did what is noted, although it could not be then.
+    // Who did what is noted, although it could not be then, and when.
     let audit = loop {
-        let audit = world.get("/api/audit", &world.admin).await.body.to_string();
-        if audit.contains("agent.pause") {
+        let audit = world.get("/api/audit", &world.admin).await.body;
+        let is = |entry: &&Value, action| entry["action"] == action;
+        let entries = audit["entries"].as_array().unwrap();
+        let says = entries.iter().filter(|entry| is(entry, "agent.say"));
+        if says.count() == 4 {
             break audit;
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!(audit.matches("\"agent.say\"").count(), 4, "{audit}");
+    let entries = audit["entries"].as_array().unwrap();
+    let paused = entries
+        .iter()
+        .find(|entry| entry["action"] == "agent.pause");
+    let paused = paused.unwrap()["at"].as_str().unwrap();
+    let paused = OffsetDateTime::parse(paused, &Rfc3339).unwrap();
+    assert!(paused <= released, "{paused}, {released}");
     world.server.shutdown().await;
 }
 

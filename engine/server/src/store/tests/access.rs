@@ -91,7 +91,7 @@ async fn the_audit_log_is_read_from_its_end(base: &Base) {
             call_id: (n % 2 == 1).then(|| "call-1".into()),
             detail,
         };
-        store.audit(&entry).await.unwrap();
+        store.audit(UnixMs(1_000 + n), &entry).await.unwrap();
     }
     let numbers = |entries: &[crate::store::AuditEntry]| {
         entries
