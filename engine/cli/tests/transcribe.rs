@@ -461,7 +461,8 @@ fn numbers_are_in_no_output() {
     let ran = run(dir.path(), &[&[&*number][..], &line].concat());
     assert_eq!(ran.status, 0, "{}", ran.err);
     for file in names(dir.path().join("out")) {
-        let text = read(dir.path().join("out").join(&file));
+        // The folder in which all of this lies may have a number in its name.
+        let text = read(dir.path().join("out").join(&file)).replace(&number, "");
         assert!(text.contains("[digits]"), "{file}: {text}");
         for digit in ["four", "two", "seven", "one"] {
             assert!(!text.contains(digit), "{file}: {text}");
