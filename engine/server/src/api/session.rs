@@ -65,7 +65,7 @@ pub(super) struct Whoami {
 impl Whoami {
     fn new(who: Principal) -> Self {
         let (csrf_token, expires_at) = match who.means {
-            Means::Bearer { .. } => (None, None),
+            Means::Bearer => (None, None),
             Means::Session {
                 csrf, expires_at, ..
             } => (Some(csrf), Some(expires_at.into())),

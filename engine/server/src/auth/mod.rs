@@ -139,7 +139,7 @@ impl Auth {
             return Ok(None);
         };
         self.uses.token(&token.id, UnixMs::now());
-        let principal = Principal::bearer(&token, hash);
+        let principal = Principal::bearer(&token);
         self.remember(&hash, &principal);
         Ok(Some(principal))
     }
@@ -169,7 +169,7 @@ impl Auth {
     /// Whether who was let in would be let in now. While the database cannot say, they stay.
     pub(crate) async fn is_still_good(&self, principal: &Principal) -> bool {
         match &principal.means {
-            Means::Bearer { .. } => self.has_good_token(principal).await,
+            Means::Bearer => self.has_good_token(principal).await,
             Means::Session { hash, .. } => {
                 let found = self.store.session(hash.as_bytes(), UnixMs::now()).await;
                 found.map_or(true, |session| session.is_some())
@@ -219,7 +219,7 @@ impl Auth {
         let memory = self.memory();
         let (principal, seen) = memory.get(hash.as_bytes())?;
         let is_over = match &principal.means {
-            Means::Bearer { .. } => false,
+            Means::Bearer => false,
             Means::Session { expires_at, .. } => *expires_at <= UnixMs::now(),
         };
         (seen.elapsed() < REMEMBERED_FOR && !is_over).then(|| principal.clone())

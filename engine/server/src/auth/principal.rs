@@ -25,10 +25,7 @@ pub(crate) struct Principal {
 #[derive(Clone, Debug)]
 pub(crate) enum Means {
     /// With the token itself.
-    Bearer {
-        /// Finds the token.
-        hash: SecretHash,
-    },
+    Bearer,
     /// With a session.
     Session {
         /// Names the session.
@@ -41,12 +38,12 @@ pub(crate) enum Means {
 }
 
 impl Principal {
-    pub(super) fn bearer(token: &Token, hash: SecretHash) -> Self {
+    pub(super) fn bearer(token: &Token) -> Self {
         Self {
             token_id: token.id.clone(),
             name: token.name.clone(),
             role: token.role,
-            means: Means::Bearer { hash },
+            means: Means::Bearer,
         }
     }
 
@@ -57,7 +54,7 @@ impl Principal {
                 csrf: session.csrf.clone(),
                 expires_at: session.expires_at,
             },
-            ..Self::bearer(&session.token, hash)
+            ..Self::bearer(&session.token)
         }
     }
 
