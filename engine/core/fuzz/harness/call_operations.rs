@@ -5,20 +5,17 @@
 
 #[path = "call_operations/invariants.rs"]
 mod invariants;
-#[path = "call_operations/waits.rs"]
-mod waits;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-use invariants::{Invariants, SOFTER, code_of, level_of, rate_of};
+use invariants::{Invariants, code_of, level_of};
 use sidetone_codecs::{SampleCount, SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
     config::{CallConfig, Phrase, TurnModel},
     dialect::{DialectError, Inbound, LegFormat, LegMessage, Media, Start, Track},
-    event::{CallEvent, EndReason},
-    handoff::Floor,
-    io::{Command, Input, Output},
+    event::EndReason,
+    io::{Command, Input},
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, SttEvent, Transcript,
         TtsEvent, TurnEvent,
@@ -32,8 +29,6 @@ use sidetone_core::{
 const LOUD: u8 = 0x8A;
 const SOFT: u8 = 0xCA;
 const SILENT: u8 = 0xFF;
-/// What is said when services fail, whoever speaks.
-const FAREWELL: &str = "We are closed.";
 /// A level that no voice has; see [`code_of`].
 const PHRASE_LEVEL: i16 = -900;
 
@@ -79,8 +74,6 @@ struct Driver {
     sequence: u64,
     returnable: Vec<String>,
     farewell_was_ordered: bool,
-    /// A farewell is said, or the tones of keys are played, whoever speaks.
-    may_speak_over: bool,
     /// The newest leg of a person.
     latest_person: u32,
     seen: Invariants,
@@ -100,7 +93,7 @@ impl Driver {
             config.phrases.hold = phrase("One moment.");
             config.phrases.back = phrase("Here again.");
             config.phrases.apology = phrase("Sorry, what was that?");
-            config.phrases.farewell = phrase(FAREWELL);
+            config.phrases.farewell = phrase("We are closed.");
         }
         config.partials.interval_ms = if setting & 4 != 0 { 400 } else { 0 };
         config.playout.lead_ms = if setting & 8 != 0 { 200 } else { 2_000 };
@@ -122,9 +115,8 @@ impl Driver {
             sequence: 0,
             returnable: Vec::new(),
             farewell_was_ordered: false,
-            may_speak_over: false,
             latest_person: 0,
-            seen: Invariants::new(lead, setting & 2 != 0),
+            seen: Invariants::new(lead),
         }
     }
 
@@ -217,18 +209,24 @@ impl Driver {
         match value >> 4 {
             1 | 2 => {
                 self.latest_person += 1;
-                let id = PersonId(self.latest_person);
                 let join = Join {
                     name: "Anna".into(),
                     mode,
                     rank: value >> 2 & 3,
-                    rate: rate_of(id),
+                    rate: SampleRate::HZ_8000,
                 };
+                let id = PersonId(self.latest_person);
                 self.person(id, PersonInput::Join(join));
             }
             3 | 4 => self.person(id, PersonInput::Mode(mode)),
             5 => self.person(id, PersonInput::Left),
-            6..=8 => self.persons_audio(id, value),
+            6..=8 => {
+                for _ in 0..5 {
+                    self.wait(Duration::from_millis(20));
+                    let level = if value & 1 == 0 { 0 } else { level_of(id) };
+                    self.person(id, PersonInput::Audio(vec![level; 160].into()));
+                }
+            }
             9 => self.command(Command::PauseAgent),
             10 => self.command(Command::ResumeAgent),
             11 => self.command(Command::RequestHandoff { say: None }),
@@ -247,32 +245,6 @@ impl Driver {
                 from: "Anna".into(),
                 text: "Be kind.".into(),
             }),
-        }
-    }
-
-    /// A person speaks for 180 ms, or says nothing; their audio comes as it should, or all at once, or in
-    /// crumbs.
-    fn persons_audio(&mut self, id: PersonId, value: u8) {
-        let frame = usize::try_from(rate_of(id).hz()).expect("it is small") / 50;
-        for n in 0..9 {
-            let level = match (value & 1, n % 6 < 4) {
-                (0, _) => 0,
-                (_, true) => level_of(id),
-                (_, false) => level_of(id) / SOFTER,
-            };
-            let pcm = vec![level; frame];
-            if value & 2 == 0 || n == 8 {
-                self.wait(Duration::from_millis(if value & 2 == 0 { 20 } else { 180 }));
-            }
-            match value >> 4 {
-                8 => {
-                    for crumb in pcm.chunks(frame / 3 + 1) {
-                        self.person(id, PersonInput::Audio(crumb.to_vec().into()));
-                        self.person(id, PersonInput::Audio(Vec::new().into()));
-                    }
-                }
-                _ => self.person(id, PersonInput::Audio(pcm.into())),
-            }
         }
     }
 
@@ -330,9 +302,7 @@ impl Driver {
     }
 
     fn command(&mut self, command: Command) {
-        let is_farewell = matches!(command, Command::HangUp { .. });
-        self.farewell_was_ordered |= is_farewell;
-        self.may_speak_over |= is_farewell || matches!(command, Command::SendDigits { .. });
+        self.farewell_was_ordered |= matches!(command, Command::HangUp { .. });
         self.step(Input::Command(command));
     }
 
@@ -380,20 +350,6 @@ impl Driver {
         self.deadline = self.call.step(self.now, input, &mut out);
         let count = out.len();
         assert!(!was_ended || count == 0, "nothing follows the end");
-        for output in &out {
-            let Output::Event(event) = output else {
-                continue;
-            };
-            match event {
-                CallEvent::AgentSentence { text, .. } => self.may_speak_over |= text == FAREWELL,
-                CallEvent::AgentSpeaking { .. } if !self.may_speak_over => {
-                    let floor = self.call.state().floor;
-                    let is_free = matches!(floor, Floor::Agent { .. } | Floor::Nobody);
-                    assert!(is_free, "the agent begins while {floor:?}");
-                }
-                _ => {}
-            }
-        }
         self.returnable.extend(self.seen.step(self.now, out));
         let wake = self.call.next_wake();
         match self.deadline {
