@@ -89,9 +89,8 @@ impl Feed {
             tail: Tail::default(),
             closing: CancellationToken::new(),
         });
-        let (happened, happens) = watch::channel(());
-        tokio::spawn(take_in(Arc::clone(&shared), events, happened));
-        tokio::spawn(tell_of_writes(Arc::clone(&shared), writer.clone(), happens));
+        tokio::spawn(take_in(Arc::clone(&shared), events));
+        tokio::spawn(tell_of_writes(Arc::clone(&shared), writer.clone()));
         tokio::spawn(sweep(Arc::clone(&shared), writer));
         let end = shared.closing.clone().drop_guard();
         Self {
@@ -155,7 +154,7 @@ fn is_kept(event: &CallEvent) -> bool {
 }
 
 /// Passes on what happens, until nothing more will.
-async fn take_in(shared: Arc<Shared>, mut events: EventStream, happened: watch::Sender<()>) {
+async fn take_in(shared: Arc<Shared>, mut events: EventStream) {
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
@@ -183,18 +182,17 @@ async fn take_in(shared: Arc<Shared>, mut events: EventStream, happened: watch::
                 }
             }
         }
-        drop(state);
-        happened.send_replace(());
     }
 }
 
 /// Has what happens written at once while somebody watches all calls, and tells them.
-async fn tell_of_writes(
-    shared: Arc<Shared>,
-    writer: StoreWriter,
-    mut happens: watch::Receiver<()>,
-) {
-    while happens.changed().await.is_ok() {
+async fn tell_of_writes(shared: Arc<Shared>, writer: StoreWriter) {
+    let mut taken = writer.taken();
+    loop {
+        tokio::select! {
+            changed = taken.changed() => if changed.is_err() { return },
+            () = shared.closing.cancelled() => return,
+        }
         if shared.written.receiver_count() == 0 {
             continue;
         }

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use sidetone::{CallId, EventRecord, EventStream, EventsMissed};
 use sidetone_core::event::CallEvent;
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -68,6 +68,8 @@ struct Handle {
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
+    /// Counts the events that were taken from the engine.
+    taken: watch::Sender<u64>,
     unwritten: Unwritten,
     written: AtomicU64,
     missed: AtomicU64,
@@ -147,6 +149,7 @@ impl StoreWriter {
         }
         let shared = Arc::new(Shared {
             queue: Queue::new(capacity),
+            taken: watch::Sender::new(0),
             unwritten: Unwritten::default(),
             written: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -196,6 +199,11 @@ impl StoreWriter {
         self.0.shared.push(Entry::Flush(done));
         // A writer that has ended has nothing to write.
         let _ = flushed.await;
+    }
+
+    /// Changes when an event is taken from the engine: a flush that begins then writes it.
+    pub(crate) fn taken(&self) -> watch::Receiver<u64> {
+        self.0.shared.taken.subscribe()
     }
 
     /// How the writer fares.
@@ -263,6 +271,7 @@ async fn take_in(shared: Arc<Shared>, mut events: EventStream, stop: Cancellatio
         Ok(record) if is_kept(&record.event) => {
             shared.unwritten.record(&record);
             shared.push(Entry::Record(record));
+            shared.taken.send_modify(|events| *events += 1);
         }
         Ok(_) => {}
         Err(missed) => shared.miss(missed.missed),
