@@ -74,7 +74,7 @@ export function phoneCalls(call, { asked }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!number.value.trim()) return number.focus();
-    once(submit, () => attempt(alert, place, inputs).then(asked));
+    once(submit, () => attempt(alert, place, inputs)).then(asked);
   });
   return {
     element: form,

@@ -60,7 +60,7 @@ export function transfers(call, { asked }) {
     event.preventDefault();
     if (!target.value.trim()) return target.focus();
     const inputs = { to: target, [`to.${to.value}`]: target, mode: how, summary, from };
-    once(submit, () => attempt(alert, send, inputs).then(asked));
+    once(submit, () => attempt(alert, send, inputs)).then(asked);
   });
   choose();
 
