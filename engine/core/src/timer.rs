@@ -34,6 +34,8 @@ pub enum Timer {
     Bridge,
     /// A person stopped sending audio in the middle of a turn.
     PersonPaused,
+    /// It is looked into whether what a person says holds words.
+    PersonProbed,
     /// The leg of a person who took over sends no audio any more.
     PersonStalled,
     /// The call is the agent's again, and the caller has heard nothing of it yet.

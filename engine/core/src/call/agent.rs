@@ -34,6 +34,10 @@ impl Call {
         let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_held()) else {
             return;
         };
+        if reply.is_farewell() {
+            // The end of the call is decided: it only waits for others to finish.
+            return;
+        }
         if reply.is_to_be_retracted() {
             let turn = reply.turn;
             reply.heard.clear();
@@ -67,9 +71,13 @@ impl Call {
     }
 
     /// The agent says it as soon as nobody's turn is under way.
-    pub(super) fn say(&mut self, announcement: Announcement) {
-        if has_words(&announcement.text) {
-            self.announcements.push_back(announcement);
+    pub(super) fn say(&mut self, text: String, interruptible: bool) {
+        if has_words(&text) {
+            self.announcements.push_back(Announcement {
+                text,
+                interruptible,
+                since: self.now,
+            });
         }
     }
 
@@ -106,26 +114,58 @@ impl Call {
         }
     }
 
-    /// Goes on with a reply that a sound without words held up.
+    /// Goes on with a reply that a sound without words held up, and begins what was waited with for
+    /// others to finish. A farewell waits for nobody's words, and a notice no longer than for one turn.
     pub(super) fn release_reply(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase
-            && talk.is_agents_turn()
-            && let Some(reply) = &mut talk.reply
-        {
+        let (now, longest) = (self.now, self.longest_turn());
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let is_agents_turn = talk.is_agents_turn();
+        let others_have_floor = talk.others_have_floor();
+        let Some(reply) = &mut talk.reply else { return };
+        let notice = reply.announcement.as_ref();
+        if notice.is_some_and(|notice| notice.is_overdue(now, longest)) {
+            reply.lets_speak = false;
+        }
+        if is_agents_turn || !reply.lets_speak || reply.is_farewell() && !others_have_floor {
             reply.release();
         }
     }
 
+    /// A reply of which nothing was sent yet waits while others speak, and for what they say.
+    pub(super) fn let_others_speak(&mut self) {
+        if let Phase::Talking(talk) = &mut self.phase
+            && talk.others_have_floor()
+            && let Some(reply) = &mut talk.reply
+            && reply.may_not_begin_over_others()
+        {
+            reply.hold(Sound::of_words());
+        }
+    }
+
+    /// How long the agent waits for others with what they are to hear to its end.
+    fn longest_turn(&self) -> Duration {
+        Duration::from_millis(self.config.endpointing.max_turn_ms.into())
+    }
+
     /// Begins the reply that is owed, else what the program wants said.
     pub(super) fn begin_reply(&mut self, out: &mut Vec<Output>) {
-        let now = self.now;
+        let (now, longest) = (self.now, self.longest_turn());
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.reply.is_some() || !talk.is_agents_turn() || talk.handoff.is_taken_over() {
+        if talk.reply.is_some() || talk.handoff.is_taken_over() {
             return;
         }
-        if let Some(owed) = talk.owed.take() {
+        if !talk.is_agents_turn() {
+            let mut waiting = self.announcements.iter();
+            let overdue = waiting.position(|notice| notice.is_overdue(now, longest));
+            if let Some(notice) = overdue.and_then(|n| self.announcements.remove(n)) {
+                self.announce_next(notice);
+                self.release_reply();
+            }
+        } else if let Some(owed) = talk.owed.take() {
             let (job, turn) = (self.next_job(), self.next_turn());
             let messages = self.conversation.as_slice().into();
             let language = self.config.agent.language.clone();
@@ -141,11 +181,18 @@ impl Call {
             };
             Self::start_job(Job::Llm(job), out);
         } else if let Some(announcement) = self.announcements.pop_front() {
+            self.announce_next(announcement);
+        }
+    }
+
+    /// Says next what the program wants said.
+    fn announce_next(&mut self, announcement: Announcement) {
+        let (now, turn) = (self.now, self.next_turn());
+        if let Phase::Talking(talk) = &mut self.phase {
             // Nobody waited for it before.
             talk.quiet_since = now;
-            let turn = self.next_turn();
-            self.set_reply(Reply::announcing(turn, announcement));
         }
+        self.set_reply(Reply::announcing(turn, announcement));
     }
 
     pub(super) fn set_reply(&mut self, mut reply: Reply) {

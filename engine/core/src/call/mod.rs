@@ -426,10 +426,7 @@ impl Call {
             Command::Say {
                 text,
                 interruptible,
-            } => self.say(Announcement {
-                text,
-                interruptible,
-            }),
+            } => self.say(text, interruptible),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
@@ -475,6 +472,7 @@ impl Call {
                 Timer::Prompt => self.prompt(out),
                 Timer::Bridge => self.bridge_tick(out),
                 Timer::PersonPaused => self.people_paused(out),
+                Timer::PersonProbed => self.probe_people(out),
                 Timer::PersonStalled => self.person_stalled(out),
                 Timer::Back => self.back_due(out),
                 Timer::Ring => self.handoff_failed(BackReason::NoAnswer, None, out),
@@ -494,6 +492,7 @@ impl Call {
         self.release_reply();
         self.finish_reply(out);
         self.begin_reply(out);
+        self.let_others_speak();
         self.speak(out);
     }
 
@@ -591,14 +590,21 @@ impl Talk {
         self.turn.current().is_some() || self.keypad.is_pressing()
     }
 
-    /// Whom the caller hears has said everything, and so has the caller, and it was understood.
-    fn is_agents_turn(&self) -> bool {
-        !self.caller_has_floor() && !self.people_have_floor() && self.transcripts.is_empty()
+    /// The caller speaks, or somebody whom the caller hears beside the agent.
+    fn others_have_floor(&self) -> bool {
+        self.caller_has_floor() || self.people_have_floor()
     }
 
-    /// What is queued may not be sent: the caller has the floor.
+    /// Whom the caller hears has said everything, and so has the caller, and it was understood.
+    fn is_agents_turn(&self) -> bool {
+        !self.others_have_floor() && self.transcripts.is_empty()
+    }
+
+    /// What is queued may not be sent: others have the floor.
     fn is_gated(&self) -> bool {
-        self.reply.as_ref().is_some_and(Reply::is_held)
+        self.reply.as_ref().is_some_and(|reply| {
+            reply.is_held() || reply.may_not_begin_over_others() && self.others_have_floor()
+        })
     }
 
     /// The caller hears the agent, or is about to in this step.
@@ -615,7 +621,7 @@ impl Talk {
     fn waits(&self, now: CallTime) -> bool {
         let answer_due =
             self.reply.is_some() || self.owed.is_some() || !self.transcripts.is_empty();
-        answer_due && !self.caller_has_floor() && !self.people_have_floor() && !self.is_audible(now)
+        answer_due && !self.others_have_floor() && !self.is_audible(now)
     }
 }
 
