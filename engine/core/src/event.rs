@@ -326,6 +326,13 @@ pub enum CallError {
         /// One line for the operator.
         detail: String,
     },
+    /// The agent will not say something it was told to: too much waits to be said.
+    SayRefused {
+        /// How much waits: [`Command::MAX_UNSAID`](crate::io::Command::MAX_UNSAID).
+        waiting: u32,
+        /// What to do, for the operator.
+        detail: String,
+    },
     /// The leg sent something the engine cannot use. Reported for the first of each kind;
     /// all are counted.
     Leg {

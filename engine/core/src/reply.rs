@@ -32,6 +32,8 @@ pub(crate) struct Reply {
     pub(crate) heard: String,
     /// What the program wants said, until some of it was sent.
     pub(crate) announcement: Option<Announcement>,
+    /// The caller does not wait for it since before then.
+    pub(crate) waited_since: CallTime,
     /// Whether the caller can stop it.
     pub(crate) interruptible: bool,
     /// Whether it begins, and goes on after an interruption, only while nobody else speaks.
@@ -133,9 +135,14 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    /// It may not be interrupted, and has waited for others to finish for as long as they may take.
+    /// When it, if it may not be interrupted, has waited for others to finish for as long as they may take.
+    pub(crate) fn overdue_at(&self, longest: Duration) -> Option<CallTime> {
+        (!self.interruptible).then(|| self.since + longest)
+    }
+
+    /// That was before, or is now.
     pub(crate) fn is_overdue(&self, now: CallTime, longest: Duration) -> bool {
-        !self.interruptible && now.since(self.since) >= longest
+        self.overdue_at(longest).is_some_and(|at| at <= now)
     }
 }
 
@@ -215,6 +222,7 @@ impl Reply {
             latency: None,
             heard: String::new(),
             announcement: None,
+            waited_since: CallTime::ZERO,
             interruptible: true,
             lets_speak: true,
             stopped: None,

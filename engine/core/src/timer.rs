@@ -20,6 +20,8 @@ pub enum Timer {
     Hold,
     /// The caller has said nothing for too long.
     Prompt,
+    /// A notice has waited for others to finish for as long as a turn may last.
+    Notice,
     /// Speech recognition has not answered.
     Stt,
     /// The language model has not gone on.

@@ -170,7 +170,12 @@ impl Listener {
     }
 
     /// The transcript that is `job` came, or failed; `None` if it is not about what goes on.
-    pub(crate) fn probed(&mut self, now: CallTime, job: JobId, text: Option<&str>) -> Option<Probed> {
+    pub(crate) fn probed(
+        &mut self,
+        now: CallTime,
+        job: JobId,
+        text: Option<&str>,
+    ) -> Option<Probed> {
         let asked = match self.probe {
             Probe::Asked { job: id, asked } if id == job => asked,
             _ => return None,

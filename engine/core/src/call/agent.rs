@@ -11,11 +11,12 @@ use crate::{
     event::{CallError, CallEvent, EndReason},
     idle,
     interruption::Sound,
-    io::Output,
+    io::{Command, Output},
     job::{Expect, FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
     ledger::{Words, join},
     reply::{Announcement, Piece},
     sentence::has_words,
+    time::CallTime,
 };
 
 /// The voice waits with the next sentence while this much audio is still to be sent.
@@ -70,15 +71,36 @@ impl Call {
         self.close_reply(out);
     }
 
-    /// The agent says it as soon as nobody's turn is under way.
-    pub(super) fn say(&mut self, text: String, interruptible: bool) {
-        if has_words(&text) {
-            self.announcements.push_back(Announcement {
-                text,
-                interruptible,
-                since: self.now,
-            });
+    /// The agent says it as soon as nobody's turn is under way, unless too much waits already.
+    pub(super) fn say(&mut self, text: String, interruptible: bool, out: &mut Vec<Output>) {
+        let waiting = self.unsaid();
+        if !has_words(&text) {
+            return;
         }
+        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= Command::MAX_UNSAID) {
+            let detail = format!(
+                "{waiting} things wait to be said; say it again when the agent has said some of them"
+            );
+            let error = CallError::SayRefused { waiting, detail };
+            out.push(Output::Event(CallEvent::Error { error }));
+            return;
+        }
+        self.announcements.push_back(Announcement {
+            text,
+            interruptible,
+            since: self.now,
+        });
+    }
+
+    /// How much of what the program wants said waits to be said.
+    pub(super) fn unsaid(&self) -> u32 {
+        let begun = match &self.phase {
+            Phase::Talking(talk) => talk.reply.as_ref(),
+            _ => None,
+        };
+        let begun = begun.is_some_and(|reply| reply.announcement.is_some());
+        let waiting = self.announcements.len() + usize::from(begun);
+        u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
     /// The caller has said nothing for too long: asks whether they are there, a few times, and
@@ -135,13 +157,46 @@ impl Call {
 
     /// A reply of which nothing was sent yet waits while others speak, and for what they say.
     pub(super) fn let_others_speak(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase
-            && talk.others_have_floor()
-            && let Some(reply) = &mut talk.reply
-            && reply.may_not_begin_over_others()
-        {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let others_have_floor = talk.others_have_floor();
+        let Some(reply) = &mut talk.reply else { return };
+        if others_have_floor && reply.may_not_begin_over_others() {
             reply.hold(Sound::of_words());
         }
+        if reply.delivery == Delivery::Audible {
+            // What waits does so for the agent itself, not for others.
+            for waiting in &mut self.announcements {
+                waiting.since = now;
+            }
+        }
+    }
+
+    /// When the agent waits no longer for others with what they are to hear to its end.
+    pub(super) fn notice_due(&self) -> Option<CallTime> {
+        let Phase::Talking(talk) = &self.phase else {
+            return None;
+        };
+        let longest = self.longest_turn();
+        match &talk.reply {
+            _ if talk.handoff.is_taken_over() => None,
+            Some(reply) if reply.is_held() => reply.announcement.as_ref()?.overdue_at(longest),
+            Some(_) => None,
+            None => {
+                let waiting = self.announcements.iter();
+                waiting
+                    .filter_map(|notice| notice.overdue_at(longest))
+                    .min()
+            }
+        }
+    }
+
+    /// Others have spoken for as long as a turn may last, and a notice waited.
+    pub(super) fn begin_notice(&mut self, out: &mut Vec<Output>) {
+        self.release_reply();
+        self.begin_reply(out);
     }
 
     /// How long the agent waits for others with what they are to hear to its end.
@@ -188,11 +243,10 @@ impl Call {
     /// Says next what the program wants said.
     fn announce_next(&mut self, announcement: Announcement) {
         let (now, turn) = (self.now, self.next_turn());
-        if let Phase::Talking(talk) = &mut self.phase {
-            // Nobody waited for it before.
-            talk.quiet_since = now;
-        }
-        self.set_reply(Reply::announcing(turn, announcement));
+        let mut reply = Reply::announcing(turn, announcement);
+        // Nobody waited for it before.
+        reply.waited_since = now;
+        self.set_reply(reply);
     }
 
     pub(super) fn set_reply(&mut self, mut reply: Reply) {
@@ -574,7 +628,6 @@ impl Call {
             && !reply.is_held()
             && talk.playout.is_drained(now)
         {
-            talk.quiet_since = now;
             join(&mut reply.heard, &talk.playout.finish());
             self.finish(out);
         }

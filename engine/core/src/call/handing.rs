@@ -64,8 +64,11 @@ impl Call {
         }
         let is_back = first.is_none();
         if is_back {
-            // The caller has been waiting for the agent since now.
+            // The caller has been waiting for the agent since now, and so has what it is to say.
             talk.quiet_since = talk.quiet_since.max(now);
+            for waiting in &mut self.announcements {
+                waiting.since = now;
+            }
         }
         out.push(Output::Event(CallEvent::Handoff {
             state,
@@ -180,7 +183,7 @@ impl Call {
         );
         let own = || connecting(&config.handoff.connecting, &config.agent.language).to_owned();
         let text = say.filter(|text| has_words(text)).unwrap_or_else(own);
-        self.say(text, true);
+        self.say(text, true, out);
     }
 
     pub(super) fn handoff_ringing(&mut self, out: &mut Vec<Output>) {
@@ -210,7 +213,7 @@ impl Call {
         match say.filter(|text| has_words(text)) {
             Some(text) => {
                 self.note("Nobody came to the phone: the call stays with you.".into());
-                self.say(text, true);
+                self.say(text, true, out);
             }
             None => self.give_back(
                 "Nobody came to the phone: the call stays with you. Tell the caller, in a \

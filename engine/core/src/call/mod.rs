@@ -265,6 +265,7 @@ impl Call {
             Phase::Talking(talk) => {
                 earliest.consider(Timer::Idle, Some(self.latest_from_leg + patience.idle));
                 talk.timers(self.now, &self.config, &mut earliest);
+                earliest.consider(Timer::Notice, self.notice_due());
                 let idle = &self.config.idle;
                 if idle.prompt_after_ms > 0
                     && self.announcements.is_empty()
@@ -426,7 +427,7 @@ impl Call {
             Command::Say {
                 text,
                 interruptible,
-            } => self.say(text, interruptible),
+            } => self.say(text, interruptible, out),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
@@ -470,6 +471,7 @@ impl Call {
                 Timer::Playout => self.speak(out),
                 Timer::Mark => self.marks_lost(out),
                 Timer::Prompt => self.prompt(out),
+                Timer::Notice => self.begin_notice(out),
                 Timer::Bridge => self.bridge_tick(out),
                 Timer::PersonPaused => self.people_paused(out),
                 Timer::PersonProbed => self.probe_people(out),
@@ -555,8 +557,10 @@ impl Talk {
         if self.waits(now) && (!self.handoff.rests() || self.reply.is_some()) {
             let distance = Duration::from_millis(config.idle.hold_after_ms.into());
             let distance = distance * self.fillers.max(1);
-            let waited = self.quiet_since.max(self.playout.play_end()) + distance;
-            earliest.consider(Timer::Hold, Some(waited));
+            let reply = self.reply.as_ref();
+            let begun = reply.map_or(CallTime::ZERO, |reply| reply.waited_since);
+            let since = self.quiet_since.max(self.playout.play_end()).max(begun);
+            earliest.consider(Timer::Hold, Some(since + distance));
         }
         let oldest = self.transcripts.oldest_unanswered();
         earliest.consider(Timer::Stt, oldest.map(|(_, asked)| service(asked)));

@@ -43,6 +43,7 @@ impl Call {
             handoff: talk.handoff.state(),
             paused: talk.handoff.is_paused(),
             recording: bridge.is_some_and(|bridge| bridge.recording),
+            unsaid: self.unsaid(),
             people: people.map(|leg| leg.person.clone()).collect(),
         }
     }

@@ -146,12 +146,7 @@ impl Call {
     }
 
     /// A transcript of what goes on on a leg came, or failed; `false` if `job` is none.
-    pub(super) fn probed(
-        &mut self,
-        job: JobId,
-        text: Option<&str>,
-        out: &mut Vec<Output>,
-    ) -> bool {
+    pub(super) fn probed(&mut self, job: JobId, text: Option<&str>, out: &mut Vec<Output>) -> bool {
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return false;

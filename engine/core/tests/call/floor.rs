@@ -5,7 +5,7 @@
 
 use crate::sim::{Behaviour, Run, World, always, coughs, people::person, says};
 use sidetone_core::{
-    event::{CallEvent, EndReason},
+    event::{CallError, CallEvent, EndReason},
     io::Command,
     person::Mode,
 };
@@ -134,11 +134,55 @@ fn a_cough_of_the_caller_does_not_set_the_agent_going_over_a_person() {
         sounds: vec![coughs(2_500, 150)],
         ..World::with_phrases()
     };
-    world.config.agent.greeting = "Good morning, and welcome to the bakery round the corner.".into();
+    world.config.agent.greeting =
+        "Good morning, and welcome to the bakery round the corner.".into();
     world.stt = always(Behaviour::After(2_000));
     let run = world.run();
     let began = begun(&run);
     assert!(began[1..].iter().all(|at_ms| *at_ms > 5_500), "{began:?}");
+}
+
+#[test]
+fn what_is_to_be_said_during_a_takeover_waits_and_is_bounded() {
+    let most = Command::MAX_UNSAID;
+    let mut anna = person("Anna", 500, Mode::Takeover);
+    anna.modes = vec![(60_000, Mode::Monitor)];
+    let say = |n: usize| say(1_000 + 100 * n as u64, &format!("Word {n}."), true);
+    let run = World {
+        people: vec![anna],
+        commands: (0..most + 3).map(say).collect(),
+        until_ms: 100_000,
+        ..World::with_phrases()
+    }
+    .run();
+    let refused = run.all(|event| match event {
+        CallEvent::Error {
+            error: CallError::SayRefused { waiting, .. },
+        } => Some(*waiting),
+        _ => None,
+    });
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    assert!(refused.iter().all(|(_, waiting)| *waiting as usize == most));
+    let finished = run.finished().into_iter();
+    let said: Vec<String> = finished.map(|(_, said)| said).collect();
+    let words: Vec<String> = (0..most).map(|n| format!("Word {n}.")).collect();
+    assert_eq!(said[said.len() - most..], words);
+}
+
+#[test]
+fn a_notice_that_waited_for_a_takeover_does_not_begin_over_the_caller() {
+    let mut anna = person("Anna", 500, Mode::Takeover);
+    anna.modes = vec![(60_000, Mode::Monitor)];
+    let run = World {
+        people: vec![anna],
+        commands: vec![say(1_000, NOTICE, false)],
+        sounds: vec![says(59_000, 3_000, "so what do we do")],
+        until_ms: 80_000,
+        ..World::with_phrases()
+    }
+    .run();
+    assert_eq!(heard_from(&run, 59_000, 62_000), []);
+    assert_eq!(run.finished().last().unwrap().1, NOTICE);
 }
 
 /// Sounds of a leg that a detector takes for speech: a hum, a fan, a room of people.
@@ -186,7 +230,11 @@ fn a_steady_sound_on_a_persons_leg_does_not_silence_the_agent() {
             assert!(answered(end_ms), "{name}: {end_ms}, {:?}", begun(&run));
         }
         // The greeting went on after what was no word.
-        assert_eq!(run.finished()[0].1, "Good morning, what can I do for you?", "{name}");
+        assert_eq!(
+            run.finished()[0].1,
+            "Good morning, what can I do for you?",
+            "{name}"
+        );
         let said = "Anna, Person: I am here".to_owned();
         assert!(run.lines().contains(&said), "{name}: {:?}", run.lines());
     }

@@ -568,6 +568,20 @@ fn a_paused_agent_says_what_it_is_told_to_and_resumes() {
 }
 
 #[test]
+fn words_that_the_voice_cannot_say_are_no_company() {
+    let say = Command::Say {
+        text: "Word for word.".into(),
+        interruptible: true,
+    };
+    let mut world = World::with_phrases();
+    world.commands = vec![(1_000, Command::PauseAgent), (9_000, say)];
+    world.tts = always(Behaviour::FailsAfter(1_000));
+    world.until_ms = 40_000;
+    let run = world.run();
+    assert!(run.longest_silence_ms(1_000, 40_000) <= 12_100);
+}
+
+#[test]
 fn failures_of_services_while_taken_over_end_no_call() {
     let mut anna = person("Anna", 500, Mode::Takeover);
     anna.sounds = vec![says(9_000, 1_000, "can you hear me")];
