@@ -2,19 +2,10 @@
 
 use sidetone_core::{event::BackReason, handoff::HandoffState};
 
-use super::page::{AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, talkative, world, world_with};
-use crate::world::{CAROL, Caller, DAVE, World, back, humming};
-
-/// Carol's call, taken over by Otto in a page.
-async fn taken_over(world: &World) -> (Caller, Page) {
-    let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
-    let otto = Page::signed_in(world, &Seat::humming(OTTO_HUMS), &world.operator).await;
-    otto.goes_to(&carol).await;
-    otto.clicks("Take over").await;
-    carol.ear.hears(OTTO_HUMS).await;
-    carol.ear.hears_no(AGENT).await;
-    (carol, otto)
-}
+use super::page::{
+    AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, taken_over, talkative, world, world_with,
+};
+use crate::world::{CAROL, Caller, DAVE, back, humming};
 
 /// The agent has the call again, and speaks.
 async fn is_the_agents(carol: &mut Caller, why: &[BackReason]) {

@@ -9,7 +9,7 @@ use sidetone_speech::testing::FakeLlm;
 use super::browsers::{self, Browsers};
 use crate::{
     tones::{HEARD, SILENT},
-    world::{Caller, Services, World},
+    world::{CAROL, Caller, Services, World, humming},
 };
 
 /// The agent's tone; see `FakeTts`.
@@ -318,6 +318,17 @@ impl Drop for Page {
             self.browsers.tell("close", json!({"page": self.number}));
         }
     }
+}
+
+/// Carol's call, taken over by Otto in a page.
+pub(super) async fn taken_over(world: &World) -> (Caller, Page) {
+    let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
+    let otto = Page::signed_in(world, &Seat::humming(OTTO_HUMS), &world.operator).await;
+    otto.goes_to(&carol).await;
+    otto.clicks("Take over").await;
+    carol.ear.hears(OTTO_HUMS).await;
+    carol.ear.hears_no(AGENT).await;
+    (carol, otto)
 }
 
 /// What the page says of this browser's being on the call, and why it may not.
