@@ -89,6 +89,7 @@ export const resume = (id) => send("DELETE", call(id, "/pause-ai"));
 /** `{ phone, mode, name, from }`: somebody is called; `{ person }`: somebody who is on the call has it. */
 export const takeOver = (id, who) => send("POST", call(id, "/takeover"), who);
 export const handBack = (id) => send("DELETE", call(id, "/takeover"));
+export const removePerson = (id, person) => send("DELETE", call(id, `/people/${person}`));
 export const stopCalling = (id) => send("DELETE", call(id, "/takeover?phone=true"));
 export const transfer = (id, where) => send("POST", call(id, "/transfer"), where);
 export const digits = (id, keys) => send("POST", call(id, "/dtmf"), { digits: keys });

@@ -11,6 +11,7 @@ mod events;
 pub(crate) mod extract;
 mod idempotency;
 mod leg;
+mod people;
 mod place;
 pub(crate) mod problem;
 mod recording;
@@ -274,6 +275,7 @@ fn closed() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calls::show, calls::delete))
         .routes(routes!(control::pause, control::resume))
         .routes(routes!(takeover::take_over, takeover::hand_back))
+        .routes(routes!(people::remove))
         .routes(routes!(transfer::transfer))
         .routes(routes!(control::say))
         .routes(routes!(control::whisper))

@@ -195,6 +195,11 @@ impl Page {
         self.until(json!({"text": text}), "visible", true).await;
     }
 
+    /// Waits until there is no such element to be seen.
+    pub(super) async fn sees_no(&self, css: &str) {
+        self.until(json!({"css": css}), "visible", false).await;
+    }
+
     /// Waits until an element says so.
     pub(super) async fn says(&self, css: &str, text: &str) {
         self.until(json!({"css": css}), "says", text).await;

@@ -64,6 +64,29 @@ async fn somebody_is_called_to_the_phone_and_handed_back_from_the_page() {
 }
 
 #[tokio::test]
+async fn somebody_on_the_phone_is_taken_off_the_call_from_the_page() {
+    let Some(world) = world().await else { return };
+    let (mut carol, otto) = at_the_page(&world).await;
+    world.carrier.phone(ANN, humming(PERSON));
+    otto.calls(ANN).await;
+    carol.ear.hears(PERSON).await;
+    otto.clicks("Remove Ann from the call").await;
+    assert_eq!(back(&mut carol).await, BackReason::Left);
+    carol.ear.hears(AGENT).await;
+    carol.ear.hears_no(PERSON).await;
+    otto.says(".transcript", "Ann was taken off the call.")
+        .await;
+    otto.says(PHONE, "Ann was on the call and has left.").await;
+    let second = world.call_to(ANN).await.sid;
+    soon(world.carrier.ended(&second)).await;
+    // They can be called again.
+    otto.clicks("Call the phone").await;
+    carol.ear.hears(PERSON).await;
+    otto.ends_well().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
 async fn why_somebody_does_not_come_is_said_in_the_page() {
     let Some(world) = world().await else { return };
     let (carol, otto) = at_the_page(&world).await;

@@ -13,9 +13,10 @@ export function peopleList(call, { canAct, own }) {
 
   function row({ id, name }) {
     const text = h("span");
-    const properties = { alert, class: "quiet small", "aria-label": `Give the call to ${name}` };
-    const give = canAct ? button("Give the call", () => api.takeOver(call, { person: id }), properties) : null;
-    return { text, give, element: h("li", {}, text, give) };
+    const control = (label, act, title) => canAct && button(label, act, { alert, class: "quiet small", "aria-label": title });
+    const give = control("Give the call", () => api.takeOver(call, { person: id }), `Give the call to ${name}`);
+    const remove = control("Remove", () => api.removePerson(call, id), `Remove ${name} from the call`);
+    return { text, give, remove, element: h("li", {}, text, canAct && h("span", { class: "row" }, give, remove)) };
   }
 
   return {
@@ -32,11 +33,12 @@ export function peopleList(call, { canAct, own }) {
           rows.set(person.id, row(person));
           list.append(rows.get(person.id).element);
         }
-        const { text, give } = rows.get(person.id);
+        const { text, give, remove } = rows.get(person.id);
         const isOwn = person.id === own();
         show(text, `${person.name}${isOwn ? " (you)" : ""}: ${modeInWords(person.mode)}`);
         // Whoever is at this page has a button of their own.
         if (give) give.hidden = isOwn || person.mode === "takeover";
+        if (remove) remove.hidden = isOwn;
       }
       list.hidden = people.length === 0;
       nobody.hidden = people.length > 0;
