@@ -1,8 +1,9 @@
 // Who is on a call beside caller and agent, and who is called to the phone for it.
 
 import * as api from "../api.js";
-import { attempt, button, field, h, once, refusals, show } from "../dom.js";
+import { attempt, button, field, h, once, refusals, show, tick } from "../dom.js";
 import { dialable, isPending, mode as modeInWords, phone as phoneInWords } from "../format.js";
+import { machineCheck } from "./machines.js";
 
 /** `own()`: the leg of this page, if any. */
 export function peopleList(call, { canAct, own }) {
@@ -56,7 +57,9 @@ export function phoneCalls(call, { asked }) {
   const mode = h("select", { name: "mode" }, ...WILL.map(([value, text]) => h("option", { value }, text)));
   const name = h("input", { name: "name", autocomplete: "off", maxlength: 100 });
   const from = h("input", { type: "tel", name: "from", autocomplete: "off" });
-  const inputs = { phone: number, mode, name, from };
+  const brief = h("input", { type: "checkbox", name: "brief" });
+  const machines = machineCheck();
+  const inputs = { phone: number, mode, name, from, brief, machine_detection: machines.box };
   const submit = h("button", { type: "submit" }, "Call the phone");
   const stop = button("Stop calling", () => api.stopCalling(call).then(asked), { alert, class: "quiet", hidden: true });
 
@@ -64,6 +67,7 @@ export function phoneCalls(call, { asked }) {
     show(progress, "");
     await api.takeOver(call, {
       phone: dialable(number.value), mode: mode.value, name: name.value.trim() || undefined, from: dialable(from.value) || undefined,
+      brief: brief.checked, machine_detection: machines.value(),
     });
   }
 
@@ -72,6 +76,8 @@ export function phoneCalls(call, { asked }) {
     h("div", { class: "fields" },
       field("Phone number", number), field("They will", mode),
       field("Their name", name, "As everybody sees it; yours if empty."), field("Number they see", from, "The number of this call if empty.")),
+    tick("Tell them first what it is about", brief, "A summary is spoken to them before they are on the call."),
+    machines.element,
     h("div", { class: "row" }, submit, stop), progress, alert));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
