@@ -152,12 +152,14 @@ function watch(path, names, act, opened = () => {}) {
 
   async function reopen() {
     timer = null;
+    const refused = source;
     try {
       if (!(await session())) return signedOut();
     } catch {
       // The stream says so itself.
     }
-    if (source !== null) open();
+    // Who looked away and back meanwhile has opened another.
+    if (source === refused) open();
   }
 
   function seen() {

@@ -37,7 +37,7 @@ async fn a_page_that_crashes_gives_the_call_back() {
 
 #[tokio::test]
 async fn a_page_that_sends_no_audio_any_more_loses_the_call_and_says_so() {
-    let Some(world) = world_with(talkative(), |config| config.handoff.stall_ms = 3_000).await
+    let Some(world) = world_with(talkative(), |config| config.handoff.stall_ms = 10_000).await
     else {
         return;
     };

@@ -61,7 +61,7 @@ export function phoneCalls(call, { asked }) {
   const machines = machineCheck();
   const inputs = { phone: number, mode, name, from, brief, machine_detection: machines.box };
   const submit = h("button", { type: "submit" }, "Call the phone");
-  const stop = button("Stop calling", () => api.stopCalling(call).then(asked), { alert, class: "quiet", hidden: true });
+  const stop = button("Stop calling", () => api.stopCalling(call).then(() => void asked()), { alert, class: "quiet", hidden: true });
 
   async function place() {
     show(progress, "");

@@ -25,7 +25,7 @@ export function transfers(call, { asked }) {
   const fromField = field("Number they see", from, "The number of this call if empty.");
   const next = h("p", { class: "hint", id: "transfer-next" });
   const submit = h("button", { type: "submit", "aria-describedby": next.id }, "Transfer");
-  const stop = button("Stop the transfer", () => api.stopCalling(call).then(asked), { alert, class: "quiet", hidden: true });
+  const stop = button("Stop the transfer", () => api.stopCalling(call).then(() => void asked()), { alert, class: "quiet", hidden: true });
 
   function choose() {
     const isNumber = to.value === "number";
