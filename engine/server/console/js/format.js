@@ -62,7 +62,7 @@ const STEPS = {
 };
 const WHY_NOT = {
   busy: "the line is busy", "no-answer": "nobody answered", failed: "the number cannot be reached", canceled: "it was called off",
-  "hung-up": "they answered, and did not take the call",
+  "hung-up": "they answered, and did not take the call", machine: "a machine answered",
 };
 
 /** How far somebody is who was called to the phone, in words; empty if nobody was. */

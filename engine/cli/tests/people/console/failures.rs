@@ -3,7 +3,8 @@
 use sidetone_core::{event::BackReason, handoff::HandoffState};
 
 use super::page::{
-    AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, taken_over, talkative, world, world_with,
+    AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, at_the_page, taken_over, talkative, world,
+    world_with,
 };
 use crate::world::{CAROL, Caller, DAVE, back, humming};
 
@@ -37,7 +38,7 @@ async fn a_page_that_crashes_gives_the_call_back() {
 
 #[tokio::test]
 async fn a_page_that_sends_no_audio_any_more_loses_the_call_and_says_so() {
-    let Some(world) = world_with(talkative(), |config| config.handoff.stall_ms = 3_000).await
+    let Some(world) = world_with(talkative(), |config| config.handoff.stall_ms = 10_000).await
     else {
         return;
     };
@@ -127,6 +128,23 @@ async fn a_session_that_is_over_ends_the_leg_and_is_signed_in_again() {
     otto.signs_in(world.operator.expose()).await;
     // Where they were.
     otto.says(STATUS, "You are not on this call.").await;
+    otto.ends_well().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_that_gets_no_stream_says_why_and_goes_on_once_there_is_room() {
+    let Some(world) = world().await else { return };
+    let mut streams = Vec::new();
+    for _ in 0..32 {
+        streams.push(world.watches("/api/events").await);
+    }
+    let (_carol, otto) = at_the_page(&world).await;
+    otto.sees("is not shown as it happens. 32 event streams are open with this token")
+        .await;
+    drop(streams);
+    otto.says(".transcript", "Thank you for calling us today.")
+        .await;
     otto.ends_well().await;
     world.server.stop().await;
 }

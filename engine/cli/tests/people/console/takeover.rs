@@ -130,6 +130,31 @@ async fn an_admin_takes_a_call_over_from_an_operator_who_is_told() {
 }
 
 #[tokio::test]
+async fn who_is_taken_off_the_call_from_another_page_is_told_and_can_come_back() {
+    let Some(world) = world().await else { return };
+    let (mut carol, otto) = taken_over(&world).await;
+    let token = world.token("Ada", Role::Operator).await;
+    let ada = Page::signed_in(&world, &Seat::humming(ADA_HUMS), &token).await;
+    ada.goes_to(&carol).await;
+    ada.clicks("Remove Otto from the call").await;
+    assert_eq!(back(&mut carol).await, BackReason::Left);
+    otto.says(STATUS, "an operator has taken you off the call")
+        .await;
+    carol.ear.hears(AGENT).await;
+    carol.ear.hears_no(OTTO_HUMS).await;
+    otto.clicks("Take over").await;
+    carol.ear.hears(OTTO_HUMS).await;
+    // Who is at this page leaves by themselves.
+    otto.sees("Otto (you): speaking in place of the agent")
+        .await;
+    otto.sees_no("[aria-label='Remove Otto from the call']:not([hidden])")
+        .await;
+    otto.ends_well().await;
+    ada.ends_well().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
 async fn who_looks_at_another_page_stays_on_the_call_until_signing_out() {
     let Some(world) = world().await else { return };
     let (mut carol, otto) = taken_over(&world).await;
