@@ -11,8 +11,9 @@ use super::problem::{Kind, Problem};
 /// How many event streams may be open at the same time, of all who watch together.
 pub(crate) const MAX_STREAMS: usize = 256;
 
-/// How many of them may be one token's and its sessions': nobody locks the others out.
-const MAX_OF_TOKEN: usize = 32;
+/// How many of them may be one token's and its sessions': nobody locks the others out, and one program may still read
+/// along in many calls.
+const MAX_OF_TOKEN: usize = 128;
 
 /// When to ask again for a stream that there was no room for.
 const RETRY_AFTER: Duration = Duration::from_secs(10);

@@ -136,11 +136,11 @@ async fn a_session_that_is_over_ends_the_leg_and_is_signed_in_again() {
 async fn a_page_that_gets_no_stream_says_why_and_goes_on_once_there_is_room() {
     let Some(world) = world().await else { return };
     let mut streams = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..128 {
         streams.push(world.watches("/api/events").await);
     }
     let (_carol, otto) = at_the_page(&world).await;
-    otto.sees("is not shown as it happens. 32 event streams are open with this token")
+    otto.sees("is not shown as it happens. 128 event streams are open with this token")
         .await;
     drop(streams);
     otto.says(".transcript", "Thank you for calling us today.")
