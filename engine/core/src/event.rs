@@ -177,7 +177,7 @@ pub enum CallEvent {
         /// The words.
         text: String,
     },
-    /// A person left, or was lost.
+    /// A person left, was lost or was taken off the call.
     #[serde(rename = "person.left")]
     PersonLeft {
         /// Their leg.
@@ -265,7 +265,7 @@ pub enum UnpauseReason {
 pub enum BackReason {
     /// It was handed back.
     HandedBack,
-    /// The leg of who spoke with the caller left or was lost.
+    /// The leg of who spoke with the caller left, was lost or was taken off the call.
     Left,
     /// That leg sent no audio any more.
     Stalled,

@@ -96,6 +96,11 @@ pub enum Command {
         /// Only if it was this person who took over or joined in; `None`: whoever it was.
         person: Option<PersonId>,
     },
+    /// Takes somebody off the call; if they had taken it over, it is the agent's again, as if they had left.
+    RemovePerson {
+        /// Their leg.
+        person: PersonId,
+    },
     /// Plays the tones of keys to the caller's leg.
     SendDigits {
         /// `0` to `9`, `*`, `#`, `A` to `D`, and `w` for half a second's pause; others are left

@@ -229,7 +229,8 @@ impl Driver {
                 self.person(id, PersonInput::Join(join));
             }
             3 | 4 => self.person(id, PersonInput::Mode(mode)),
-            5 => self.person(id, PersonInput::Left),
+            5 if value & 1 == 0 => self.person(id, PersonInput::Left),
+            5 => self.command(Command::RemovePerson { person: id }),
             6..=8 => self.persons_audio(id, value),
             9 => self.command(Command::PauseAgent),
             10 => self.command(Command::ResumeAgent),

@@ -42,7 +42,7 @@ use crate::{
     latency::Latency,
     line::Line,
     partials::{Growth, StableText},
-    person::PersonId,
+    person::{LeaveReason, PersonId},
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
@@ -443,6 +443,9 @@ impl Call {
             Command::HandoffRinging => self.handoff_ringing(out),
             Command::HandoffFailed { say } => self.handoff_failed(BackReason::Failed, say, out),
             Command::HandBack { person } => self.hand_back(person, out),
+            Command::RemovePerson { person } => {
+                self.person_leaves(person, LeaveReason::Removed, out);
+            }
             Command::SendDigits { digits } => self.send_digits(&digits, out),
             Command::Record { on } => self.record(on, out),
         }
