@@ -205,8 +205,8 @@ fn room(at_ms: u64) -> i16 {
 
 #[test]
 fn a_steady_sound_on_a_persons_leg_does_not_silence_the_agent() {
-    let backgrounds: [(&str, fn(u64) -> i16); 3] = [("hum", hum), ("fan", fan), ("room", room)];
-    for (name, background) in backgrounds {
+    let backgrounds: [fn(u64) -> i16; 3] = [hum, fan, room];
+    for (name, background) in ["hum", "fan", "room"].into_iter().zip(backgrounds) {
         let mut anna = person("Anna", 1_000, Mode::Barge);
         anna.background = background;
         anna.sounds = vec![says(20_000, 1_500, "I am here")];
