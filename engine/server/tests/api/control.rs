@@ -51,6 +51,25 @@ async fn the_agent_says_what_it_is_told_and_hangs_up_after_a_farewell() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_said_for_a_long_time_is_refused() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    let path = caller.path("/say");
+    let notice = json!({"text": "Your table is booked for this evening at eight."});
+    let refused = loop {
+        let said = world.post(&path, &world.operator, notice.clone()).await;
+        if said.status != 202 {
+            break said;
+        }
+    };
+    assert_eq!((refused.status, refused.problem()), (409, "conflict"));
+    let why = refused.body["detail"].as_str().unwrap();
+    assert!(why.starts_with("16 things wait to be said"), "{why}");
+    caller.hang_up().await;
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
 async fn bodies_that_make_no_sense_are_refused_with_the_field() {
     let world = World::new().await;
     let caller = world.call().await;
