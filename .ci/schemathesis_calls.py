@@ -8,9 +8,11 @@ of them were.
 import json
 import os
 import random
+import socket
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 API, TOKEN, SEEN = (os.environ[name] for name in ("SIDETONE_API", "SIDETONE_TOKEN", "SIDETONE_SEEN"))
@@ -18,7 +20,7 @@ API, TOKEN, SEEN = (os.environ[name] for name in ("SIDETONE_API", "SIDETONE_TOKE
 # These must have been carried out in a call.
 ACTING = {
     "pauseAgent", "resumeAgent", "say", "whisper", "sendDigits", "takeOver", "handBack", "transferCall",
-    "hangUp",
+    "removePerson", "hangUp",
 }
 READING = {"getCall", "readTranscript", "readEvents", "readRecording"}
 # These are for calls that are over.
@@ -29,6 +31,8 @@ ENDING = {"hangUp", "deleteCall"}
 lock = threading.Lock()
 seen = {}
 known = {}
+# The leg of who came on a call last: they are on it as long as their socket is open.
+listening = threading.local()
 # Of its own: Hypothesis wants the one that all share for itself.
 chance = random.Random()
 
@@ -39,6 +43,32 @@ def calls(state):
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return [call["id"] for call in json.load(answer)["calls"]]
+
+
+def listen_in(call):
+    """Somebody comes on a call: their leg's number, or none if they may not."""
+    address = urllib.parse.urlsplit(API)
+    leg = socket.create_connection((address.hostname, address.port), timeout=10)
+    upgrade = [
+        f"GET /api/calls/{call}/leg HTTP/1.1", f"Host: {address.netloc}", f"Authorization: Bearer {TOKEN}",
+        "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    ]
+    leg.sendall("\r\n".join([*upgrade, "", ""]).encode())
+    answer = leg.makefile("rb")
+    if b" 101 " not in answer.readline():
+        return None
+    while answer.readline().strip():
+        pass
+    join = json.dumps({"type": "join", "mode": "monitor", "audio": "pcm", "rate": 8000}).encode()
+    # A text frame, masked with nothing.
+    leg.sendall(bytes([0x81, 0x80 | len(join), 0, 0, 0, 0]) + join)
+    while frame := answer.read(2):
+        length = frame[1] if frame[1] < 126 else int.from_bytes(answer.read(2), "big")
+        payload = answer.read(length)
+        if frame[0] == 0x81:
+            listening.leg = leg
+            return json.loads(payload).get("person")
+    return None
 
 
 def name(case):
@@ -80,6 +110,9 @@ def before_call(context, case, kwargs):
         call = call_for(name(case))
         if call:
             case.path_parameters["id"] = call
+        # With another method they would stay on the call, and what makes no sense elsewhere could.
+        if call and name(case) == "removePerson" and case.method == "DELETE":
+            case.path_parameters["person"] = listen_in(call) or case.path_parameters["person"]
 
 
 def after_call(context, case, response):

@@ -177,7 +177,7 @@ pub enum CallEvent {
         /// The words.
         text: String,
     },
-    /// A person left, or was lost.
+    /// A person left, was lost or was taken off the call.
     #[serde(rename = "person.left")]
     PersonLeft {
         /// Their leg.
@@ -265,7 +265,7 @@ pub enum UnpauseReason {
 pub enum BackReason {
     /// It was handed back.
     HandedBack,
-    /// The leg of who spoke with the caller left or was lost.
+    /// The leg of who spoke with the caller left, was lost or was taken off the call.
     Left,
     /// That leg sent no audio any more.
     Stalled,
@@ -324,6 +324,13 @@ pub enum CallError {
         /// How.
         failure: FailureKind,
         /// One line for the operator.
+        detail: String,
+    },
+    /// The agent will not say something it was told to: too much waits to be said.
+    SayRefused {
+        /// How much waits: [`Command::MAX_UNSAID`](crate::io::Command::MAX_UNSAID).
+        waiting: u32,
+        /// What to do, for the operator.
         detail: String,
     },
     /// The leg sent something the engine cannot use. Reported for the first of each kind;

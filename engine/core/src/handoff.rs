@@ -67,6 +67,9 @@ pub struct CallState {
     pub paused: bool,
     /// The call is being recorded.
     pub recording: bool,
+    /// How much of what the agent was told to say waits to be said.
+    #[serde(default)]
+    pub unsaid: u32,
     /// Who is on the call beside caller and agent, in the order they came.
     pub people: Vec<Person>,
 }

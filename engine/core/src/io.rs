@@ -50,12 +50,14 @@ pub enum Input<'a> {
 #[non_exhaustive]
 pub enum Command {
     /// The agent says this as soon as nobody's turn is under way: the caller was answered, and
-    /// the agent has finished. It is said once; the end of the call comes before it.
+    /// the agent has finished. It is said once; the end of the call comes before it. While a person has
+    /// taken the call over it waits; at most [`Command::MAX_UNSAID`] wait.
     Say {
         /// What to say.
         text: String,
         /// Whether the caller can interrupt it. A legal notice is heard to its end: what the
-        /// caller says meanwhile is answered afterwards.
+        /// caller says meanwhile is answered afterwards. It waits for a caller who speaks, but no
+        /// longer than for one turn (`endpointing.max_turn_ms`).
         #[serde(default = "yes")]
         interruptible: bool,
     },
@@ -94,6 +96,11 @@ pub enum Command {
         /// Only if it was this person who took over or joined in; `None`: whoever it was.
         person: Option<PersonId>,
     },
+    /// Takes somebody off the call; if they had taken it over, it is the agent's again, as if they had left.
+    RemovePerson {
+        /// Their leg.
+        person: PersonId,
+    },
     /// Plays the tones of keys to the caller's leg.
     SendDigits {
         /// `0` to `9`, `*`, `#`, `A` to `D`, and `w` for half a second's pause; others are left
@@ -110,6 +117,9 @@ pub enum Command {
 impl Command {
     /// The most keys that are played at a time.
     pub const MAX_DIGITS: usize = 64;
+    /// So much may wait to be said; another [`Say`](Self::Say) is refused by
+    /// [`CallError::SayRefused`](crate::event::CallError::SayRefused).
+    pub const MAX_UNSAID: usize = 16;
 }
 
 fn yes() -> bool {

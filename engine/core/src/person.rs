@@ -180,6 +180,8 @@ pub enum LeaveReason {
     Left,
     /// They had taken the call over, and their leg sent no audio any more.
     Stalled,
+    /// Whoever controls the call took them off it.
+    Removed,
     /// The call is over.
     CallEnded {
         /// Why.

@@ -1,6 +1,6 @@
 //! What the agent is about to say, is saying, or was interrupted in.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use crate::{
     config::Phrase,
@@ -32,8 +32,12 @@ pub(crate) struct Reply {
     pub(crate) heard: String,
     /// What the program wants said, until some of it was sent.
     pub(crate) announcement: Option<Announcement>,
+    /// The caller does not wait for it since before then.
+    pub(crate) waited_since: CallTime,
     /// Whether the caller can stop it.
     pub(crate) interruptible: bool,
+    /// Whether it begins, and goes on after an interruption, only while nobody else speaks.
+    pub(crate) lets_speak: bool,
     /// Where it was stopped last.
     pub(crate) stopped: Option<Stopped>,
     /// Whether it began too early.
@@ -126,6 +130,20 @@ pub(crate) struct Stopped {
 pub(crate) struct Announcement {
     pub(crate) text: String,
     pub(crate) interruptible: bool,
+    /// Since when the agent could say it but for others who speak.
+    pub(crate) since: CallTime,
+}
+
+impl Announcement {
+    /// When it, if it may not be interrupted, has waited for others to finish for as long as they may take.
+    pub(crate) fn overdue_at(&self, longest: Duration) -> Option<CallTime> {
+        (!self.interruptible).then(|| self.since + longest)
+    }
+
+    /// That was before, or is now.
+    pub(crate) fn is_overdue(&self, now: CallTime, longest: Duration) -> bool {
+        self.overdue_at(longest).is_some_and(|at| at <= now)
+    }
 }
 
 /// What follows when the reply was heard.
@@ -204,7 +222,9 @@ impl Reply {
             latency: None,
             heard: String::new(),
             announcement: None,
+            waited_since: CallTime::ZERO,
             interruptible: true,
+            lets_speak: true,
             stopped: None,
             timing: Timing::Unasked,
             expect: None,
@@ -278,6 +298,13 @@ impl Reply {
         self.text == Text::Written && self.voice == Voice::Idle && self.pieces.is_empty()
     }
 
+    /// Whoever speaks is let speak: what comes next of it would be its first sound, or the first after
+    /// an interruption.
+    pub(crate) fn may_not_begin_over_others(&self) -> bool {
+        let begins = matches!(self.delivery, Delivery::Waiting | Delivery::Resuming);
+        self.lets_speak && begins
+    }
+
     /// The caller has the floor; the reply waits to hear what becomes of it.
     pub(crate) fn is_held(&self) -> bool {
         matches!(
@@ -339,12 +366,13 @@ impl Reply {
         };
     }
 
-    /// What follows is the end of the call, whoever speaks: for the reason that is set already,
-    /// else for `reason`.
+    /// What follows is the end of the call, for the reason that is set already, else for `reason`. A
+    /// farewell that was ordered is said whoever speaks.
     pub(crate) fn say_goodbye(&mut self, reason: EndReason) {
         if self.ending == Ending::Listen {
             self.ending = Ending::HangUp(reason);
         }
+        self.lets_speak = self.ending != Ending::HangUp(EndReason::Commanded);
         self.release();
     }
 

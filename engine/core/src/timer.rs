@@ -20,6 +20,8 @@ pub enum Timer {
     Hold,
     /// The caller has said nothing for too long.
     Prompt,
+    /// A notice has waited for others to finish for as long as a turn may last.
+    Notice,
     /// Speech recognition has not answered.
     Stt,
     /// The language model has not gone on.
@@ -34,6 +36,8 @@ pub enum Timer {
     Bridge,
     /// A person stopped sending audio in the middle of a turn.
     PersonPaused,
+    /// It is looked into whether what a person says holds words.
+    PersonProbed,
     /// The leg of a person who took over sends no audio any more.
     PersonStalled,
     /// The call is the agent's again, and the caller has heard nothing of it yet.

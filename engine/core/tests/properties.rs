@@ -23,8 +23,22 @@ fn operations() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// 400 cases of each, or as many as `PROPTEST_CASES` says.
+fn config() -> ProptestConfig {
+    let given = ProptestConfig::default();
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => given.cases,
+        None => 400,
+    };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..given
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_sequence_of_operations(bytes in operations()) {

@@ -235,6 +235,12 @@ fn log_event(event: &CallEvent) {
         CallEvent::Error {
             error: CallError::Leg { fault, .. },
         } => warn!(?fault, "leg sent something unusable"),
+        CallEvent::Error {
+            error: CallError::SayRefused { waiting, .. },
+        } => warn!(
+            waiting,
+            "too much waits to be said: the agent will not say it"
+        ),
         CallEvent::PersonJoined {
             person, mode, rank, ..
         } => info!(%person, %mode, rank, "person joined"),

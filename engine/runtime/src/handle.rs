@@ -230,6 +230,16 @@ impl CallHandle {
         self.command(Command::HandBack { person }).await
     }
 
+    /// Takes a person off the call, whose leg is told so. If they had taken the call over, the agent has it
+    /// again. Nothing happens if nobody with this leg is on the call.
+    ///
+    /// # Errors
+    ///
+    /// [`CallOver`].
+    pub async fn remove_person(&self, person: PersonId) -> Result<(), CallOver> {
+        self.command(Command::RemovePerson { person }).await
+    }
+
     /// Plays the tones of keys to the caller: `0` to `9`, `*`, `#`, `A` to `D`, and `w` for half a
     /// second's pause. Others are left out, as is what goes beyond [`Command::MAX_DIGITS`].
     ///

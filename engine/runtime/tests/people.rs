@@ -119,6 +119,29 @@ async fn dropping_a_leg_gives_the_call_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_taken_off_the_call_is_told() {
+    let (_engine, mut phone, handle) = call(greeting("")).await;
+    let mut anna = handle.join(join(Mode::Takeover, 2)).await.unwrap();
+    let bea = handle.join(join(Mode::Monitor, 1)).await.unwrap();
+    handle.remove_person(anna.id()).await.unwrap();
+    phone.listen(FRAME).await;
+    let reason = LeaveReason::Removed;
+    assert_eq!(
+        received(&mut anna).last(),
+        Some(&PersonOutput::Closed { reason })
+    );
+    assert!(!anna.send_audio(&[0; 320]));
+    let state = handle.state().borrow().clone();
+    assert_eq!(state.handoff, HandoffState::Agent);
+    let people: Vec<_> = state.people.iter().map(|person| person.id).collect();
+    assert_eq!(people, [bea.id()], "the others stay");
+    // Nobody is there any more to be taken off.
+    handle.remove_person(anna.id()).await.unwrap();
+    phone.listen(FRAME).await;
+    assert!(!handle.state().borrow().ended);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_does_not_listen_any_more_is_off_the_call_without_a_word() {
     let (_engine, mut phone, handle) = call(greeting("")).await;
     let leg = handle.join(join(Mode::Monitor, 1)).await.unwrap();

@@ -65,6 +65,8 @@ pub(crate) enum Action {
     CallBarge,
     /// Somebody was called to the phone, to come on a call.
     CallInvite,
+    /// Somebody was taken off a call.
+    CallRemove,
     /// A call was given away.
     CallTransfer,
     /// A transcript was read.
@@ -95,6 +97,7 @@ impl Action {
             Self::CallCoach => "call.coach",
             Self::CallBarge => "call.barge",
             Self::CallInvite => "call.invite",
+            Self::CallRemove => "call.remove",
             Self::CallTransfer => "call.transfer",
             Self::TranscriptRead => "transcript.read",
             Self::EventsRead => "events.read",

@@ -58,6 +58,7 @@ const FILES: &[File] = files![
     "js/views/leg-controls.js",
     "js/views/live-call.js",
     "js/views/live.js",
+    "js/views/machines.js",
     "js/views/past-call.js",
     "js/views/people.js",
     "js/views/sign-in.js",

@@ -93,6 +93,37 @@ async fn who_was_called_hands_back_and_listens_on() {
 }
 
 #[tokio::test]
+async fn who_is_taken_off_the_call_is_hung_up_on_and_the_agent_goes_on() {
+    let world = World::new().await;
+    let mut caller = world.call().await;
+    world.carrier.phone(ANN, humming(PERSON));
+    let answer = world
+        .post(&caller.path("/takeover"), json!({"phone": ANN}))
+        .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.ear.hears(PERSON).await;
+    let person = world.phone_is(&caller, "joined").await["person"].clone();
+    let path = caller.path(&format!("/people/{person}"));
+    let answer = world.delete(&path).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(back(&mut caller).await, BackReason::Left);
+    world.phone_is(&caller, "left").await;
+    let second = world.call_to(ANN).await.sid;
+    let record = soon(world.carrier.ended(&second)).await;
+    assert_eq!(record.status, Status::Completed);
+    caller.ear.hears_no(PERSON).await;
+    let again = world.delete(&path).await;
+    assert_eq!(again.status, 404, "{again:?}");
+    // The phone can be called again.
+    let answer = world
+        .post(&caller.path("/takeover"), json!({"phone": ANN}))
+        .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    caller.ear.hears(PERSON).await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
 async fn who_does_not_come_leaves_the_call_with_the_agent_which_says_so() {
     let world = World::new().await;
     for (phone, why) in [

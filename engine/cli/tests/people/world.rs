@@ -250,6 +250,14 @@ impl World {
         self.send(self.http.get(self.url(path))).await
     }
 
+    /// Opens an event stream with the operator's token.
+    pub(crate) async fn watches(&self, path: &str) -> reqwest::Response {
+        let request = self.http.get(self.url(path));
+        let request = request.bearer_auth(self.operator.expose());
+        let stream = soon(request.header("accept", "text/event-stream").send());
+        stream.await.unwrap().error_for_status().unwrap()
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }

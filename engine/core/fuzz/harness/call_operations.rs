@@ -5,17 +5,20 @@
 
 #[path = "call_operations/invariants.rs"]
 mod invariants;
+#[path = "call_operations/waits.rs"]
+mod waits;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-use invariants::{Invariants, code_of, level_of};
+use invariants::{Invariants, SOFTER, code_of, level_of, rate_of};
 use sidetone_codecs::{SampleCount, SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
     config::{CallConfig, Phrase, TurnModel},
     dialect::{DialectError, Inbound, LegFormat, LegMessage, Media, Start, Track},
-    event::EndReason,
-    io::{Command, Input},
+    event::{CallEvent, EndReason, TurnId},
+    handoff::Floor,
+    io::{Command, Input, Output},
     job::{
         FailureKind, Job, JobEvent, JobFailure, JobId, JobUpdate, LlmEvent, SttEvent, Transcript,
         TtsEvent, TurnEvent,
@@ -29,6 +32,10 @@ use sidetone_core::{
 const LOUD: u8 = 0x8A;
 const SOFT: u8 = 0xCA;
 const SILENT: u8 = 0xFF;
+const FAREWELL: &str = "We are closed.";
+const NOTICE: &str = "A word from the management, if I may.";
+/// A notice waits no longer for others to finish than a turn may last.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
 /// A level that no voice has; see [`code_of`].
 const PHRASE_LEVEL: i16 = -900;
 
@@ -74,6 +81,8 @@ struct Driver {
     sequence: u64,
     returnable: Vec<String>,
     farewell_was_ordered: bool,
+    /// Since when a notice may wait.
+    notice: Option<CallTime>,
     /// The newest leg of a person.
     latest_person: u32,
     seen: Invariants,
@@ -93,7 +102,7 @@ impl Driver {
             config.phrases.hold = phrase("One moment.");
             config.phrases.back = phrase("Here again.");
             config.phrases.apology = phrase("Sorry, what was that?");
-            config.phrases.farewell = phrase("We are closed.");
+            config.phrases.farewell = phrase(FAREWELL);
         }
         config.partials.interval_ms = if setting & 4 != 0 { 400 } else { 0 };
         config.playout.lead_ms = if setting & 8 != 0 { 200 } else { 2_000 };
@@ -115,8 +124,9 @@ impl Driver {
             sequence: 0,
             returnable: Vec::new(),
             farewell_was_ordered: false,
+            notice: None,
             latest_person: 0,
-            seen: Invariants::new(lead),
+            seen: Invariants::new(lead, setting & 2 != 0),
         }
     }
 
@@ -172,7 +182,7 @@ impl Driver {
             9 => self.people(value),
             10 => self.command(match value % 3 {
                 0 => Command::Say {
-                    text: "A word from the management, if I may.".into(),
+                    text: NOTICE.into(),
                     interruptible: value & 4 == 0,
                 },
                 1 if value > 200 => Command::HangUp {
@@ -209,24 +219,19 @@ impl Driver {
         match value >> 4 {
             1 | 2 => {
                 self.latest_person += 1;
+                let id = PersonId(self.latest_person);
                 let join = Join {
                     name: "Anna".into(),
                     mode,
                     rank: value >> 2 & 3,
-                    rate: SampleRate::HZ_8000,
+                    rate: rate_of(id),
                 };
-                let id = PersonId(self.latest_person);
                 self.person(id, PersonInput::Join(join));
             }
             3 | 4 => self.person(id, PersonInput::Mode(mode)),
-            5 => self.person(id, PersonInput::Left),
-            6..=8 => {
-                for _ in 0..5 {
-                    self.wait(Duration::from_millis(20));
-                    let level = if value & 1 == 0 { 0 } else { level_of(id) };
-                    self.person(id, PersonInput::Audio(vec![level; 160].into()));
-                }
-            }
+            5 if value & 1 == 0 => self.person(id, PersonInput::Left),
+            5 => self.command(Command::RemovePerson { person: id }),
+            6..=8 => self.persons_audio(id, value),
             9 => self.command(Command::PauseAgent),
             10 => self.command(Command::ResumeAgent),
             11 => self.command(Command::RequestHandoff { say: None }),
@@ -245,6 +250,32 @@ impl Driver {
                 from: "Anna".into(),
                 text: "Be kind.".into(),
             }),
+        }
+    }
+
+    /// A person speaks for 180 ms, or says nothing; their audio comes as it should, or all at once, or in
+    /// crumbs.
+    fn persons_audio(&mut self, id: PersonId, value: u8) {
+        let frame = usize::try_from(rate_of(id).hz()).expect("it is small") / 50;
+        for n in 0..9 {
+            let level = match (value & 1, n % 6 < 4) {
+                (0, _) => 0,
+                (_, true) => level_of(id),
+                (_, false) => level_of(id) / SOFTER,
+            };
+            let pcm = vec![level; frame];
+            if value & 2 == 0 || n == 8 {
+                self.wait(Duration::from_millis(if value & 2 == 0 { 20 } else { 180 }));
+            }
+            match value >> 4 {
+                8 => {
+                    for crumb in pcm.chunks(frame / 3 + 1) {
+                        self.person(id, PersonInput::Audio(crumb.to_vec().into()));
+                        self.person(id, PersonInput::Audio(Vec::new().into()));
+                    }
+                }
+                _ => self.person(id, PersonInput::Audio(pcm.into())),
+            }
         }
     }
 
@@ -302,7 +333,15 @@ impl Driver {
     }
 
     fn command(&mut self, command: Command) {
-        self.farewell_was_ordered |= matches!(command, Command::HangUp { .. });
+        let is_farewell = matches!(command, Command::HangUp { .. });
+        self.farewell_was_ordered |= is_farewell;
+        if let Command::Say {
+            interruptible: false,
+            ..
+        } = command
+        {
+            self.notice.get_or_insert(self.now);
+        }
         self.step(Input::Command(command));
     }
 
@@ -350,7 +389,19 @@ impl Driver {
         self.deadline = self.call.step(self.now, input, &mut out);
         let count = out.len();
         assert!(!was_ended || count == 0, "nothing follows the end");
+        let begun: Vec<TurnId> = out.iter().filter_map(begins).collect();
         self.returnable.extend(self.seen.step(self.now, out));
+        let floor = self.call.state().floor;
+        for turn in begun {
+            let is_free = matches!(floor, Floor::Agent { .. } | Floor::Nobody);
+            // A farewell that was ordered is said whoever speaks.
+            let is_due = self.farewell_was_ordered
+                || self.seen.says(turn, NOTICE)
+                    && self
+                        .notice
+                        .is_some_and(|at| self.now.since(at) >= LONGEST_TURN);
+            assert!(is_free || is_due, "the agent begins while {floor:?}");
+        }
         let wake = self.call.next_wake();
         match self.deadline {
             None => assert!(self.seen.ended, "a running call has a deadline"),
@@ -419,6 +470,16 @@ impl Driver {
         self.wait(Duration::from_secs(600));
         assert!(self.seen.ended, "a call nobody takes care of ends");
         self.seen.check_conversation(self.call.conversation());
+    }
+}
+
+/// The turn of the agent that begins to be heard, or goes on after an interruption.
+fn begins(output: &Output) -> Option<TurnId> {
+    match output {
+        Output::Event(CallEvent::AgentSpeaking { turn } | CallEvent::AgentResumed { turn }) => {
+            Some(*turn)
+        }
+        _ => None,
     }
 }
 

@@ -8,6 +8,8 @@ use crate::{
     config::CallConfig,
     event::TurnId,
     hearing::Hearing,
+    job::JobId,
+    partials::Growth,
     time::CallTime,
     turn::{EndedTurn, Turn, TurnChange},
     vad::Vad,
@@ -19,6 +21,10 @@ const HIGHEST: SampleRate = SampleRate::HZ_16000;
 const SILENCE: Duration = Duration::from_millis(500);
 /// A turn in which no audio arrives for this long has ended.
 const STALLED: Duration = Duration::from_millis(1_500);
+/// What they say is transcribed so often while it goes on, if somebody waits for them or it may be noise.
+const PROBED: Duration = Duration::from_millis(1_500);
+/// Their turn has ended when its words have not grown for this long: the rest is noise.
+const STANDS_STILL: Duration = Duration::from_millis(1_250);
 /// A decision waits for the end of the detector's frame, and that for the end of the leg's.
 const DECISION_ROUNDING: Duration = Duration::from_millis(40);
 
@@ -31,6 +37,19 @@ pub(crate) struct Listener {
     resampler: Option<Resampler>,
     pcm: Vec<i16>,
     latest: CallTime,
+    probe: Probe,
+    growth: Growth,
+}
+
+/// Whether there are words in what goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// They say nothing.
+    Off,
+    /// It is looked into then.
+    Due { at: CallTime },
+    /// A transcript was asked for.
+    Asked { job: JobId, asked: CallTime },
 }
 
 /// What happened in a person's audio.
@@ -45,6 +64,15 @@ pub(crate) enum Heard {
     Ended(Utterance),
 }
 
+/// What has come of a transcript of what is going on.
+#[derive(Debug)]
+pub(crate) enum Probed {
+    /// Their words, as far as there are any, grow.
+    GoesOn,
+    /// Nothing but noise goes on: their turn has ended.
+    Ended(Utterance),
+}
+
 /// What a person said, to be recognised.
 #[derive(Debug)]
 pub(crate) struct Utterance {
@@ -53,6 +81,8 @@ pub(crate) struct Utterance {
     pub(crate) rate: SampleRate,
     /// The silence at its end.
     pub(crate) silent: Duration,
+    /// What looked into it while it went on, and is not needed any more.
+    pub(crate) probe: Option<JobId>,
 }
 
 impl Listener {
@@ -72,6 +102,8 @@ impl Listener {
             resampler,
             pcm: Vec::new(),
             latest: CallTime::ZERO,
+            probe: Probe::Off,
+            growth: Growth::default(),
         })
     }
 
@@ -110,6 +142,64 @@ impl Listener {
         self.turn.current().map(|_| self.latest + STALLED)
     }
 
+    /// When it is looked into whether what goes on has words; `patience` for a transcript.
+    pub(crate) fn probed_at(&self, patience: Duration) -> Option<CallTime> {
+        self.turn.current()?;
+        match self.probe {
+            Probe::Off => None,
+            Probe::Due { at } => Some(at),
+            // One that never comes holds up only the next.
+            Probe::Asked { asked, .. } => Some(asked + patience),
+        }
+    }
+
+    /// It is looked into now, as `job`, if it may be noise or somebody waits for the end of it: the
+    /// audio so far, and its rate.
+    pub(crate) fn probe(
+        &mut self,
+        now: CallTime,
+        job: JobId,
+        is_waited_for: bool,
+    ) -> Option<(Arc<[i16]>, SampleRate)> {
+        if !is_waited_for && !self.hearing.may_be_noise() {
+            self.probe = Probe::Due { at: now + PROBED };
+            return None;
+        }
+        self.probe = Probe::Asked { job, asked: now };
+        Some((self.hearing.utterance(), self.hearing.rate()))
+    }
+
+    /// The transcript that is `job` came, or failed; `None` if it is not about what goes on.
+    pub(crate) fn probed(
+        &mut self,
+        now: CallTime,
+        job: JobId,
+        text: Option<&str>,
+    ) -> Option<Probed> {
+        let asked = match self.probe {
+            Probe::Asked { job: id, asked } if id == job => asked,
+            _ => return None,
+        };
+        self.probe = Probe::Due { at: now + PROBED };
+        let Some(text) = text else {
+            return Some(Probed::GoesOn);
+        };
+        let still = self.growth.push(asked, text);
+        if still < STANDS_STILL || !(text.is_empty() || self.hearing.may_be_noise()) {
+            return Some(Probed::GoesOn);
+        }
+        self.hearing.learn_noise();
+        self.end().map(Probed::Ended)
+    }
+
+    /// What goes on is not looked into any more: the job that did.
+    pub(crate) fn give_up_probe(&mut self) -> Option<JobId> {
+        match std::mem::replace(&mut self.probe, Probe::Off) {
+            Probe::Asked { job, .. } => Some(job),
+            Probe::Off | Probe::Due { .. } => None,
+        }
+    }
+
     /// The person speaks.
     pub(crate) fn is_speaking(&self) -> bool {
         self.turn.current().is_some()
@@ -119,6 +209,10 @@ impl Listener {
         match change {
             TurnChange::Began { since_onset } => {
                 self.hearing.begin_utterance();
+                self.growth = Growth::since(self.latest.saturating_sub(since_onset));
+                self.probe = Probe::Due {
+                    at: self.latest + PROBED,
+                };
                 Some(Heard::Began { since_onset })
             }
             TurnChange::Ended(ended) => Some(Heard::Ended(self.utterance(ended))),
@@ -128,6 +222,7 @@ impl Listener {
 
     fn utterance(&mut self, EndedTurn { turn, silent, .. }: EndedTurn) -> Utterance {
         Utterance {
+            probe: self.give_up_probe(),
             turn,
             audio: self.hearing.end_utterance(silent),
             rate: self.hearing.rate(),

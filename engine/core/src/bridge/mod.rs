@@ -28,7 +28,7 @@ use crate::{
 
 pub(crate) use self::{
     leg::Leg,
-    listener::{Heard, Listener, Utterance},
+    listener::{Heard, Listener, Probed, Utterance},
     mixer::{mix, mix_two},
 };
 

@@ -11,11 +11,12 @@ use crate::{
     event::{CallError, CallEvent, EndReason},
     idle,
     interruption::Sound,
-    io::Output,
+    io::{Command, Output},
     job::{Expect, FailureKind, Job, JobFailure, JobId, LlmJob, Service, TtsJob},
     ledger::{Words, join},
     reply::{Announcement, Piece},
     sentence::has_words,
+    time::CallTime,
 };
 
 /// The voice waits with the next sentence while this much audio is still to be sent.
@@ -34,6 +35,10 @@ impl Call {
         let Some(reply) = talk.reply.as_mut().filter(|reply| reply.is_held()) else {
             return;
         };
+        if reply.is_farewell() {
+            // The end of the call is decided: it only waits for others to finish.
+            return;
+        }
         if reply.is_to_be_retracted() {
             let turn = reply.turn;
             reply.heard.clear();
@@ -66,11 +71,36 @@ impl Call {
         self.close_reply(out);
     }
 
-    /// The agent says it as soon as nobody's turn is under way.
-    pub(super) fn say(&mut self, announcement: Announcement) {
-        if has_words(&announcement.text) {
-            self.announcements.push_back(announcement);
+    /// The agent says it as soon as nobody's turn is under way, unless too much waits already.
+    pub(super) fn say(&mut self, text: String, interruptible: bool, out: &mut Vec<Output>) {
+        let waiting = self.unsaid();
+        if !has_words(&text) {
+            return;
         }
+        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= Command::MAX_UNSAID) {
+            let detail = format!(
+                "{waiting} things wait to be said; say it again when the agent has said some of them"
+            );
+            let error = CallError::SayRefused { waiting, detail };
+            out.push(Output::Event(CallEvent::Error { error }));
+            return;
+        }
+        self.announcements.push_back(Announcement {
+            text,
+            interruptible,
+            since: self.now,
+        });
+    }
+
+    /// How much of what the program wants said waits to be said.
+    pub(super) fn unsaid(&self) -> u32 {
+        let begun = match &self.phase {
+            Phase::Talking(talk) => talk.reply.as_ref(),
+            _ => None,
+        };
+        let begun = begun.is_some_and(|reply| reply.announcement.is_some());
+        let waiting = self.announcements.len() + usize::from(begun);
+        u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
     /// The caller has said nothing for too long: asks whether they are there, a few times, and
@@ -106,26 +136,91 @@ impl Call {
         }
     }
 
-    /// Goes on with a reply that a sound without words held up.
+    /// Goes on with a reply that a sound without words held up, and begins what was waited with for
+    /// others to finish. A farewell waits for nobody's words, and a notice no longer than for one turn.
     pub(super) fn release_reply(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase
-            && talk.is_agents_turn()
-            && let Some(reply) = &mut talk.reply
-        {
+        let (now, longest) = (self.now, self.longest_turn());
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let is_agents_turn = talk.is_agents_turn();
+        let others_have_floor = talk.others_have_floor();
+        let Some(reply) = &mut talk.reply else { return };
+        let notice = reply.announcement.as_ref();
+        if notice.is_some_and(|notice| notice.is_overdue(now, longest)) {
+            reply.lets_speak = false;
+        }
+        if is_agents_turn || !reply.lets_speak || reply.is_farewell() && !others_have_floor {
             reply.release();
         }
     }
 
-    /// Begins the reply that is owed, else what the program wants said.
-    pub(super) fn begin_reply(&mut self, out: &mut Vec<Output>) {
+    /// A reply of which nothing was sent yet waits while others speak, and for what they say.
+    pub(super) fn let_others_speak(&mut self) {
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        if talk.reply.is_some() || !talk.is_agents_turn() || talk.handoff.is_taken_over() {
+        let others_have_floor = talk.others_have_floor();
+        let Some(reply) = &mut talk.reply else { return };
+        if others_have_floor && reply.may_not_begin_over_others() {
+            reply.hold(Sound::of_words());
+        }
+        if reply.delivery == Delivery::Audible {
+            // What waits does so for the agent itself, not for others.
+            for waiting in &mut self.announcements {
+                waiting.since = now;
+            }
+        }
+    }
+
+    /// When the agent waits no longer for others with what they are to hear to its end.
+    pub(super) fn notice_due(&self) -> Option<CallTime> {
+        let Phase::Talking(talk) = &self.phase else {
+            return None;
+        };
+        let longest = self.longest_turn();
+        match &talk.reply {
+            _ if talk.handoff.is_taken_over() => None,
+            Some(reply) if reply.is_held() => reply.announcement.as_ref()?.overdue_at(longest),
+            Some(_) => None,
+            None => {
+                let waiting = self.announcements.iter();
+                waiting
+                    .filter_map(|notice| notice.overdue_at(longest))
+                    .min()
+            }
+        }
+    }
+
+    /// Others have spoken for as long as a turn may last, and a notice waited.
+    pub(super) fn begin_notice(&mut self, out: &mut Vec<Output>) {
+        self.release_reply();
+        self.begin_reply(out);
+    }
+
+    /// How long the agent waits for others with what they are to hear to its end.
+    fn longest_turn(&self) -> Duration {
+        Duration::from_millis(self.config.endpointing.max_turn_ms.into())
+    }
+
+    /// Begins the reply that is owed, else what the program wants said.
+    pub(super) fn begin_reply(&mut self, out: &mut Vec<Output>) {
+        let (now, longest) = (self.now, self.longest_turn());
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        if talk.reply.is_some() || talk.handoff.is_taken_over() {
             return;
         }
-        if let Some(owed) = talk.owed.take() {
+        if !talk.is_agents_turn() {
+            let mut waiting = self.announcements.iter();
+            let overdue = waiting.position(|notice| notice.is_overdue(now, longest));
+            if let Some(notice) = overdue.and_then(|n| self.announcements.remove(n)) {
+                self.announce_next(notice);
+                self.release_reply();
+            }
+        } else if let Some(owed) = talk.owed.take() {
             let (job, turn) = (self.next_job(), self.next_turn());
             let messages = self.conversation.as_slice().into();
             let language = self.config.agent.language.clone();
@@ -141,11 +236,17 @@ impl Call {
             };
             Self::start_job(Job::Llm(job), out);
         } else if let Some(announcement) = self.announcements.pop_front() {
-            // Nobody waited for it before.
-            talk.quiet_since = now;
-            let turn = self.next_turn();
-            self.set_reply(Reply::announcing(turn, announcement));
+            self.announce_next(announcement);
         }
+    }
+
+    /// Says next what the program wants said.
+    fn announce_next(&mut self, announcement: Announcement) {
+        let (now, turn) = (self.now, self.next_turn());
+        let mut reply = Reply::announcing(turn, announcement);
+        // Nobody waited for it before.
+        reply.waited_since = now;
+        self.set_reply(reply);
     }
 
     pub(super) fn set_reply(&mut self, mut reply: Reply) {
@@ -527,7 +628,6 @@ impl Call {
             && !reply.is_held()
             && talk.playout.is_drained(now)
         {
-            talk.quiet_since = now;
             join(&mut reply.heard, &talk.playout.finish());
             self.finish(out);
         }

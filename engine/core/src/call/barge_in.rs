@@ -33,19 +33,19 @@ impl Call {
             return;
         }
         let Some(reply) = &mut talk.reply else {
-            if talk.playout.has_sent() {
+            if talk.playout.has_sent() || talk.playout.has_queued() {
                 talk.playout.clear(now, out);
             }
             return;
         };
-        if reply.is_farewell() {
+        if reply.is_farewell() || !reply.lets_speak {
             return;
         }
         if talk.playout.has_sent() {
-            if !reply.interruptible && !reply.is_held() {
+            let words_sent = talk.playout.has_sent_words();
+            if words_sent && !reply.interruptible && !reply.is_held() {
                 return;
             }
-            let words_sent = talk.playout.has_sent_words();
             let stop = talk.playout.stop(now, out);
             join(&mut reply.heard, &stop.heard);
             if words_sent {

@@ -319,6 +319,7 @@ impl Call {
         // What fails ahead of its time costs nothing: the final will tell.
         if self.partial(job, outcome.as_deref().ok(), out)
             || self.words_ahead(job, outcome.as_deref().ok(), out)
+            || self.probed(job, outcome.as_deref().ok(), out)
         {
             return;
         }

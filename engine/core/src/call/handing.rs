@@ -14,7 +14,7 @@ use crate::{
     handoff::connecting,
     io::{Command, Output},
     person::{LeaveReason, Mode, PersonId},
-    reply::{Announcement, Reply},
+    reply::Reply,
     sentence::has_words,
     time::CallTime,
     timer::{Earliest, Timer},
@@ -64,8 +64,11 @@ impl Call {
         }
         let is_back = first.is_none();
         if is_back {
-            // The caller has been waiting for the agent since now.
+            // The caller has been waiting for the agent since now, and so has what it is to say.
             talk.quiet_since = talk.quiet_since.max(now);
+            for waiting in &mut self.announcements {
+                waiting.since = now;
+            }
         }
         out.push(Output::Event(CallEvent::Handoff {
             state,
@@ -179,10 +182,8 @@ impl Call {
                 .into(),
         );
         let own = || connecting(&config.handoff.connecting, &config.agent.language).to_owned();
-        self.say(Announcement {
-            text: say.filter(|text| has_words(text)).unwrap_or_else(own),
-            interruptible: true,
-        });
+        let text = say.filter(|text| has_words(text)).unwrap_or_else(own);
+        self.say(text, true, out);
     }
 
     pub(super) fn handoff_ringing(&mut self, out: &mut Vec<Output>) {
@@ -212,10 +213,7 @@ impl Call {
         match say.filter(|text| has_words(text)) {
             Some(text) => {
                 self.note("Nobody came to the phone: the call stays with you.".into());
-                self.say(Announcement {
-                    text,
-                    interruptible: true,
-                });
+                self.say(text, true, out);
             }
             None => self.give_back(
                 "Nobody came to the phone: the call stays with you. Tell the caller, in a \
@@ -257,7 +255,7 @@ impl Call {
             return;
         };
         talk.handoff.is_settled();
-        if talk.caller_has_floor() || talk.people_have_floor() {
+        if talk.others_have_floor() {
             return;
         }
         let phrases = &self.config.phrases;

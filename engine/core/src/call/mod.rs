@@ -42,7 +42,7 @@ use crate::{
     latency::Latency,
     line::Line,
     partials::{Growth, StableText},
-    person::PersonId,
+    person::{LeaveReason, PersonId},
     playout::{MarkReturn, Playout},
     reply::{Announcement, Delivery, Ending, Reply, Text, Voice},
     sentence::has_words,
@@ -265,6 +265,7 @@ impl Call {
             Phase::Talking(talk) => {
                 earliest.consider(Timer::Idle, Some(self.latest_from_leg + patience.idle));
                 talk.timers(self.now, &self.config, &mut earliest);
+                earliest.consider(Timer::Notice, self.notice_due());
                 let idle = &self.config.idle;
                 if idle.prompt_after_ms > 0
                     && self.announcements.is_empty()
@@ -426,10 +427,7 @@ impl Call {
             Command::Say {
                 text,
                 interruptible,
-            } => self.say(Announcement {
-                text,
-                interruptible,
-            }),
+            } => self.say(text, interruptible, out),
             Command::HangUp { farewell: None } => self.end(EndReason::Commanded, out),
             Command::HangUp {
                 farewell: Some(text),
@@ -445,6 +443,9 @@ impl Call {
             Command::HandoffRinging => self.handoff_ringing(out),
             Command::HandoffFailed { say } => self.handoff_failed(BackReason::Failed, say, out),
             Command::HandBack { person } => self.hand_back(person, out),
+            Command::RemovePerson { person } => {
+                self.person_leaves(person, LeaveReason::Removed, out);
+            }
             Command::SendDigits { digits } => self.send_digits(&digits, out),
             Command::Record { on } => self.record(on, out),
         }
@@ -473,8 +474,10 @@ impl Call {
                 Timer::Playout => self.speak(out),
                 Timer::Mark => self.marks_lost(out),
                 Timer::Prompt => self.prompt(out),
+                Timer::Notice => self.begin_notice(out),
                 Timer::Bridge => self.bridge_tick(out),
                 Timer::PersonPaused => self.people_paused(out),
+                Timer::PersonProbed => self.probe_people(out),
                 Timer::PersonStalled => self.person_stalled(out),
                 Timer::Back => self.back_due(out),
                 Timer::Ring => self.handoff_failed(BackReason::NoAnswer, None, out),
@@ -494,6 +497,7 @@ impl Call {
         self.release_reply();
         self.finish_reply(out);
         self.begin_reply(out);
+        self.let_others_speak();
         self.speak(out);
     }
 
@@ -556,8 +560,10 @@ impl Talk {
         if self.waits(now) && (!self.handoff.rests() || self.reply.is_some()) {
             let distance = Duration::from_millis(config.idle.hold_after_ms.into());
             let distance = distance * self.fillers.max(1);
-            let waited = self.quiet_since.max(self.playout.play_end()) + distance;
-            earliest.consider(Timer::Hold, Some(waited));
+            let reply = self.reply.as_ref();
+            let begun = reply.map_or(CallTime::ZERO, |reply| reply.waited_since);
+            let since = self.quiet_since.max(self.playout.play_end()).max(begun);
+            earliest.consider(Timer::Hold, Some(since + distance));
         }
         let oldest = self.transcripts.oldest_unanswered();
         earliest.consider(Timer::Stt, oldest.map(|(_, asked)| service(asked)));
@@ -591,14 +597,21 @@ impl Talk {
         self.turn.current().is_some() || self.keypad.is_pressing()
     }
 
-    /// Whom the caller hears has said everything, and so has the caller, and it was understood.
-    fn is_agents_turn(&self) -> bool {
-        !self.caller_has_floor() && !self.people_have_floor() && self.transcripts.is_empty()
+    /// The caller speaks, or somebody whom the caller hears beside the agent.
+    fn others_have_floor(&self) -> bool {
+        self.caller_has_floor() || self.people_have_floor()
     }
 
-    /// What is queued may not be sent: the caller has the floor.
+    /// Whom the caller hears has said everything, and so has the caller, and it was understood.
+    fn is_agents_turn(&self) -> bool {
+        !self.others_have_floor() && self.transcripts.is_empty()
+    }
+
+    /// What is queued may not be sent: others have the floor.
     fn is_gated(&self) -> bool {
-        self.reply.as_ref().is_some_and(Reply::is_held)
+        self.reply.as_ref().is_some_and(|reply| {
+            reply.is_held() || reply.may_not_begin_over_others() && self.others_have_floor()
+        })
     }
 
     /// The caller hears the agent, or is about to in this step.
@@ -615,7 +628,7 @@ impl Talk {
     fn waits(&self, now: CallTime) -> bool {
         let answer_due =
             self.reply.is_some() || self.owed.is_some() || !self.transcripts.is_empty();
-        answer_due && !self.caller_has_floor() && !self.people_have_floor() && !self.is_audible(now)
+        answer_due && !self.others_have_floor() && !self.is_audible(now)
     }
 }
 

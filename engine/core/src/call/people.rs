@@ -43,6 +43,7 @@ impl Call {
             handoff: talk.handoff.state(),
             paused: talk.handoff.is_paused(),
             recording: bridge.is_some_and(|bridge| bridge.recording),
+            unsaid: self.unsaid(),
             people: people.map(|leg| leg.person.clone()).collect(),
         }
     }
@@ -272,6 +273,9 @@ impl Call {
             return;
         };
         out.extend(bridge.guidance.abandon().map(Output::Cancel));
+        let listeners = bridge.legs.iter_mut().flat_map(|leg| &mut leg.listener);
+        let probes = listeners.filter_map(Listener::give_up_probe);
+        out.extend(probes.map(Output::Cancel));
         for leg in &bridge.legs {
             farewell(leg, LeaveReason::CallEnded { end }, out);
         }
@@ -373,6 +377,10 @@ impl Talk {
         for leg in &bridge.legs {
             let listener = leg.listener.as_ref();
             earliest.consider(Timer::PersonPaused, listener.and_then(Listener::stalls_at));
+            if leg.person.mode == Mode::Barge {
+                let probed_at = listener.and_then(|listener| listener.probed_at(patience));
+                earliest.consider(Timer::PersonProbed, probed_at);
+            }
             if leg.person.mode == Mode::Takeover {
                 let patience = Duration::from_millis(config.handoff.stall_ms.into());
                 earliest.consider(Timer::PersonStalled, Some(leg.stalls_at(patience)));

@@ -4,15 +4,15 @@ use std::{borrow::Cow, time::Duration};
 
 use super::{Call, Owed, Phase};
 use crate::{
-    bridge::{Heard, Listener, Utterance},
+    bridge::{Heard, Listener, Probed, Utterance},
     conversation::{Message, Role},
     event::{CallEvent, TurnId},
     interruption::Sound,
     io::Output,
-    job::{Job, SttJob, SttPurpose},
+    job::{Job, JobId, SttJob, SttPurpose},
     latency::Latency,
     ledger::join,
-    person::PersonId,
+    person::{Mode, PersonId},
     reply::Delivery,
     transcripts::{Outcome, Speaker},
 };
@@ -112,13 +112,66 @@ impl Call {
         }
     }
 
+    /// What goes on on a leg, and keeps the agent silent, may be no words: looks into those that are due.
+    /// Who has taken the call over keeps nobody waiting.
+    pub(super) fn probe_people(&mut self, out: &mut Vec<Output>) {
+        let (now, config) = (self.now, self.config.clone());
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let is_waited_for = talk.reply.is_some() || talk.owed.is_some();
+        let legs = talk.bridge.iter_mut().flat_map(|bridge| &mut bridge.legs);
+        for leg in legs.filter(|leg| leg.person.mode == Mode::Barge) {
+            let Some(listener) = &mut leg.listener else {
+                continue;
+            };
+            let is_due = listener.probed_at(config.patience.service);
+            if is_due.is_none_or(|at| at > now) {
+                continue;
+            }
+            out.extend(listener.give_up_probe().map(Output::Cancel));
+            self.jobs += 1;
+            let id = JobId(self.jobs);
+            if let Some((audio, rate)) = listener.probe(now, id, is_waited_for) {
+                let job = SttJob {
+                    id,
+                    purpose: SttPurpose::Partial,
+                    audio,
+                    rate,
+                    language: config.agent.caller_language(),
+                };
+                Self::start_job(Job::Stt(job), out);
+            }
+        }
+    }
+
+    /// A transcript of what goes on on a leg came, or failed; `false` if `job` is none.
+    pub(super) fn probed(&mut self, job: JobId, text: Option<&str>, out: &mut Vec<Output>) -> bool {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return false;
+        };
+        let mut legs = talk.bridge.iter_mut().flat_map(|bridge| &mut bridge.legs);
+        let probed = legs.find_map(|leg| {
+            let probed = leg.listener.as_mut()?.probed(now, job, text)?;
+            Some((leg.person.id, probed))
+        });
+        if let Some((id, Probed::Ended(utterance))) = probed {
+            self.ask_persons_words(id, utterance, out);
+            return true;
+        }
+        probed.is_some()
+    }
+
     fn ask_persons_words(&mut self, id: PersonId, utterance: Utterance, out: &mut Vec<Output>) {
         let Utterance {
             turn,
             audio,
             rate,
             silent,
+            probe,
         } = utterance;
+        out.extend(probe.map(Output::Cancel));
         let job = self.next_job();
         let now = self.now;
         let language = self.config.agent.caller_language();

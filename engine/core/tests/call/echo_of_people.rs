@@ -3,17 +3,18 @@
 // A helper's failure is the test's.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use crate::sim::inputs;
 use fastrand::Rng;
 use sidetone_codecs::{SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
     config::CallConfig,
-    dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
+    dialect::Outbound,
     event::CallEvent,
     io::{Input, Output},
-    person::{Join, Mode, PersonId, PersonInput},
+    person::{Mode, PersonId, PersonInput},
     sim::PlayoutBuffer,
     time::CallTime,
     vad::Vad,
@@ -95,22 +96,8 @@ impl Room {
             played: Vec::new(),
             turns: Vec::new(),
         };
-        room.leg(Inbound::Start(Start {
-            stream_id: "MZ1".into(),
-            call_id: None,
-            account_id: None,
-            parameters: BTreeMap::new(),
-            format: LegFormat::MULAW_8000,
-        }));
-        room.step(Input::Person {
-            id: ANNA,
-            input: PersonInput::Join(Join {
-                name: "Anna".into(),
-                mode,
-                rank: 1,
-                rate: SampleRate::HZ_8000,
-            }),
-        });
+        room.step(inputs::start());
+        room.step(inputs::anna_joins(ANNA, mode));
         room
     }
 
@@ -129,13 +116,7 @@ impl Room {
                 let said = caller.get(n * FRAME + at).copied().unwrap_or(0);
                 mulaw::encode(said.saturating_add(echo as i16))
             });
-            let payload: Vec<u8> = payload.collect();
-            self.leg(Inbound::Media(Media {
-                track: Track::Inbound,
-                chunk: None,
-                timestamp_ms: None,
-                payload: payload.into(),
-            }));
+            self.step(inputs::media(payload.collect()));
         }
     }
 
@@ -148,14 +129,6 @@ impl Room {
         self.now = until;
         self.phone
             .advance(self.now, &mut self.played, &mut Vec::new());
-    }
-
-    fn leg(&mut self, body: Inbound<'static>) {
-        self.step(Input::Leg(LegMessage {
-            stream_id: None,
-            sequence: None,
-            body,
-        }));
     }
 
     fn step(&mut self, input: Input<'static>) {

@@ -306,6 +306,35 @@ fn a_leg_that_is_lost_gives_the_call_back() {
 }
 
 #[test]
+fn who_is_taken_off_the_call_gives_it_back() {
+    let off = Command::RemovePerson { person: id(0) };
+    let run = World {
+        sounds: vec![says(2_000, 1_000, "where is my order")],
+        // Once more changes nothing.
+        commands: vec![(5_000, off.clone()), (5_500, off)],
+        answer: Box::new(|_| ("I am here again.".into(), false)),
+        ..world(vec![person("Anna", 1_000, Mode::Takeover)])
+    }
+    .run();
+    assert_eq!(
+        handoffs(&run)[1..],
+        [(5_000, HandoffState::Agent, Some(BackReason::Left))]
+    );
+    let reason = LeaveReason::Removed;
+    let closed = PersonOutput::Closed { reason };
+    assert_eq!(run.told.last().unwrap(), &(5_000, id(0), closed));
+    assert_eq!(
+        run.lines()[2..],
+        [
+            "Note: Anna is not on the line any more: the call is yours again. Tell the caller \
+             that you are there again, in a sentence, and go on from what was said.",
+            "Agent: I am here again."
+        ]
+    );
+    assert!(run.longest_silence_ms(5_000, 6_500) < 1_000);
+}
+
+#[test]
 fn a_leg_lost_in_any_other_mode_changes_nothing_for_the_caller() {
     for mode in [Mode::Monitor, Mode::Whisper, Mode::Barge] {
         let mut anna = person("Anna", 1_000, mode);
@@ -568,6 +597,20 @@ fn a_paused_agent_says_what_it_is_told_to_and_resumes() {
 }
 
 #[test]
+fn words_that_the_voice_cannot_say_are_no_company() {
+    let say = Command::Say {
+        text: "Word for word.".into(),
+        interruptible: true,
+    };
+    let mut world = World::with_phrases();
+    world.commands = vec![(1_000, Command::PauseAgent), (9_000, say)];
+    world.tts = always(Behaviour::FailsAfter(1_000));
+    world.until_ms = 40_000;
+    let run = world.run();
+    assert!(run.longest_silence_ms(1_000, 40_000) <= 12_100);
+}
+
+#[test]
 fn failures_of_services_while_taken_over_end_no_call() {
     let mut anna = person("Anna", 500, Mode::Takeover);
     anna.sounds = vec![says(9_000, 1_000, "can you hear me")];
@@ -788,12 +831,20 @@ fn a_recorded_call_with_people_replays_to_the_same_output() {
 #[test]
 fn unknown_legs_are_ignored() {
     let run = World {
-        commands: vec![(
-            1_000,
-            Command::HandBack {
-                person: Some(PersonId(7)),
-            },
-        )],
+        commands: vec![
+            (
+                1_000,
+                Command::HandBack {
+                    person: Some(PersonId(7)),
+                },
+            ),
+            (
+                1_500,
+                Command::RemovePerson {
+                    person: PersonId(7),
+                },
+            ),
+        ],
         until_ms: 2_000,
         ..World::default()
     }

@@ -3,10 +3,10 @@
 // A helper's failure is the test's.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::sim::{
-    LevelVad, World,
+    LevelVad, World, inputs,
     people::{level, person},
     says,
 };
@@ -14,10 +14,10 @@ use sidetone_codecs::{SampleRate, g711::mulaw};
 use sidetone_core::{
     call::Call,
     config::CallConfig,
-    dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
+    dialect::{Inbound, Outbound},
     io::{Input, Output},
     job::{Job, JobEvent, JobUpdate, SttEvent, Transcript},
-    person::{BridgeQuality, Join, Mode, PersonId, PersonInput, PersonOutput},
+    person::{BridgeQuality, Mode, PersonId, PersonInput, PersonOutput},
     sim::PlayoutBuffer,
     time::CallTime,
 };
@@ -54,22 +54,8 @@ impl Hour {
             anna_heard: 0,
             most_at_once: 0,
         };
-        hour.leg(Inbound::Start(Start {
-            stream_id: "MZ1".into(),
-            call_id: None,
-            account_id: None,
-            parameters: BTreeMap::new(),
-            format: LegFormat::MULAW_8000,
-        }));
-        hour.step(Input::Person {
-            id: ANNA,
-            input: PersonInput::Join(Join {
-                name: "Anna".into(),
-                mode: Mode::Takeover,
-                rank: 1,
-                rate: SampleRate::HZ_8000,
-            }),
-        });
+        hour.step(inputs::start());
+        hour.step(inputs::anna_joins(ANNA, Mode::Takeover));
         let at = |n: u64, ppm: i64| {
             let micros = i128::from(n) * 20_000 * 1_000_000 / i128::from(1_000_000 + ppm);
             CallTime::from_micros(u64::try_from(micros).unwrap())
@@ -82,12 +68,7 @@ impl Hour {
             hour.wait(next);
             if next == caller {
                 callers += 1;
-                hour.leg(Inbound::Media(Media {
-                    track: Track::Inbound,
-                    chunk: None,
-                    timestamp_ms: None,
-                    payload: vec![0x8A; 160].into(),
-                }));
+                hour.step(inputs::media(vec![0x8A; 160]));
             } else {
                 annas += 1;
                 let input = PersonInput::Audio(vec![3_000; 160].into());
@@ -114,14 +95,6 @@ impl Hour {
         self.now = until;
     }
 
-    fn leg(&mut self, body: Inbound<'static>) {
-        self.step(Input::Leg(LegMessage {
-            stream_id: None,
-            sequence: None,
-            body,
-        }));
-    }
-
     fn step(&mut self, input: Input<'static>) {
         let mut inputs = vec![input];
         // The phone plays.
@@ -129,11 +102,8 @@ impl Hour {
         self.phone
             .advance(self.shown(), &mut Vec::new(), &mut marks);
         inputs.extend(marks.into_iter().map(|(_, name)| {
-            Input::Leg(LegMessage {
-                stream_id: None,
-                sequence: None,
-                body: Inbound::Mark { name: name.into() },
-            })
+            let name = name.into();
+            inputs::leg(Inbound::Mark { name })
         }));
         while let Some(input) = inputs.pop() {
             let mut out = Vec::new();

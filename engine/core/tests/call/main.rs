@@ -5,6 +5,7 @@ mod barge_in;
 mod conversation;
 mod echo_of_people;
 mod endpointing;
+mod floor;
 mod handoff;
 mod handoff_races;
 mod handoff_time;

@@ -1,6 +1,7 @@
 // The call-control API, as the page's session uses it.
 
 import { answered, unreachable } from "./connection.js";
+import { notice } from "./dom.js";
 
 /** What takes longer than this is not waited for, in ms: the server itself waits for Twilio for half as long. */
 const PATIENCE = 60_000;
@@ -89,6 +90,7 @@ export const resume = (id) => send("DELETE", call(id, "/pause-ai"));
 /** `{ phone, mode, name, from }`: somebody is called; `{ person }`: somebody who is on the call has it. */
 export const takeOver = (id, who) => send("POST", call(id, "/takeover"), who);
 export const handBack = (id) => send("DELETE", call(id, "/takeover"));
+export const removePerson = (id, person) => send("DELETE", call(id, `/people/${person}`));
 export const stopCalling = (id) => send("DELETE", call(id, "/takeover?phone=true"));
 export const transfer = (id, where) => send("POST", call(id, "/transfer"), where);
 export const digits = (id, keys) => send("POST", call(id, "/dtmf"), { digits: keys });
@@ -107,6 +109,20 @@ export async function whyNoLeg(id) {
   return "The connection for audio was refused: a proxy before the server may not let WebSockets through, or `server.public_url` is not this page's address.";
 }
 
+/** Why a stream is refused; null where it is not, or nobody can be asked. */
+async function whyNoStream(path) {
+  const asking = new AbortController();
+  try {
+    const response = await fetch(path, { headers: { Accept: "text/event-stream" }, credentials: "same-origin", signal: asking.signal });
+    return response.ok ? null : new Problem(response.status, await response.json()).message;
+  } catch {
+    return null;
+  } finally {
+    // What was let in is not read here.
+    asking.abort();
+  }
+}
+
 /** Watches all calls from now on: `act(name, event)` for each event, `opened()` when the stream is open (again). */
 export function watchAll(names, act, opened) {
   return watch("/api/events", names, act, opened);
@@ -123,7 +139,7 @@ const [SOON, LATE] = [2_000, 30_000];
 const UNSEEN = 30_000;
 
 function watch(path, names, act, opened = () => {}) {
-  let [source, last, timer, unseen, delay] = [null, null, null, null, SOON];
+  let [source, last, timer, unseen, delay, told] = [null, null, null, null, SOON, false];
 
   function open() {
     source = new EventSource(last === null ? path : `${path}?after=${last}`);
@@ -136,7 +152,7 @@ function watch(path, names, act, opened = () => {}) {
       });
     }
     source.addEventListener("open", () => {
-      delay = SOON;
+      [delay, told] = [SOON, false];
       answered();
       opened();
     });
@@ -151,12 +167,19 @@ function watch(path, names, act, opened = () => {}) {
 
   async function reopen() {
     timer = null;
+    const refused = source;
     try {
       if (!(await session())) return signedOut();
+      const why = await whyNoStream(path);
+      if (why && !told && source === refused) {
+        told = true;
+        notice(`What happens in calls is not shown as it happens. ${why}`, { alarm: true });
+      }
     } catch {
       // The stream says so itself.
     }
-    if (source !== null) open();
+    // Who looked away and back meanwhile has opened another.
+    if (source === refused) open();
   }
 
   function seen() {

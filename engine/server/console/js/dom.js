@@ -27,12 +27,23 @@ export function show(element, text) {
 
 /** A field with its label, and a hint below it if there is one. */
 export function field(label, input, hint) {
+  const [named, below] = described(label, input, hint);
+  return h("div", { class: "field" }, named, input, below);
+}
+
+/** A box to tick, with its label beside it, and a hint below if there is one. */
+export function tick(label, box, hint) {
+  const [named, below] = described(label, box, hint);
+  return h("div", { class: "field" }, h("div", { class: "check" }, box, named), below);
+}
+
+let fields = 0;
+function described(label, input, hint) {
   input.id ||= `field-${++fields}`;
   const below = hint && h("p", { class: "hint", id: `${input.id}-hint` }, hint);
   if (below) input.setAttribute("aria-describedby", below.id);
-  return h("div", { class: "field" }, h("label", { for: input.id }, label), input, below);
+  return [h("label", { for: input.id }, label), below];
 }
-let fields = 0;
 
 /** The heads of a table's columns; those in `numbers` stand above numbers. */
 export function heads(names, numbers) {

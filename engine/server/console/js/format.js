@@ -62,7 +62,7 @@ const STEPS = {
 };
 const WHY_NOT = {
   busy: "the line is busy", "no-answer": "nobody answered", failed: "the number cannot be reached", canceled: "it was called off",
-  "hung-up": "they answered, and did not take the call",
+  "hung-up": "they answered, and did not take the call", machine: "a machine answered",
 };
 
 /** How far somebody is who was called to the phone, in words; empty if nobody was. */
@@ -104,7 +104,7 @@ export function failure({ kind, service, detail }) {
 
 const REASONS = {
   caller_hung_up: "caller hung up", leg_lost: "connection lost", agent_hung_up: "agent said goodbye", caller_silent: "caller said nothing",
-  commanded: "ended by an operator", services_failed: "services failed", no_start: "never started", leg_silent: "line went dead",
+  commanded: "ended by an operator or with the server", services_failed: "services failed", no_start: "never started", leg_silent: "line went dead",
   leg_stalled: "line stalled", leg_abusive: "line misbehaved", refused: "refused", internal_error: "internal error",
   "no-answer": "no answer",
 };

@@ -17,11 +17,12 @@ export const SPEAKING = new Set(["whisper", "barge", "takeover"]);
 
 /**
  * Comes on a call, and tells `changed(state)` of everything that changes: `{ person, mode, muted, reason }`; `mode`
- * is null once off the call. `problem(text)` is told what went wrong without ending it.
+ * is null once off the call. `problem(text)` is told what went wrong without ending it. `isWanted()`: whether it is
+ * still to be on the call, which may take until somebody lets it use the microphone.
  */
-export async function join({ call, mode, device, output, changed, problem }) {
+export async function join({ call, mode, device, output, isWanted, changed, problem }) {
   const speaker = await loudspeaker(RATE, output);
-  return new Leg({ call, speaker, device, changed, problem }).begin(mode);
+  return new Leg({ call, speaker, device, changed, problem }).begin(mode, isWanted);
 }
 
 function open(call) {
@@ -55,7 +56,7 @@ class Leg {
     [this.#call, this.#speaker, this.#device, this.#changed, this.#problem] = [call, speaker, device, changed, problem];
   }
 
-  async begin(mode) {
+  async begin(mode, isWanted) {
     try {
       // First, since whoever is asked for the microphone may think about it, and the server does not wait for that.
       if (SPEAKING.has(mode)) await this.#openMicrophone();
@@ -63,7 +64,7 @@ class Leg {
       this.#socket = socket;
       socket.addEventListener("message", ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#codec?.decode(data)));
       socket.addEventListener("close", () => this.#over("the connection was lost"));
-      if (this.#isOver) throw new Error("The call was left.");
+      if (this.#isOver || !isWanted()) throw new Error("The call was left.");
       await this.#ask({ type: "join", mode, audio: (await hasOpus()) ? "opus" : "pcm", rate: RATE });
     } catch (error) {
       this.#over(null);
@@ -94,6 +95,8 @@ class Leg {
   /** Another microphone, from now on. */
   async use(device) {
     this.#device = device;
+    // One that is being opened is the one that was chosen before.
+    await this.#opening?.catch(() => {});
     if (!this.#microphone && !SPEAKING.has(this.#state.mode)) return;
     this.#microphone?.close();
     this.#microphone = null;

@@ -4,6 +4,10 @@ import { notice } from "./dom.js";
 import * as legs from "./leg.js";
 
 let current = null;
+/** The call that this browser is to be on, or is. */
+let wanted = null;
+/** What was asked for is done one after the other: who presses two buttons at once is on the call once. */
+let entering = Promise.resolve();
 const watching = new Set();
 
 /** Where this browser is: `{ call, label, state }`, the state as in `leg.js`; null if it is on no call. */
@@ -22,14 +26,20 @@ export function watch(act) {
 }
 
 /** Comes on a call in `mode`, or changes over to it; from another call it is gone then. */
-export async function enter({ call, label, mode, device, output, problem }) {
+export function enter(wish) {
+  wanted = wish.call;
+  const entered = entering.then(() => go(wish));
+  entering = entered.catch(() => {});
+  return entered;
+}
+
+async function go({ call, label, mode, device, output, problem }) {
   if (on(call)) return current.leg.setMode(mode);
-  leave();
+  current?.leg.leave();
   const entry = { call, label, leg: null, state: null };
-  const changed = (state) => become(entry, state);
-  const leg = await legs.join({ call, mode, device, output, problem, changed });
-  entry.leg = leg;
-  if (current !== entry) leg.leave();
+  const isWanted = () => wanted === call;
+  entry.leg = await legs.join({ call, mode, device, output, problem, isWanted, changed: (state) => become(entry, state) });
+  if (!isWanted()) entry.leg.leave();
   return undefined;
 }
 
@@ -46,4 +56,7 @@ function become(entry, state) {
 export const mute = (muted) => current?.leg?.mute(muted);
 export const useMicrophone = (device) => current?.leg?.use(device);
 export const useLoudspeaker = (device) => current?.leg?.hearOn(device);
-export const leave = () => current?.leg?.leave();
+export function leave() {
+  wanted = null;
+  current?.leg?.leave();
+}

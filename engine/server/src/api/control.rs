@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{
     Api,
     extract::{CallPath, Json, OptionalJson, Validate},
-    problem::{FieldError, Problem},
+    problem::{FieldError, Kind, Problem, ProblemBody},
 };
 use crate::{
     audit::Action,
@@ -120,7 +120,11 @@ impl Validate for Say {
     operation_id = "say",
     params(("id" = String, Path, description = "The call's id.", example = "call-0123456789ab")),
     request_body = Say,
-    responses((status = 202, description = "The agent will say it."))
+    responses(
+        (status = 202, description = "The agent will say it."),
+        (status = 409, description = "The call is over, or too much waits to be said.", body = ProblemBody,
+            content_type = "application/problem+json")
+    )
 )]
 pub(super) async fn say(
     Operator(who): Operator,
@@ -129,12 +133,27 @@ pub(super) async fn say(
     Json(body): Json<Say>,
 ) -> Result<StatusCode, Problem> {
     let call = api.act(&who, Action::AgentSay, &id).await?;
+    let unsaid = call.state().borrow().unsaid;
+    if usize::try_from(unsaid).is_ok_and(|unsaid| unsaid >= Command::MAX_UNSAID) {
+        return Err(too_much_unsaid(unsaid));
+    }
     if body.interruptible {
         call.say(body.text).await?;
     } else {
         call.say_uninterrupted(body.text).await?;
     }
     Ok(StatusCode::ACCEPTED)
+}
+
+/// What the agent was told to say waits, since somebody else speaks or has taken the call over.
+fn too_much_unsaid(unsaid: u32) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        format!(
+            "{unsaid} things wait to be said already: say it again when the agent has said some of \
+             them. While a person has taken the call over, all of them wait until it is handed back."
+        ),
+    )
 }
 
 /// Guidance for the agent.

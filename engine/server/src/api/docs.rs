@@ -95,7 +95,7 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
         (
             "TooFast",
             with_header(
-                problem("Too many requests."),
+                problem("Too many requests, or too many event streams that are open."),
                 "Retry-After",
                 "When to come back, in seconds.",
             ),

@@ -11,11 +11,13 @@ mod events;
 pub(crate) mod extract;
 mod idempotency;
 mod leg;
+mod people;
 mod place;
 pub(crate) mod problem;
 mod recording;
 mod session;
 mod sse;
+mod streams;
 mod summary;
 mod takeover;
 mod timestamp;
@@ -38,12 +40,14 @@ use tokio::{
 use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use streams::MAX_STREAMS;
 pub(crate) use timestamp::Timestamp;
 
 use self::{
     idempotency::Idempotency,
     place::PlaceAnswer,
     problem::{Kind, Problem, name_instance},
+    streams::Streams,
 };
 use crate::{
     admission::Admission,
@@ -66,9 +70,6 @@ pub(crate) const PREFIX: &str = "/api";
 /// Where the API describes itself.
 pub(crate) const DOCUMENT_PATH: &str = "/api/openapi.json";
 
-/// How many event streams may be open at the same time, of all who watch together.
-pub(crate) const MAX_STREAMS: usize = 256;
-
 /// How long the last entries of the audit log may take to be written.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -85,7 +86,7 @@ pub(crate) struct Api {
     pub(crate) feed: Feed,
     pub(crate) audit: Audit,
     pub(crate) auth: Arc<Auth>,
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: Arc<Streams>,
     /// Places for the legs of people.
     pub(crate) legs: Arc<Semaphore>,
     pub(crate) admission: Arc<Admission>,
@@ -128,7 +129,7 @@ impl Api {
             audit: Audit::new(store.clone()),
             auth: Arc::new(Auth::new(&config.api, &public_url, store.clone())),
             recordings: archive.recordings().clone(),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Arc::default(),
             legs: Arc::new(Semaphore::new(leg::MAX_LEGS)),
             twilio: TwilioClient::new(&config.twilio).map_err(|error| error.to_string()),
             ring_timeout: Duration::from_millis(config.handoff.ring_timeout_ms.into()),
@@ -274,6 +275,7 @@ fn closed() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calls::show, calls::delete))
         .routes(routes!(control::pause, control::resume))
         .routes(routes!(takeover::take_over, takeover::hand_back))
+        .routes(routes!(people::remove))
         .routes(routes!(transfer::transfer))
         .routes(routes!(control::say))
         .routes(routes!(control::whisper))

@@ -10,15 +10,9 @@ use axum::{
     },
 };
 use futures_util::stream;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Interval, MissedTickBehavior, interval},
-};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::{
-    Api,
-    problem::{Kind, Problem},
-};
+use super::{Api, problem::Problem, streams::Place};
 use crate::{
     auth::principal::Principal,
     feed::CallEvents,
@@ -85,7 +79,7 @@ pub(super) fn last_event_id<T: TryFrom<i64>>(headers: &HeaderMap) -> Result<Opti
 ///
 /// # Errors
 ///
-/// Those of the store, and 503 where too many streams are open.
+/// Those of the store, and those of [`respond`].
 pub(super) async fn follow<S: Source>(
     api: &Arc<Api>,
     who: Principal,
@@ -106,19 +100,13 @@ pub(super) async fn follow<S: Source>(
 ///
 /// # Errors
 ///
-/// 503 where too many streams are open.
+/// 429 where too many streams are open with the token, 503 where too many are open on the server.
 pub(super) fn respond(
     api: &Arc<Api>,
     who: Principal,
     source: impl Source,
 ) -> Result<Response, Problem> {
-    let place = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(
-            Kind::Unavailable,
-            "Too many event streams are open on this server.",
-        )
-        .retry_after(Duration::from_secs(10))
-    })?;
+    let place = api.streams.place(&who.token_id)?;
     let mut recheck = interval(RECHECK);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     recheck.reset();
@@ -151,7 +139,7 @@ struct Streaming<S> {
     source: S,
     recheck: Interval,
     begun: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl<S: Source> Streaming<S> {
@@ -176,6 +164,7 @@ impl<S: Source> Streaming<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::problem::Kind;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(

@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Api, call_ended, calls,
     extract::{CallPath, Fields, FromQuery, Json, Query, Validate},
+    people::{is_on, no_such_person},
     place::provider_problem,
     problem::{FieldError, Kind, Problem, ProblemBody},
     views::ModeView,
@@ -170,12 +171,7 @@ async fn by_person(
     call: &CallHandle,
     person: PersonId,
 ) -> Result<Response, Problem> {
-    let is_there = {
-        let state = call.state();
-        let state = state.borrow();
-        state.people.iter().any(|there| there.id == person)
-    };
-    if !is_there {
+    if !is_on(call, person) {
         return Err(no_such_person());
     }
     api.audit.note(
@@ -315,13 +311,6 @@ impl Api {
             )
         })
     }
-}
-
-fn no_such_person() -> Problem {
-    Problem::new(
-        Kind::NotFound,
-        "Nobody with this leg is on the call; `live.people` of `GET /api/calls/{id}` lists who is.",
-    )
 }
 
 fn refused(call: &CallHandle, refusal: Refusal) -> Problem {

@@ -9,8 +9,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Feed, Heard, is_kept};
-use crate::store::StoreError;
+use super::{Feed, Heard};
+use crate::store::{StoreError, writer::is_kept};
 
 /// How many events are read from the store at once.
 const PAGE: u32 = 500;

@@ -16,7 +16,6 @@ use std::{
 };
 
 use sidetone::{CallId, Engine, EventRecord, EventStream};
-use sidetone_core::event::CallEvent;
 use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep},
@@ -27,7 +26,7 @@ pub(crate) use all::AllEvents;
 pub(crate) use call::CallEvents;
 use tail::Tail;
 
-use crate::store::{Store, StoreWriter};
+use crate::store::{Store, StoreWriter, writer::is_kept};
 
 /// An event is kept this long at least, and until a flush of the store's writer that began after
 /// that has returned.
@@ -146,11 +145,6 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the store keeps an event.
-fn is_kept(event: &CallEvent) -> bool {
-    !matches!(event, CallEvent::TranscriptPartial { .. })
 }
 
 /// Passes on what happens, until nothing more will.

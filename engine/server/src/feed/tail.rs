@@ -34,24 +34,24 @@ impl Tail {
         written: u64,
         store: &Store,
     ) -> Result<VecDeque<Arc<StoredEvent>>, StoreError> {
-        let mut newest = self.0.lock().await;
-        if newest.is_none() {
-            *newest = Some(Newest::after(store.last_event_id().await?));
-        }
-        let newest_events = newest.as_mut().expect("it was just set");
-        if after < newest_events.before {
+        let mut read = self.0.lock().await;
+        let newest = match &mut *read {
+            Some(newest) => newest,
+            None => read.insert(Newest::after(store.last_event_id().await?)),
+        };
+        if after < newest.before {
             // Others need not wait for who is far behind.
-            drop(newest);
+            drop(read);
             let page = store.events_of_all(after, PAGE).await?;
             return Ok(page.into_iter().map(Arc::new).collect());
         }
         loop {
-            let found = newest_events.beyond(after);
-            if !found.is_empty() || !newest_events.is_stale(written) {
+            let found = newest.beyond(after);
+            if !found.is_empty() || !newest.is_stale(written) {
                 return Ok(found);
             }
-            let page = store.events_of_all(newest_events.last(), PAGE).await?;
-            newest_events.take(page, written);
+            let page = store.events_of_all(newest.last(), PAGE).await?;
+            newest.take(page, written);
         }
     }
 }

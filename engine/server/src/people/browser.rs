@@ -82,6 +82,7 @@ impl fmt::Display for End {
             Self::Call(LeaveReason::Stalled) => {
                 "no audio came from this browser any more, so the agent has the call again"
             }
+            Self::Call(LeaveReason::Removed) => "an operator has taken you off the call",
             Self::Call(_) => "the call is over",
             Self::Gone => "nothing came from this browser any more",
             Self::Stuck => "this browser took no audio any more",

@@ -30,7 +30,6 @@ use super::{
 };
 use crate::{
     api::Api,
-    auth::secret::RandomSecret,
     routes::STATUS_PATH,
     twilio::{
         CallSid, CallStatus, Callback, Instructions, MachineDetection, NewCall, PhoneNumber,
@@ -365,14 +364,13 @@ fn may_have_left(error: &TwilioError, has_ended: bool) -> bool {
 struct Offered {
     /// The offer's name in URLs.
     name: String,
-    token: Option<RandomSecret>,
-    transfer: Option<String>,
+    offer: Arc<Offer>,
 }
 
 impl Offered {
     /// None where there are too many.
     fn make(api: &Api, order: &Order) -> Option<Self> {
-        let (what, token, transfer) = match &order.purpose {
+        let what = match &order.purpose {
             Purpose::Leg { about } => {
                 let grant = Grant {
                     call_id: order.call.id().clone(),
@@ -389,53 +387,49 @@ impl Offered {
                 let token = api
                     .join_tokens
                     .issue(grant, time::Instant::now(), lifetime)?;
-                let what = What::Leg {
-                    token: token.clone(),
+                What::Leg {
+                    token,
                     language: api.agent_of(order.call.id()).language,
                     about: about.clone(),
-                };
-                (what, Some(token), None)
+                }
             }
             Purpose::Transfer {
                 name,
                 transfer,
                 about,
-            } => {
-                let what = What::Transfer {
-                    name: name.clone(),
-                    transfer: transfer.clone(),
-                    about: about.clone(),
-                };
-                (what, None, Some(name.clone()))
-            }
+            } => What::Transfer {
+                name: name.clone(),
+                transfer: transfer.clone(),
+                about: about.clone(),
+            },
         };
-        let offer = Offer {
+        let offer = Arc::new(Offer {
             invite: Arc::clone(&order.invite),
             no_machines: order.no_machines,
             what,
-        };
-        let Some(name) = api.offers.add(offer) else {
-            if let Some(token) = &token {
-                api.join_tokens.revoke(token);
-            }
-            return None;
-        };
-        Some(Self {
-            name,
-            token,
-            transfer,
-        })
+        });
+        let name = api.offers.add(Arc::clone(&offer));
+        if name.is_none() {
+            withdraw(api, &offer.what);
+        }
+        name.map(|name| Self { name, offer })
     }
 
     fn take_back(&self, api: &Api, end: &End) {
         api.offers.remove(&self.name);
-        if let Some(token) = &self.token {
-            api.join_tokens.revoke(token);
+        match (&self.offer.what, end) {
+            // A transfer that was accepted goes on in Twilio's hands.
+            (What::Transfer { .. }, End::Came) => {}
+            (what, _) => withdraw(api, what),
         }
-        // A transfer that was accepted goes on in Twilio's hands.
-        if let (Some(name), false) = (&self.transfer, matches!(end, End::Came)) {
-            api.transfers.take(name);
-        }
+    }
+}
+
+/// Whoever shows up with what they were called for comes too late.
+fn withdraw(api: &Api, what: &What) {
+    match what {
+        What::Leg { token, .. } => api.join_tokens.revoke(token),
+        What::Transfer { name, .. } => drop(api.transfers.take(name)),
     }
 }
 

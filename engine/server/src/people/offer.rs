@@ -64,13 +64,13 @@ pub(crate) struct Offers(Mutex<HashMap<String, Arc<Offer>>>);
 
 impl Offers {
     /// Remembers an offer: its name in URLs. None where there are too many.
-    pub(crate) fn add(&self, offer: Offer) -> Option<String> {
+    pub(crate) fn add(&self, offer: Arc<Offer>) -> Option<String> {
         let mut offers = self.offers();
         if offers.len() >= MOST {
             return None;
         }
         let name = RandomSecret::new("").expose().to_owned();
-        offers.insert(name.clone(), Arc::new(offer));
+        offers.insert(name.clone(), offer);
         Some(name)
     }
 
@@ -158,8 +158,8 @@ mod tests {
         vec![("AnsweredBy".to_owned(), answered_by.to_owned())].into()
     }
 
-    fn offer(no_machines: bool, about: Option<&str>) -> Offer {
-        Offer {
+    fn offer(no_machines: bool, about: Option<&str>) -> Arc<Offer> {
+        Arc::new(Offer {
             invite: Arc::new(Invite::new(Callee {
                 number: "+12025550143".parse().unwrap(),
                 name: None,
@@ -171,7 +171,7 @@ mod tests {
                 language: "es".into(),
                 about: about.map(|about| given(about.into())),
             },
-        }
+        })
     }
 
     #[tokio::test]

@@ -171,21 +171,10 @@ mod tests {
 
     use super::*;
 
-    fn line(speaker: Speaker, text: &str) -> Line {
-        Line {
-            seq: 1,
-            at_ms: 0,
-            turn: 1,
-            speaker,
-            name: None,
-            text: text.into(),
-        }
-    }
-
     fn call() -> Vec<Line> {
         vec![
-            line(Speaker::Caller, "I want my money back"),
-            line(Speaker::Agent, "I will ask a colleague"),
+            Line::example(Speaker::Caller, "I want my money back"),
+            Line::example(Speaker::Agent, "I will ask a colleague"),
         ]
     }
 
@@ -243,7 +232,10 @@ mod tests {
     fn what_is_told_is_bounded() {
         let words = words("en");
         let long = "word ".repeat(1_000);
-        let lines = [line(Speaker::Caller, &long), line(Speaker::Caller, "Help")];
+        let lines = [
+            Line::example(Speaker::Caller, &long),
+            Line::example(Speaker::Caller, "Help"),
+        ];
         assert_eq!(said_last(&lines, &words), "The caller: Help");
         assert_eq!(said_last(&lines[..1], &words).chars().count(), TOLD_CHARS);
         let sentences = "One sentence of words. ".repeat(100);
@@ -254,7 +246,7 @@ mod tests {
     #[test]
     fn of_a_long_call_the_beginning_and_the_end_are_summed_up() {
         let lines: Vec<_> = (0..1_000)
-            .map(|n| line(Speaker::Caller, &format!("line {n}")))
+            .map(|n| Line::example(Speaker::Caller, &format!("line {n}")))
             .collect();
         let told = told(&lines);
         assert!(told.chars().count() <= BEGINNING_CHARS + END_CHARS + 3);
@@ -263,7 +255,7 @@ mod tests {
         assert!(told.ends_with("\nThe caller: line 999"));
         let all = self::told(&lines[..20]);
         assert_eq!(all.lines().count(), 20);
-        let endless = [line(Speaker::Caller, &"word ".repeat(9_000))];
+        let endless = [Line::example(Speaker::Caller, &"word ".repeat(9_000))];
         let told = self::told(&endless);
         assert!((1_000..=END_CHARS).contains(&told.len()), "{}", told.len());
     }

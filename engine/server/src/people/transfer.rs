@@ -298,17 +298,6 @@ fn remembered(lines: &[Line], why: &str) -> Vec<Message> {
 mod tests {
     use super::*;
 
-    fn line(speaker: Speaker, text: &str) -> Line {
-        Line {
-            seq: 1,
-            at_ms: 0,
-            turn: 1,
-            speaker,
-            name: None,
-            text: text.into(),
-        }
-    }
-
     fn form(fields: &[(&str, &str)]) -> Form {
         let call = ("CallSid", "CA00000000000000000000000000000002");
         let fields = std::iter::once(&call).chain(fields);
@@ -378,7 +367,7 @@ mod tests {
 
     #[test]
     fn of_a_long_call_the_end_is_remembered() {
-        let lines = (0..1_000).map(|n| line(Speaker::Caller, &n.to_string()));
+        let lines = (0..1_000).map(|n| Line::example(Speaker::Caller, &n.to_string()));
         let transfer = Transfer {
             call_id: CallId::random(),
             sid: "CA00000000000000000000000000000002".parse().unwrap(),
@@ -400,7 +389,10 @@ mod tests {
 
     #[test]
     fn an_agent_that_gets_the_call_back_knows_what_was_said() {
-        let lines = [line(Speaker::Caller, "Hello"), line(Speaker::Agent, "Hi")];
+        let lines = [
+            Line::example(Speaker::Caller, "Hello"),
+            Line::example(Speaker::Agent, "Hi"),
+        ];
         let remembered = remembered(&lines, "busy");
         let roles: Vec<_> = remembered.iter().map(|message| message.role).collect();
         assert_eq!(roles, [Role::Caller, Role::Agent, Role::Note]);

@@ -26,6 +26,21 @@ pub struct Line {
     pub text: String,
 }
 
+#[cfg(test)]
+impl Line {
+    /// A line for a test.
+    pub(crate) fn example(speaker: Speaker, text: &str) -> Self {
+        Self {
+            seq: 1,
+            at_ms: 0,
+            turn: 1,
+            speaker,
+            name: None,
+            text: text.into(),
+        }
+    }
+}
+
 /// Who said something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

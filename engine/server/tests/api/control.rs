@@ -99,7 +99,7 @@ async fn bodies_that_make_no_sense_are_refused_with_the_field() {
 }
 
 #[tokio::test]
-async fn only_who_is_on_the_call_takes_it_over() {
+async fn only_who_is_on_the_call_takes_it_over_or_is_taken_off_it() {
     let world = World::new().await;
     let caller = world.call().await;
     let path = caller.path("/takeover");
@@ -107,6 +107,30 @@ async fn only_who_is_on_the_call_takes_it_over() {
         .post(&path, &world.operator, json!({"person": 7}))
         .await;
     assert_eq!((nobody.status, nobody.problem()), (404, "not-found"));
+    for (person, token, expected) in [
+        ("7", &world.operator, (404, "not-found")),
+        ("-1", &world.operator, (404, "not-found")),
+        ("Ann", &world.operator, (404, "not-found")),
+        ("7", &world.viewer, (403, "forbidden")),
+    ] {
+        let nobody = world
+            .delete(&caller.path(&format!("/people/{person}")), token)
+            .await;
+        assert_eq!((nobody.status, nobody.problem()), expected, "{person}");
+    }
+    let nowhere = "/api/calls/call-0123456789ab/people/1";
+    let nobody = world.delete(nowhere, &world.operator).await;
+    assert_eq!((nobody.status, nobody.problem()), (404, "unknown-call"));
+    let path = caller.path("/people/1");
     caller.hang_up().await;
+    // What happened is written down a moment after the engine lets go of the call.
+    let over = loop {
+        let over = world.delete(&path, &world.operator).await;
+        if over.status != 404 {
+            break over;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((over.status, over.problem()), (409, "call-ended"));
     world.server.shutdown().await;
 }

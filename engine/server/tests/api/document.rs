@@ -91,7 +91,9 @@ async fn every_operation_is_there_and_no_other() {
     let mut paths: Vec<_> = described.iter().map(|(path, ..)| *path).collect();
     paths.dedup();
     for path in paths {
-        let there = path.replace("{id}", "call-0123456789ab");
+        let there = path
+            .replace("{id}", "call-0123456789ab")
+            .replace("{person}", "1");
         for method in METHODS {
             let is_described = described.iter().any(|(p, m, _)| *p == path && *m == method);
             let request: Method = method.to_uppercase().parse().unwrap();

@@ -3,7 +3,7 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Answer, World};
 
 /// An event of a stream.
 #[derive(Debug, Default, PartialEq)]
@@ -271,6 +271,41 @@ async fn the_events_of_all_calls_are_taken_up_where_they_were_left() {
     // The end of the server is the end of the stream.
     let (rest, ()) = tokio::join!(stream.rest(), world.server.shutdown());
     assert_eq!(rest.last().unwrap().name, "call.ended");
+}
+
+#[tokio::test]
+async fn one_token_does_not_hold_all_streams() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    let paths = ["/api/events".to_owned(), caller.path("/transcript")];
+    let mut streams = Vec::new();
+    for number in 0..128 {
+        streams.push(
+            Stream::open(&world, &paths[number % 2], None)
+                .await
+                .unwrap(),
+        );
+    }
+    let ask = async |token| {
+        let request = world.request(Method::GET, &paths[1], token);
+        let response = request.header("accept", "text/event-stream").send().await;
+        response.unwrap()
+    };
+    let refused = Answer::of(ask(&world.viewer).await).await;
+    assert_eq!((refused.status, refused.problem()), (429, "too-fast"));
+    assert_eq!(refused.headers["retry-after"], "10");
+    let why = refused.body["detail"].as_str().unwrap();
+    assert!(why.starts_with("128 event streams are open"), "{why}");
+    assert_eq!(ask(&world.operator).await.status(), 200, "others may");
+    // What is no stream may be read all the same.
+    assert_eq!(world.get(&paths[1], &world.viewer).await.status, 200);
+    streams.pop();
+    while ask(&world.viewer).await.status() == 429 {
+        tokio::task::yield_now().await;
+    }
+    drop(streams);
+    caller.hang_up().await;
+    world.server.shutdown().await;
 }
 
 #[tokio::test]

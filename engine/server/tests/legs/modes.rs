@@ -1,14 +1,25 @@
 //! Who may do what, and what a leg is told.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 use sidetone_core::{handoff::HandoffState, person::Mode};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     browser::{Browser, Socket, join},
+    support::exchange,
     tones::{CALLER, OTHER, PERSON},
     world::World,
 };
+
+/// Asks for something to be ended; the status of the answer.
+async fn delete(addr: SocketAddr, path: &str, token: &str) -> u16 {
+    let request = format!(
+        "DELETE {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    exchange(addr, &request).await.status
+}
 
 #[tokio::test]
 async fn a_viewer_may_listen_and_no_more() {
@@ -143,6 +154,41 @@ async fn a_leg_ends_with_the_call() {
         browser.told().await,
         json!({"type": "closed", "detail": "the call is over"})
     );
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_taken_off_the_call_is_told_and_the_agent_has_it_again() {
+    let world = World::new().await;
+    let caller = world.call().await;
+    let path = caller.path("/leg");
+    let socket = Socket::with_token(world.addr, &path, world.admin.expose()).await;
+    let mut ada = Browser::join(socket, "takeover", "opus", PERSON).await;
+    let socket = Socket::with_token(world.addr, &path, world.viewer.expose()).await;
+    let vera = Browser::join(socket, "monitor", "pcm", OTHER).await;
+    caller.ear.hears(PERSON).await;
+    let remove = caller.path("/people/1");
+    let (otto, viewer) = (world.operator.expose(), world.viewer.expose());
+    assert_eq!(delete(world.addr, &remove, viewer).await, 403);
+    assert_eq!(delete(world.addr, &remove, otto).await, 202);
+    let detail = "an operator has taken you off the call";
+    assert_eq!(
+        ada.told().await,
+        json!({"type": "closed", "detail": detail})
+    );
+    caller
+        .is(|state| state.handoff == HandoffState::Agent && state.people.len() == 1)
+        .await;
+    caller.ear.hears_no(PERSON).await;
+    vera.ear.hears(CALLER).await;
+    assert_eq!(delete(world.addr, &remove, otto).await, 404);
+    let noted = world
+        .audited(
+            &caller.call,
+            &["call.takeover", "call.listen", "call.remove"],
+        )
+        .await;
+    assert_eq!(noted[2], json!({"person": 1}));
     world.server.stop().await;
 }
 

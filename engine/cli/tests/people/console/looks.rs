@@ -1,11 +1,12 @@
 //! Whether the pages can be used by everybody: without a mouse, on a telephone's screen, with a screen reader, in
 //! the dark. Pictures of them all are left in `target/console/pages`.
 
+use serde_json::json;
 use sidetone_core::handoff::HandoffState;
 use sidetone_server::store::Role;
 
 use super::page::{AGENT, CAROL_HUMS, OTTO_HUMS, Page, STATUS, Seat, talkative, world_with};
-use crate::world::{CAROL, Caller, DAVE, World, humming, soon};
+use crate::world::{ANN, CAROL, Caller, DAVE, World, humming, soon};
 
 /// Goes to every page of the console, on a call and off it, and looks at each.
 async fn tours(scheme: &'static str, width: u32) {
@@ -51,6 +52,13 @@ impl Tour {
     async fn of_a_call(&self, world: &World, carol: &Caller) {
         let page = &self.page;
         page.goes_to(carol).await;
+        // All that may be there is to be seen.
+        world.carrier.phone(ANN, humming(CAROL_HUMS));
+        let ann = json!({"phone": ANN, "name": "Ann", "mode": "monitor"});
+        let answer = world.post(&carol.path("/takeover"), ann).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        page.sees("Ann: listening").await;
+        page.chooses("How", "warm").await;
         page.clicks("Take over").await;
         carol.ear.hears(OTTO_HUMS).await;
         page.says(".transcript", "speaking in place of the agent")

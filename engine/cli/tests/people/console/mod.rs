@@ -7,5 +7,6 @@ mod looks;
 mod modes;
 mod page;
 mod phones;
+mod quick;
 mod signing_in;
 mod takeover;

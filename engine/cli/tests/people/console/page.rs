@@ -9,7 +9,7 @@ use sidetone_speech::testing::FakeLlm;
 use super::browsers::{self, Browsers};
 use crate::{
     tones::{HEARD, SILENT},
-    world::{Caller, Services, World},
+    world::{CAROL, Caller, Services, World, humming},
 };
 
 /// The agent's tone; see `FakeTts`.
@@ -142,6 +142,11 @@ impl Page {
             .await;
     }
 
+    /// Ticks a box, or takes the tick away.
+    pub(super) async fn ticks(&self, css: &str) {
+        self.order("click", json!({"find": {"css": css}})).await;
+    }
+
     pub(super) async fn clicks_link(&self, link: &str) {
         self.order("click", json!({"find": {"role": "link", "name": link}}))
             .await;
@@ -193,6 +198,11 @@ impl Page {
     /// Waits until a text is shown.
     pub(super) async fn sees(&self, text: &str) {
         self.until(json!({"text": text}), "visible", true).await;
+    }
+
+    /// Waits until there is no such element to be seen.
+    pub(super) async fn sees_no(&self, css: &str) {
+        self.until(json!({"css": css}), "visible", false).await;
     }
 
     /// Waits until an element says so.
@@ -318,6 +328,23 @@ impl Drop for Page {
             self.browsers.tell("close", json!({"page": self.number}));
         }
     }
+}
+
+/// Carol's call, and Otto at its page.
+pub(super) async fn at_the_page(world: &World) -> (Caller, Page) {
+    let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
+    let otto = Page::signed_in(world, &Seat::humming(OTTO_HUMS), &world.operator).await;
+    otto.goes_to(&carol).await;
+    (carol, otto)
+}
+
+/// Carol's call, taken over by Otto in a page.
+pub(super) async fn taken_over(world: &World) -> (Caller, Page) {
+    let (carol, otto) = at_the_page(world).await;
+    otto.clicks("Take over").await;
+    carol.ear.hears(OTTO_HUMS).await;
+    carol.ear.hears_no(AGENT).await;
+    (carol, otto)
 }
 
 /// What the page says of this browser's being on the call, and why it may not.

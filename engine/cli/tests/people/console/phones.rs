@@ -5,10 +5,10 @@ use std::time::Duration;
 use sidetone_cli::carrier::{CallRecord, Fault, Phone, Step};
 use sidetone_core::{event::BackReason, handoff::HandoffState};
 
-use super::page::{AGENT, CAROL_HUMS, OTTO_HUMS, Page, Seat, talkative, world, world_with};
+use super::page::{AGENT, Page, at_the_page, talkative, world, world_with};
 use crate::{
     tones::PERSON,
-    world::{ANN, CAROL, Caller, World, back, humming, soon},
+    world::{ANN, back, humming, said, soon},
 };
 
 /// What the page says of whoever is called, and of a transfer.
@@ -17,14 +17,6 @@ const TRANSFER: &str = ".transfer-progress";
 /// What was refused, where it was asked for.
 const PHONE_REFUSED: &str = "form:has(.phone-progress) [role=alert]";
 const TRANSFER_REFUSED: &str = "form:has(.transfer-progress) [role=alert]";
-
-/// Carol's call, and Otto at its page.
-async fn at_the_page(world: &World) -> (Caller, Page) {
-    let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
-    let otto = Page::signed_in(world, &Seat::humming(OTTO_HUMS), &world.operator).await;
-    otto.goes_to(&carol).await;
-    (carol, otto)
-}
 
 impl Page {
     async fn calls(&self, number: &str) {
@@ -64,6 +56,29 @@ async fn somebody_is_called_to_the_phone_and_handed_back_from_the_page() {
 }
 
 #[tokio::test]
+async fn somebody_on_the_phone_is_taken_off_the_call_from_the_page() {
+    let Some(world) = world().await else { return };
+    let (mut carol, otto) = at_the_page(&world).await;
+    world.carrier.phone(ANN, humming(PERSON));
+    otto.calls(ANN).await;
+    carol.ear.hears(PERSON).await;
+    otto.clicks("Remove Ann from the call").await;
+    assert_eq!(back(&mut carol).await, BackReason::Left);
+    carol.ear.hears(AGENT).await;
+    carol.ear.hears_no(PERSON).await;
+    otto.says(".transcript", "Ann was taken off the call.")
+        .await;
+    otto.says(PHONE, "Ann was on the call and has left.").await;
+    let second = world.call_to(ANN).await.sid;
+    soon(world.carrier.ended(&second)).await;
+    // They can be called again.
+    otto.clicks("Call the phone").await;
+    carol.ear.hears(PERSON).await;
+    otto.ends_well().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
 async fn why_somebody_does_not_come_is_said_in_the_page() {
     let Some(world) = world().await else { return };
     let (carol, otto) = at_the_page(&world).await;
@@ -84,6 +99,35 @@ async fn why_somebody_does_not_come_is_said_in_the_page() {
     otto.says(PHONE, "Ann does not come: it was called off.")
         .await;
     assert_eq!(carol.call.state().borrow().handoff, HandoffState::Agent);
+    otto.ends_well().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_gets_nothing_and_a_person_is_told_what_it_is_about() {
+    let Some(world) = world().await else { return };
+    let (carol, otto) = at_the_page(&world).await;
+    let of_transfer = "form:has(.transfer-progress) [name=machine_detection]";
+    otto.sees_no(of_transfer).await;
+    otto.ticks("form:has(.phone-progress) [name=machine_detection]")
+        .await;
+    world.carrier.phone(ANN, Phone::voicemail());
+    otto.calls(ANN).await;
+    otto.says(PHONE, "Ann does not come: a machine answered.")
+        .await;
+    otto.chooses("How", "warm").await;
+    otto.ticks(of_transfer).await;
+    otto.transfers("warm").await;
+    otto.says(TRANSFER, "a machine answered").await;
+    assert_eq!(said(&world.call_to(ANN).await), "");
+    world.carrier.phone(ANN, humming(PERSON));
+    otto.ticks("[name=brief]").await;
+    otto.clicks("Call the phone").await;
+    carol.ear.hears(PERSON).await;
+    let record = world.call_to(ANN).await;
+    assert_eq!(record.answered_by, Some("human"));
+    let heard = said(&record);
+    assert!(heard.starts_with("There is a call for you."), "{heard}");
     otto.ends_well().await;
     world.server.stop().await;
 }

@@ -4,7 +4,8 @@ use sidetone_core::{event::BackReason, handoff::HandoffState};
 use sidetone_server::store::Role;
 
 use super::page::{
-    ADA_HUMS, AGENT, CAROL_HUMS, DAVE_HUMS, OTTO_HUMS, Page, REFUSED, STATUS, Seat, world,
+    ADA_HUMS, AGENT, CAROL_HUMS, DAVE_HUMS, OTTO_HUMS, Page, REFUSED, STATUS, Seat, taken_over,
+    world,
 };
 use crate::{
     tones::SILENT,
@@ -87,11 +88,7 @@ async fn two_people_speak_in_two_calls_and_neither_hears_of_the_other() {
 #[tokio::test]
 async fn a_second_takeover_is_refused_with_a_reason() {
     let Some(world) = world().await else { return };
-    let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
-    let otto = Page::signed_in(&world, &Seat::humming(OTTO_HUMS), &world.operator).await;
-    otto.goes_to(&carol).await;
-    otto.clicks("Take over").await;
-    carol.ear.hears(OTTO_HUMS).await;
+    let (carol, otto) = taken_over(&world).await;
     let token = world.token("Ada", Role::Operator).await;
     let ada = Page::signed_in(&world, &Seat::humming(ADA_HUMS), &token).await;
     ada.goes_to(&carol).await;
@@ -117,11 +114,7 @@ async fn a_second_takeover_is_refused_with_a_reason() {
 #[tokio::test]
 async fn an_admin_takes_a_call_over_from_an_operator_who_is_told() {
     let Some(world) = world().await else { return };
-    let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
-    let otto = Page::signed_in(&world, &Seat::humming(OTTO_HUMS), &world.operator).await;
-    otto.goes_to(&carol).await;
-    otto.clicks("Take over").await;
-    carol.ear.hears(OTTO_HUMS).await;
+    let (carol, otto) = taken_over(&world).await;
     let token = world.token("Ada", Role::Admin).await;
     let ada = Page::signed_in(&world, &Seat::humming(ADA_HUMS), &token).await;
     ada.goes_to(&carol).await;
@@ -137,13 +130,34 @@ async fn an_admin_takes_a_call_over_from_an_operator_who_is_told() {
 }
 
 #[tokio::test]
-async fn who_looks_at_another_page_stays_on_the_call_until_signing_out() {
+async fn who_is_taken_off_the_call_from_another_page_is_told_and_can_come_back() {
     let Some(world) = world().await else { return };
-    let mut carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
-    let otto = Page::signed_in(&world, &Seat::humming(OTTO_HUMS), &world.operator).await;
-    otto.goes_to(&carol).await;
+    let (mut carol, otto) = taken_over(&world).await;
+    let token = world.token("Ada", Role::Operator).await;
+    let ada = Page::signed_in(&world, &Seat::humming(ADA_HUMS), &token).await;
+    ada.goes_to(&carol).await;
+    ada.clicks("Remove Otto from the call").await;
+    assert_eq!(back(&mut carol).await, BackReason::Left);
+    otto.says(STATUS, "an operator has taken you off the call")
+        .await;
+    carol.ear.hears(AGENT).await;
+    carol.ear.hears_no(OTTO_HUMS).await;
     otto.clicks("Take over").await;
     carol.ear.hears(OTTO_HUMS).await;
+    // Who is at this page leaves by themselves.
+    otto.sees("Otto (you): speaking in place of the agent")
+        .await;
+    otto.sees_no("[aria-label='Remove Otto from the call']:not([hidden])")
+        .await;
+    otto.ends_well().await;
+    ada.ends_well().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn who_looks_at_another_page_stays_on_the_call_until_signing_out() {
+    let Some(world) = world().await else { return };
+    let (mut carol, otto) = taken_over(&world).await;
     otto.goes_to_page("history").await;
     otto.sees_heading("History").await;
     carol.ear.hears(OTTO_HUMS).await;

@@ -18,6 +18,8 @@ use sidetone_core::{
     time::CallTime,
 };
 
+use super::waits::Waits;
+
 /// Watches the outputs of one call.
 pub(crate) struct Invariants {
     lead: Duration,
@@ -49,6 +51,7 @@ pub(crate) struct Invariants {
     people: BTreeMap<PersonId, Mode>,
     handoff: HandoffState,
     paused: bool,
+    waits: Waits,
     pub(crate) stream_started: bool,
     pub(crate) ended: bool,
     pub(crate) media_sent: u64,
@@ -89,13 +92,37 @@ pub(crate) fn level_of(person: PersonId) -> i16 {
     -2_000 - 100 * i16::try_from(person.0 % 50).expect("it is below 50")
 }
 
+/// Nobody speaks at one level for long: at times they are so many times softer.
+pub(crate) const SOFTER: i16 = 16;
+
+/// The rate of a person's leg.
+pub(crate) fn rate_of(person: PersonId) -> SampleRate {
+    match person.0 % 3 {
+        0 => SampleRate::HZ_16000,
+        1 => SampleRate::HZ_8000,
+        _ => SampleRate::HZ_48000,
+    }
+}
+
+/// Whether a code is that of one of `levels`, as nearly as resampling leaves them, or of loud ones
+/// together, which are bent.
+fn is_one_of(code: u8, levels: &[i32]) -> bool {
+    let heard = i32::from(mulaw::decode(code));
+    let is_near = |level: &i32| {
+        let exact = (heard - level).abs() <= 16 + level.abs() / 16;
+        exact || *level < -20_000 && heard < -20_000
+    };
+    levels.iter().any(is_near)
+}
+
 /// The one μ-law code that the voice's audio for `job` consists of.
 pub(crate) fn code_of(job: JobId) -> u8 {
     0x80 + u8::try_from(job.0 % 0x50).expect("it is below 0x50")
 }
 
 impl Invariants {
-    pub(crate) fn new(lead: Duration) -> Self {
+    /// `has_phrases`: the call has words that need no service.
+    pub(crate) fn new(lead: Duration, has_phrases: bool) -> Self {
         Self {
             lead,
             phone: PlayoutBuffer::new(SampleRate::HZ_8000),
@@ -116,14 +143,25 @@ impl Invariants {
             people: BTreeMap::new(),
             handoff: HandoffState::Agent,
             paused: false,
+            waits: Waits::new(has_phrases),
             stream_started: false,
             ended: false,
             media_sent: 0,
         }
     }
 
+    /// This turn of the agent says `text`.
+    pub(crate) fn says(&self, turn: TurnId, text: &str) -> bool {
+        let agent = self.agents.get(&turn);
+        let first = agent.and_then(|agent| agent.sentences.first());
+        first.is_some_and(|sentence| text.starts_with(sentence))
+    }
+
     /// Takes the outputs of one step; returns the marks among them.
     pub(crate) fn step(&mut self, now: CallTime, out: Vec<Output>) -> Vec<String> {
+        if !self.ended {
+            self.waits.check(now);
+        }
         let mut marks = Vec::new();
         let count = out.len();
         for output in &out {
@@ -148,7 +186,10 @@ impl Invariants {
                 Output::Event(CallEvent::CallEnded { .. }) => {
                     assert_eq!(n, count - 2, "the last event, right before the hang-up");
                 }
-                Output::Event(event) => self.event(event),
+                Output::Event(event) => {
+                    self.waits.event(now, &event);
+                    self.event(event);
+                }
                 Output::HangUp(_) => {
                     self.ended = true;
                     assert_eq!(self.people, BTreeMap::new(), "everybody is told");
@@ -183,7 +224,8 @@ impl Invariants {
             }
             PersonOutput::Audio { pcm } => {
                 assert!(self.people.contains_key(&id), "{id} is on the call");
-                assert_eq!(pcm.len(), 160, "20 ms");
+                let frame = usize::try_from(rate_of(id).hz()).expect("it is small") / 50;
+                assert_eq!(pcm.len(), frame, "20 ms");
                 let is_own = |sample: &&i16| **sample == level_of(id);
                 let own = pcm.iter().filter(is_own).count();
                 assert!(own < A_WORD, "{id} hears itself");
@@ -209,6 +251,20 @@ impl Invariants {
         )
     }
 
+    /// The levels that the caller hears where people speak, each of them alone or together.
+    fn voices_of_people(&self) -> Vec<i32> {
+        let mut sums = vec![0];
+        for (id, mode) in &self.people {
+            if mode.is_heard_by_caller() {
+                let level = i32::from(level_of(*id));
+                let with = |level: i32| sums.iter().map(move |sum| sum + level);
+                let more: Vec<i32> = with(level).chain(with(level / i32::from(SOFTER))).collect();
+                sums.extend(more);
+            }
+        }
+        sums
+    }
+
     /// The caller hears people.
     fn is_bridged(&self) -> bool {
         self.people.values().any(|mode| mode.is_heard_by_caller())
@@ -217,6 +273,13 @@ impl Invariants {
     fn started(&mut self, job: Job) {
         if let Job::Llm(_) | Job::Tts(_) = &job {
             assert!(!self.agent_rests(), "{} is for nobody", job.id());
+        }
+        if let Job::Llm(_) = &job {
+            assert!(
+                !self.paused,
+                "{}: the agent only says what it is told",
+                job.id()
+            );
         }
         if let Job::Tts(job) = &job {
             assert!(!job.text.trim().is_empty(), "the voice is given words");
@@ -242,19 +305,25 @@ impl Invariants {
             Outbound::Media { payload } => {
                 let len = payload.len();
                 assert!((1..=1_600).contains(&len), "{len} bytes");
+                // Voices are of one level; the tones of keys pass through many.
+                let runs = payload.chunk_by(|one, next| one == next);
+                let levels = runs.filter(|run| run.len() >= LEVEL).map(|run| run[0]);
                 // Where people speak, voices are added up.
-                if !self.is_bridged() {
-                    // Voices are of one level; the tones of keys pass through many.
-                    let runs = payload.chunk_by(|one, next| one == next);
-                    for run in runs.filter(|run| run.len() >= LEVEL) {
-                        self.may_be_heard(run[0]);
+                match self.is_bridged() {
+                    false => levels.for_each(|code| self.may_be_heard(code)),
+                    true if self.agent_rests() => {
+                        let voices = self.voices_of_people();
+                        let agents = { levels }.find(|code| !is_one_of(*code, &voices));
+                        assert_eq!(agents, None, "only people are heard: {voices:?}");
                     }
+                    true => {}
                 }
                 let pcm: Vec<i16> = payload.iter().map(|code| mulaw::decode(*code)).collect();
                 self.phone.media(now, &pcm);
                 let buffered = self.phone.buffered();
                 assert!(buffered <= self.lead, "{buffered:?} are with the phone");
                 self.media_sent += 1;
+                self.waits.audio(now + buffered);
                 None
             }
             Outbound::Mark { name } => {

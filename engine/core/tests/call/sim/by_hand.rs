@@ -1,19 +1,19 @@
 //! A call whose every input a test gives by hand, for orders of events that a world would have to
 //! be lucky to bring about.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sidetone_core::{
     call::Call,
     config::CallConfig,
-    dialect::{Inbound, LegFormat, LegMessage, Media, Outbound, Start, Track},
+    dialect::{Inbound, LegFormat, Outbound},
     event::CallEvent,
     io::{Command, Input, Output},
     job::{Job, JobEvent, JobId, JobUpdate, LlmEvent, SttEvent, Transcript, TtsEvent},
     time::CallTime,
 };
 
-use super::{FRAME_MS, LevelVad, Run, SAMPLES_PER_MS, VOICE_LEVEL};
+use super::{FRAME_MS, LevelVad, Run, SAMPLES_PER_MS, VOICE_LEVEL, inputs};
 
 /// The call, and everything that came out of it.
 pub(crate) struct ByHand {
@@ -37,13 +37,7 @@ impl ByHand {
             outputs: Vec::new(),
             deadline: None,
         };
-        this.leg(Inbound::Start(Start {
-            stream_id: "MZ1".into(),
-            call_id: None,
-            account_id: None,
-            parameters: BTreeMap::new(),
-            format: LegFormat::MULAW_8000,
-        }));
+        this.step(inputs::start());
         this
     }
 
@@ -55,11 +49,7 @@ impl ByHand {
     }
 
     pub(crate) fn leg(&mut self, body: Inbound<'static>) {
-        self.step(Input::Leg(LegMessage {
-            stream_id: None,
-            sequence: None,
-            body,
-        }));
+        self.step(inputs::leg(body));
     }
 
     pub(crate) fn say(&mut self, text: &str) {
@@ -90,12 +80,10 @@ impl ByHand {
             self.wait(FRAME_MS);
             let is_soft = code < 0xB0 && super::is_soft(frame * FRAME_MS);
             let code = if is_soft { code + 0x40 } else { code };
-            self.leg(Inbound::Media(Media {
-                track: Track::Inbound,
-                chunk: None,
-                timestamp_ms: None,
-                payload: vec![code; (FRAME_MS * SAMPLES_PER_MS) as usize].into(),
-            }));
+            self.step(inputs::media(vec![
+                code;
+                (FRAME_MS * SAMPLES_PER_MS) as usize
+            ]));
         }
     }
 

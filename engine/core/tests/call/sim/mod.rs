@@ -6,6 +6,7 @@
 //! over all of the speech and nothing else.
 
 pub(crate) mod by_hand;
+pub(crate) mod inputs;
 pub(crate) mod people;
 mod run;
 

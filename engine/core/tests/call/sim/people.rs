@@ -18,6 +18,8 @@ pub(crate) struct Person {
     pub(crate) joins_ms: u64,
     /// What they say; times since the call began.
     pub(crate) sounds: Vec<Sound>,
+    /// What their leg brings while they say nothing, at each ms.
+    pub(crate) background: fn(u64) -> i16,
     /// What they want to do, and when.
     pub(crate) modes: Vec<(u64, Mode)>,
     /// Their leg sends nothing from then on.
@@ -40,6 +42,7 @@ pub(crate) fn person(name: &'static str, joins_ms: u64, mode: Mode) -> Person {
         rate: SampleRate::HZ_8000,
         joins_ms,
         sounds: Vec::new(),
+        background: |_| 0,
         modes: Vec::new(),
         stalls_ms: None,
         leaves_ms: None,
@@ -114,7 +117,7 @@ impl Simulation {
                     true => soft(level(index, n)),
                     false => level(index, n),
                 };
-                sound.map_or(0, of)
+                sound.map_or_else(|| (person.background)(at_ms), of)
             })
             .collect();
         let late = self.rng.u64(..=person.jitter_ms * 1_000);

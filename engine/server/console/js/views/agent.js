@@ -1,20 +1,22 @@
 // Acting in a call without being on it: what the agent shall say and know, keys, the end.
 
 import * as api from "../api.js";
-import { ask, attempt, button, field, h, notice, once, refusals, show } from "../dom.js";
+import { ask, attempt, button, field, h, notice, once, refusals, show, tick } from "../dom.js";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
+/** As many can be sent at once. */
+const MOST_KEYS = 64;
 
 /** Words for the agent: to say, or to heed. */
 export function tellAgent(call) {
   const alert = refusals();
   const words = h("textarea", { rows: 2, maxlength: 2000, name: "text" });
-  const interruptible = h("input", { type: "checkbox", name: "interruptible", id: "interruptible", checked: true });
+  const interruptible = h("input", { type: "checkbox", name: "interruptible", checked: true });
   const send = (how, told) => async () => {
     const text = words.value.trim();
     if (!text) return words.focus();
     await how(text);
-    words.value = "";
+    clear(words, text);
     notice(told);
   };
   const properties = { alert, inputs: { text: words } };
@@ -23,28 +25,43 @@ export function tellAgent(call) {
     h("div", { class: "row" },
       button("Say it to the caller", send((text) => api.say(call, text, interruptible.checked), "The agent will say it."), { ...properties, "data-act": "say" }),
       button("Guide the agent", send((text) => api.whisper(call, text), "The agent has it as guidance."), { ...properties, class: "quiet", "data-act": "whisper" }),
-      h("span", { class: "check" }, interruptible, h("label", { for: interruptible.id }, "The caller can interrupt it"))),
+      tick("The caller can interrupt it", interruptible)),
     alert);
 }
 
 /** The keys of a telephone. */
 export function keypad(call) {
   const alert = refusals();
-  const several = h("input", { name: "digits", autocomplete: "off", inputmode: "tel", maxlength: 64, spellcheck: "false" });
+  let [pressed, isSending] = ["", false];
+
+  /** However quickly keys are pressed, all of them are sent, and in order. */
+  async function press(key) {
+    pressed += key;
+    if (isSending) return;
+    isSending = true;
+    while (pressed) {
+      const keys = pressed.slice(0, MOST_KEYS);
+      pressed = pressed.slice(MOST_KEYS);
+      if (!(await attempt(alert, () => api.digits(call, keys)))) pressed = "";
+    }
+    isSending = false;
+  }
+
+  const several = h("input", { name: "digits", autocomplete: "off", inputmode: "tel", maxlength: MOST_KEYS, spellcheck: "false" });
   const submit = h("button", { type: "submit", class: "quiet" }, "Send keys");
   const form = h("form", { novalidate: true },
     field("Several keys", several, "0 to 9, *, #, A to D, and w for half a second's pause."), submit);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const keys = several.value.replaceAll(" ", "");
+    const keys = several.value.trim();
     if (!keys) return several.focus();
     once(submit, () => attempt(alert, async () => {
-      await api.digits(call, keys);
-      several.value = "";
+      await api.digits(call, keys.replaceAll(" ", ""));
+      clear(several, keys);
     }, { digits: several }));
   });
   return h("fieldset", { class: "card" }, h("legend", {}, "Keys"),
-    h("div", { class: "keys" }, ...KEYS.map((key) => button(key, () => api.digits(call, key), { alert, class: "quiet", "aria-label": `Send the tone of ${key}` }))),
+    h("div", { class: "keys" }, ...KEYS.map((key) => h("button", { type: "button", class: "quiet", "aria-label": `Send the tone of ${key}`, onclick: () => press(key) }, key))),
     form, alert);
 }
 
@@ -71,4 +88,9 @@ export function callControls(call) {
       show(pause, isPaused ? "Let the agent go on" : "Pause agent");
     },
   };
+}
+
+/** Empties a field of what was sent, unless something else was written in it meanwhile. */
+function clear(input, sent) {
+  if (input.value.trim() === sent) input.value = "";
 }

@@ -45,7 +45,7 @@ export function legControls({ call, label, canSpeak, changed }) {
     try {
       await presence.enter({ call, label, mode, device: microphone.chosen(), output: loudspeaker.chosen(), problem: tell });
     } finally {
-      await listDevices();
+      listDevices();
     }
   }
 

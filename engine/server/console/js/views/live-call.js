@@ -38,6 +38,7 @@ export function liveCall({ call, who, heading, ended }) {
   const canAct = who.role !== "viewer";
   let latest = call.live;
   let [due, dueAt] = [null, 0];
+  let [asked, answered] = [0, 0];
   let over = false;
 
   const leg = legControls({ call: call.id, label, canSpeak: canAct, changed: () => people.update(latest) });
@@ -47,9 +48,12 @@ export function liveCall({ call, who, heading, ended }) {
   async function refresh() {
     clearTimeout(due);
     due = null;
+    const mine = ++asked;
     try {
       const now = await api.getCall(call.id);
-      if (over) return;
+      // Answers may overtake each other.
+      if (over || mine < answered) return;
+      answered = mine;
       if (now.state !== "live") return end(now);
       update(now);
     } catch (problem) {

@@ -1,6 +1,7 @@
 // A call that is over: what was said, and how it sounded.
 
 import * as api from "../api.js";
+import { onBack } from "../connection.js";
 import { ask, button, h, notice, refusals, show, svg } from "../dom.js";
 import { clock, milliseconds, moment, reason } from "../format.js";
 import { Timeline } from "../timeline.js";
@@ -44,27 +45,36 @@ export function pastCall({ call, who, heading, sent, words }) {
   const resized = new ResizeObserver(draw);
   resized.observe(picture);
 
+  // What is still to be told follows the event of this number; null once all is told.
+  let told = 0;
+  let loading = false;
   async function load() {
+    if (loading || told === null) return;
+    loading = true;
     try {
-      for (let after = 0; after !== null; ) {
-        const { events, next } = await api.events(call.id, after);
+      while (told !== null) {
+        const { events, next } = await api.events(call.id, told);
         for (const event of events) {
           timeline.take(event);
           if (event.event === "recording" && event.on) offset ||= event.at_ms;
           // Once the call is over it is known how much of a sentence was heard.
           if (event.event !== "agent.sentence") tell(event);
         }
-        after = next;
+        told = next;
       }
+      show(alert, "");
       if (!transcript.hasLines()) transcript.note("Nothing was said, or it was not understood.");
       draw();
       transcript.showFirstMark();
       picture.setAttribute("aria-label", timeline.describe());
     } catch (error) {
       show(alert, error.message);
+    } finally {
+      loading = false;
     }
   }
   load();
+  const back = onBack(load);
 
   const remove = who.role === "admin" && button("Delete this call", () => {
     ask({
@@ -97,6 +107,7 @@ export function pastCall({ call, who, heading, sent, words }) {
     ].filter(Boolean),
     leave() {
       audio?.pause();
+      back();
       stopWaiting();
       resized.disconnect();
       continued.leave();

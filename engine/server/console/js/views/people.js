@@ -1,8 +1,9 @@
 // Who is on a call beside caller and agent, and who is called to the phone for it.
 
 import * as api from "../api.js";
-import { attempt, button, field, h, once, refusals, show } from "../dom.js";
+import { attempt, button, field, h, once, refusals, show, tick } from "../dom.js";
 import { dialable, isPending, mode as modeInWords, phone as phoneInWords } from "../format.js";
+import { machineCheck } from "./machines.js";
 
 /** `own()`: the leg of this page, if any. */
 export function peopleList(call, { canAct, own }) {
@@ -13,9 +14,10 @@ export function peopleList(call, { canAct, own }) {
 
   function row({ id, name }) {
     const text = h("span");
-    const properties = { alert, class: "quiet small", "aria-label": `Give the call to ${name}` };
-    const give = canAct ? button("Give the call", () => api.takeOver(call, { person: id }), properties) : null;
-    return { text, give, element: h("li", {}, text, give) };
+    const control = (label, act, title) => canAct && button(label, act, { alert, class: "quiet small", "aria-label": title });
+    const give = control("Give the call", () => api.takeOver(call, { person: id }), `Give the call to ${name}`);
+    const remove = control("Remove", () => api.removePerson(call, id), `Remove ${name} from the call`);
+    return { text, give, remove, element: h("li", {}, text, canAct && h("span", { class: "row" }, give, remove)) };
   }
 
   return {
@@ -32,11 +34,12 @@ export function peopleList(call, { canAct, own }) {
           rows.set(person.id, row(person));
           list.append(rows.get(person.id).element);
         }
-        const { text, give } = rows.get(person.id);
+        const { text, give, remove } = rows.get(person.id);
         const isOwn = person.id === own();
         show(text, `${person.name}${isOwn ? " (you)" : ""}: ${modeInWords(person.mode)}`);
         // Whoever is at this page has a button of their own.
         if (give) give.hidden = isOwn || person.mode === "takeover";
+        if (remove) remove.hidden = isOwn;
       }
       list.hidden = people.length === 0;
       nobody.hidden = people.length > 0;
@@ -54,14 +57,17 @@ export function phoneCalls(call, { asked }) {
   const mode = h("select", { name: "mode" }, ...WILL.map(([value, text]) => h("option", { value }, text)));
   const name = h("input", { name: "name", autocomplete: "off", maxlength: 100 });
   const from = h("input", { type: "tel", name: "from", autocomplete: "off" });
-  const inputs = { phone: number, mode, name, from };
+  const brief = h("input", { type: "checkbox", name: "brief" });
+  const machines = machineCheck();
+  const inputs = { phone: number, mode, name, from, brief, machine_detection: machines.box };
   const submit = h("button", { type: "submit" }, "Call the phone");
-  const stop = button("Stop calling", () => api.stopCalling(call).then(asked), { alert, class: "quiet", hidden: true });
+  const stop = button("Stop calling", () => api.stopCalling(call).then(() => void asked()), { alert, class: "quiet", hidden: true });
 
   async function place() {
     show(progress, "");
     await api.takeOver(call, {
       phone: dialable(number.value), mode: mode.value, name: name.value.trim() || undefined, from: dialable(from.value) || undefined,
+      brief: brief.checked, machine_detection: machines.value(),
     });
   }
 
@@ -70,6 +76,8 @@ export function phoneCalls(call, { asked }) {
     h("div", { class: "fields" },
       field("Phone number", number), field("They will", mode),
       field("Their name", name, "As everybody sees it; yours if empty."), field("Number they see", from, "The number of this call if empty.")),
+    tick("Tell them first what it is about", brief, "A summary is spoken to them before they are on the call."),
+    machines.element,
     h("div", { class: "row" }, submit, stop), progress, alert));
   form.addEventListener("submit", (event) => {
     event.preventDefault();

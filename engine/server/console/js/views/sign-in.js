@@ -1,7 +1,7 @@
 // Signing in with a token.
 
 import * as api from "../api.js";
-import { field, h, show } from "../dom.js";
+import { field, h, once, show } from "../dom.js";
 
 export function signInPage(signedIn) {
   const token = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, spellcheck: "false", "aria-describedby": "sign-in-problem" });
@@ -13,8 +13,7 @@ export function signInPage(signedIn) {
     problem,
     h("button", { type: "submit" }, "Sign in"),
   );
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  async function signIn() {
     show(problem, "");
     try {
       signedIn(await api.signIn(token.value.trim()));
@@ -22,6 +21,11 @@ export function signInPage(signedIn) {
       show(problem, error.status === 401 ? "This token is not known, or was revoked." : error.message);
       token.select();
     }
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    once(form, signIn);
   });
   return form;
 }

@@ -41,7 +41,7 @@ export function telling(transcript) {
         names.set(event.person, event.name);
         return note(`${event.name} is ${modeInWords(event.mode)}.`);
       case "person.mode": return note(`${someone} is ${modeInWords(event.mode)}.`);
-      case "person.left": return note(`${someone} is off the call.`);
+      case "person.left": return note(`${someone} ${event.reason === "removed" ? "was taken" : "is"} off the call.`);
       case "handoff": return note(handoff(event));
       case "agent.paused": return note("The agent is paused.");
       case "agent.unpaused": return note(event.reason === "too_long" ? "The agent goes on: it was paused for too long." : "The agent goes on.");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use sidetone::CallId;
+use sidetone_core::event::EndReason;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::ExpectedCall;
@@ -117,6 +118,14 @@ impl CallRow {
         if !call.metadata.is_empty() {
             self.metadata = serde_json::Value::Object(call.metadata).to_string();
         }
+    }
+
+    /// Notes that the call is over, `at_ms` after it began.
+    pub(super) fn end(&mut self, at_ms: i64, reason: &EndReason) {
+        self.state = CallState::Ended;
+        self.ended_at = Some(self.started_at.0.saturating_add(at_ms));
+        self.end_reason = Some(reason.to_string());
+        self.duration_ms = Some(at_ms);
     }
 }
 

@@ -88,10 +88,7 @@ impl Ledger {
                 total_ms: to_i64(metrics.total_ms),
             }),
             CallEvent::CallEnded { reason, counters } => {
-                row.state = CallState::Ended;
-                row.ended_at = Some(row.started_at.0 + at_ms);
-                row.end_reason = Some(reason.to_string());
-                row.duration_ms = Some(at_ms);
+                row.end(at_ms, reason);
                 // What was counted, where this writer missed events.
                 row.turns = row.turns.max(to_i64(counters.turns));
                 row.interruptions = row.interruptions.max(to_i64(counters.interruptions));

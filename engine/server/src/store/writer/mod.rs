@@ -294,7 +294,7 @@ async fn take_in(shared: Arc<Shared>, mut events: EventStream, stop: Cancellatio
 
 /// Whether an event is worth keeping. Partial transcripts are superseded by the final one, and there
 /// are more of them than of everything else.
-fn is_kept(event: &CallEvent) -> bool {
+pub(crate) fn is_kept(event: &CallEvent) -> bool {
     !matches!(event, CallEvent::TranscriptPartial { .. })
 }
 

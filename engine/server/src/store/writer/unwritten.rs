@@ -11,7 +11,10 @@ use sidetone::{CallId, EventRecord};
 use sidetone_core::event::CallEvent;
 
 use super::{ExpectedCall, batch::CallRow};
-use crate::store::{CallRecord, CallState, Latency, UnixMs, calls::storable};
+use crate::store::{
+    CallRecord, Latency, UnixMs,
+    calls::{storable, to_i64},
+};
 
 /// How many calls there may be, and how many may be expected. A writer that works has a handful.
 const MOST: usize = 10_000;
@@ -64,11 +67,7 @@ impl Unwritten {
             }
             CallEvent::CallEnded { reason, .. } => {
                 if let Some(row) = self.state().calls.get_mut(&record.call_id) {
-                    let at_ms = i64::try_from(record.at_ms).unwrap_or(i64::MAX);
-                    row.state = CallState::Ended;
-                    row.ended_at = Some(row.started_at.0.saturating_add(at_ms));
-                    row.end_reason = Some(reason.to_string());
-                    row.duration_ms = Some(at_ms);
+                    row.end(to_i64(record.at_ms), reason);
                 }
             }
             _ => {}
@@ -128,6 +127,7 @@ mod tests {
         super::tests::{ended, heard, started},
         *,
     };
+    use crate::store::CallState;
 
     fn record(call: &str, seq: u64, event: CallEvent) -> EventRecord {
         EventRecord {
