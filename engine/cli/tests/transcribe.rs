@@ -445,6 +445,46 @@ fn a_full_disk_is_told_once() {
     );
 }
 
+/// A limit on files' lengths stands for the disk: the text fits, the JSON does not.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_does_not_fit_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = fixtures("recordings/twilio-dual-channel.wav");
+    let sidetone = program(
+        dir.path(),
+        &[&recording, "-q", "-d", "out", "-f", "txt,json"],
+    );
+    let limited = |blocks: &str| {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script]).arg(sidetone.get_program());
+        shell.args(sidetone.get_args()).current_dir(dir.path());
+        Ran::from(shell.output().unwrap())
+    };
+    let left = || -> Vec<_> {
+        let entries = fs::read_dir(dir.path().join("out")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        names
+    };
+    let ran = limited("1");
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.err
+            .contains("cannot write out/twilio-dual-channel.json"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(left(), [""; 0]);
+    assert_eq!(limited("unlimited").status, 0);
+    assert_eq!(
+        left(),
+        ["twilio-dual-channel.json", "twilio-dual-channel.txt"]
+    );
+}
+
 #[test]
 fn numbers_are_in_no_output() {
     let dir = tempfile::tempdir().unwrap();

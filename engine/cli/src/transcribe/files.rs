@@ -73,26 +73,37 @@ impl Draft {
         })
     }
 
-    /// Completes the file, and returns its path and its length in bytes.
-    pub(super) fn complete(mut self) -> Result<(PathBuf, u64), WriteError> {
-        let path = self.path.clone();
-        self.sync_and_rename()
-            .map(|bytes| (path.clone(), bytes))
-            .map_err(|source| WriteError::new(&path, source))
+    /// Completes files that belong together, and returns their paths and their lengths in bytes. None appears before
+    /// all are on the disk: where one does not fit, there is none.
+    pub(super) fn complete_all(mut drafts: Vec<Self>) -> Result<Vec<(PathBuf, u64)>, WriteError> {
+        let mut lengths = Vec::with_capacity(drafts.len());
+        for draft in &mut drafts {
+            let synced = draft.sync();
+            lengths.push(synced.map_err(|source| WriteError::new(&draft.path, source))?);
+        }
+        let together = drafts.into_iter().zip(lengths);
+        let appear = |(draft, bytes): (Self, u64)| Ok((draft.appear()?, bytes));
+        together.map(appear).collect()
     }
 
-    fn sync_and_rename(&mut self) -> io::Result<u64> {
+    /// Brings all of it to the disk. Its length in bytes; 0 for a device.
+    fn sync(&mut self) -> io::Result<u64> {
         self.out().flush()?;
         if self.is_special() {
-            self.out = None;
             return Ok(0);
         }
         let file = self.out().get_ref();
         file.sync_all()?;
-        let bytes = file.metadata()?.len();
-        fs::rename(&self.partial, &self.path)?;
+        Ok(file.metadata()?.len())
+    }
+
+    fn appear(mut self) -> Result<PathBuf, WriteError> {
+        if !self.is_special() {
+            let renamed = fs::rename(&self.partial, &self.path);
+            renamed.map_err(|source| WriteError::new(&self.path, source))?;
+        }
         self.out = None;
-        Ok(bytes)
+        Ok(self.path.clone())
     }
 
     /// Leaves what there is under its partial name, and returns that.
@@ -163,7 +174,10 @@ mod tests {
             fs::read(dir.path().join("sub/call.v2.partial.json")).unwrap(),
             b"{}"
         );
-        assert_eq!(draft.complete().unwrap(), (path.clone(), 2));
+        assert_eq!(
+            Draft::complete_all(vec![draft]).unwrap(),
+            [(path.clone(), 2)]
+        );
         assert_eq!(fs::read(&path).unwrap(), b"{}");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
@@ -195,13 +209,25 @@ mod tests {
     fn a_full_disk_is_told() {
         let mut draft = Draft::begin(Path::new("/dev/full")).unwrap();
         draft.write_all(b"words").unwrap();
-        let error = draft.complete().unwrap_err();
+        let error = Draft::complete_all(vec![draft]).unwrap_err();
         assert!(error.is_full());
         let text = crate::in_full(&error);
         assert!(
             text.starts_with("cannot write /dev/full: No space left"),
             "{text}"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_one_file_does_not_fit_none_appears() {
+        let dir = tempfile::tempdir().unwrap();
+        let fits = Draft::begin(&dir.path().join("a.txt")).unwrap();
+        let mut full = Draft::begin(Path::new("/dev/full")).unwrap();
+        full.write_all(b"words").unwrap();
+        let error = Draft::complete_all(vec![fits, full]).unwrap_err();
+        assert!(error.to_string().contains("/dev/full"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

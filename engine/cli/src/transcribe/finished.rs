@@ -56,7 +56,7 @@ impl FinishedList {
             .append(true)
             .open(&path)
             .map_err(failed)?;
-        if !before.is_empty() {
+        if file.metadata().map_err(failed)?.len() > 0 {
             // Whatever was cut short there ends here.
             file.write_all(b"\n").map_err(failed)?;
         }

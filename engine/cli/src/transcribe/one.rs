@@ -236,7 +236,7 @@ impl Run {
         mut live: Option<Live<'_>>,
     ) -> Result<Outcome, Fault> {
         let mut printed = Vec::new();
-        let mut written = Vec::new();
+        let mut drafts = Vec::new();
         for (at, format) in self.formats.iter().enumerate() {
             let draft = match (
                 task.files.get(at),
@@ -262,11 +262,12 @@ impl Run {
                 }
             };
             if !transcript.stopped {
-                written.push(draft.complete()?);
+                drafts.push(draft);
             } else if !transcript.segments.is_empty() {
                 draft.leave()?;
             }
         }
+        let written = Draft::complete_all(drafts)?;
         let state = match &transcript.damage {
             _ if transcript.stopped => State::Stopped,
             Some(damage) => State::Damaged(damage.clone()),

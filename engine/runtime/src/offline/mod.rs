@@ -28,14 +28,14 @@
 //! than 500 ms (200 ms for models of short windows) are part of it, and one that is longer than the
 //! window is cut at its quietest point.
 //!
-//! The pieces of a channel are packed into windows of up to 20 s with short silence between them,
+//! The pieces of a channel are packed into windows of up to 15 s with short silence between them,
 //! so that the encoder, which is most of the cost, hears speech only; how much of it runs follows
 //! the window's length. Whisper's alignment of words with the audio tells which piece each word
 //! belongs to and when it was spoken. A model that was trained on single short utterances, such as
 //! the demo model, gets each piece by itself: see [`TranscriberConfig::window_ms`]. A window is not
 //! kept open for more than two minutes of the recording.
 //!
-//! A fixed number of threads decode the windows of all recordings under way, up to four a window.
+//! A fixed number of threads decode the windows of all recordings under way, two windows or more at a time.
 //! What is decoded from a window depends on nothing else, so the transcript does not depend on the
 //! number of threads.
 //! Reading waits when two windows for each that is being decoded are ahead: memory is bounded whatever
@@ -118,12 +118,12 @@ pub struct TranscriberConfig {
     /// What may be spoken, ISO 639-1 codes: one of them is detected, others are refused. Default:
     /// empty, all languages of the model's vocabulary.
     pub languages: Vec<String>,
-    /// How many threads decode. 1 to 64. Default: one per core. Up to four work on a window together,
-    /// beyond that several windows are decoded at the same time; with a model of short windows, each
-    /// thread has one of its own.
+    /// How many threads decode. 1 to 64. Default: one per core. Two windows are decoded at the same time, by up to
+    /// four threads each, and more windows beyond eight threads; with a model of short windows, each thread has one of
+    /// its own.
     pub threads: usize,
-    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 20000, and 5000
-    /// for the bundled demo model. Below 20000 the model is taken for one that was trained on
+    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 15000, and 5000
+    /// for the bundled demo model. Below 10000 the model is taken for one that was trained on
     /// single utterances: each piece of speech is then a window of its own, else windows are filled
     /// with several.
     pub window_ms: u32,
@@ -132,21 +132,26 @@ pub struct TranscriberConfig {
     pub retries: usize,
 }
 
-/// What the attention of Whisper's encoder takes grows with the square of the window: one of 20 s takes less time for
-/// a second of speech than one of 30 s, and half the memory.
-const WINDOW_MS: u32 = 20_000;
+/// What the attention of Whisper's encoder takes grows with the square of the window: one of 15 s takes less time for
+/// a second of speech than one of 30 s, and a quarter of the memory.
+const WINDOW_MS: u32 = 15_000;
 
 /// Windows of at least this are filled with several pieces.
-const SEVERAL_MS: u32 = 20_000;
+const SEVERAL_MS: u32 = 10_000;
 
 /// How much silence the encoder sees after a window, in positions of 20 ms: models of long windows
-/// expect some, the demo model was trained with this little.
-const PADDING: u32 = 100;
+/// expect some, a second, the demo model was trained with this little.
+const PADDING: u32 = 50;
 const PADDING_SHORT: u32 = 8;
 
-/// So many threads work on a window together: they share its working memory, some 200 MB for tiny's
-/// longest windows, and take as long as if each had its own.
+/// No more threads than these work on a window together: they share its working memory, some 100 MB for tiny's
+/// longest windows.
 const TOGETHER: usize = 4;
+
+/// So many windows are decoded at the same time where there are as many threads. Threads that work on a window
+/// together wait for each other at every step, idle while one of them samples or aligns, and stand still when one of
+/// them has to make room for another program.
+const AT_A_TIME: usize = 2;
 
 /// Speech parted by less than this is one piece. Models of short windows were trained on what is
 /// said without a pause.
@@ -263,7 +268,10 @@ impl Transcriber {
             })?;
         // What is small is not worth sharing out.
         let windows = if several {
-            config.threads.div_ceil(TOGETHER)
+            config
+                .threads
+                .div_ceil(TOGETHER)
+                .max(config.threads.min(AT_A_TIME))
         } else {
             config.threads
         };

@@ -40,6 +40,11 @@ pub(super) fn believed(text: &str, evidence: Evidence, no_speech_threshold: f32)
     words
 }
 
+/// Whether `text` is believed only where somebody surely spoke.
+pub(super) fn may_be_invention(text: &str) -> bool {
+    is_invention(&without_tags(text))
+}
+
 /// Whether the audio is too quiet to hold anything.
 pub(super) fn is_silent(loudest_dbfs: f32) -> bool {
     loudest_dbfs < SILENT_DBFS

@@ -110,9 +110,12 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the model can tell silence: learnt by warming up, or from another session.
-    pub(super) fn knows_silence(&self) -> bool {
-        self.knows_silence
+    /// Learns whether the model can tell silence, at less cost than warming up: no text is written.
+    pub(super) fn learn_silence(&mut self) -> Result<bool, WorkError> {
+        self.hear(&[0.0; 16_000])?;
+        self.state.encode(0, self.threads).map_err(broken)?;
+        self.knows_silence = self.no_speech_token()? > KNOWS_SILENCE;
+        Ok(self.knows_silence)
     }
 
     /// What another session learnt, in place of warming up.
@@ -123,12 +126,7 @@ impl Session {
     /// The language of the first seconds.
     pub(super) fn detect(&mut self, samples: &[f32]) -> Result<Language, WorkError> {
         let samples = &samples[..samples.len().min(DETECTION)];
-        // whisper.cpp's detection uses the spectrogram and the encoder length that the last
-        // decode left behind. A decode of 100 ms sets both and then finds nothing to do.
-        let mut params = self.params(ENGLISH);
-        params.set_audio_ctx(self.model.audio_context(samples.len()));
-        params.set_duration_ms(100);
-        self.state.full(params, samples).map_err(broken)?;
+        self.hear(samples)?;
         let (_, probabilities) = self.state.lang_detect(0, self.threads).map_err(broken)?;
         let probability = |&(_, id): &Language| {
             let id = usize::try_from(id).ok()?;
@@ -141,6 +139,15 @@ impl Session {
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
             .map(|(language, _)| language)
             .ok_or_else(|| WorkError::Broken("whisper detected no language".into()))
+    }
+
+    /// Makes the spectrogram of `samples`, and sets how much of the encoder is to run for them: whisper.cpp's encoder and
+    /// its detection use what the last decode left behind. A decode of 100 ms sets both and then finds nothing to do.
+    fn hear(&mut self, samples: &[f32]) -> Result<(), WorkError> {
+        let mut params = self.params(ENGLISH);
+        params.set_audio_ctx(self.model.audio_context(samples.len()));
+        params.set_duration_ms(100);
+        self.state.full(params, samples).map_err(broken)
     }
 
     /// Decodes what fits into the encoder at once. At least [`SHORTEST`] samples.

@@ -148,8 +148,7 @@ impl WhisperModel {
         match *known {
             Some(knows_silence) => session.learn(knows_silence),
             None => {
-                session.warm_up()?;
-                *known = Some(session.knows_silence());
+                *known = Some(session.learn_silence()?);
             }
         }
         drop(known);
@@ -294,13 +293,23 @@ impl Run<'_> {
         samples: &[f32],
         pieces: &[Piece],
     ) -> Result<Vec<Vec<DecodedWord>>, WindowError> {
-        let (decoded, no_speech) = self.settled(samples)?;
+        let decoded = self.settled(samples)?;
         let sure = decoded.log_probability >= DOUBTFUL;
         if decoded.cut_short && sure && samples.len() >= 2 * HALVED {
             return self.halves(samples, pieces);
         }
         let words = words::words(&decoded.tokens, self.written(), samples.len());
         let mut dealt = pieces::deal(words, pieces);
+        // It costs as much as writing a token, and mostly decides nothing.
+        let matters = !sure
+            || dealt
+                .iter()
+                .any(|words| gate::may_be_invention(&text(words)));
+        let no_speech = if matters {
+            self.decoder.session.no_speech()?
+        } else {
+            None
+        };
         for (words, piece) in dealt.iter_mut().zip(pieces) {
             let evidence = Evidence {
                 no_speech,
@@ -363,9 +372,8 @@ impl Run<'_> {
         Ok(vec![words])
     }
 
-    /// Decodes until the text is not doubtful, or there is no more to try. With it the probability
-    /// that nobody spoke.
-    fn settled(&mut self, samples: &[f32]) -> Result<(Decoded, Option<f32>), WindowError> {
+    /// Decodes until the text is not doubtful, or there is no more to try.
+    fn settled(&mut self, samples: &[f32]) -> Result<Decoded, WindowError> {
         let samples = &*at_least_shortest(samples);
         let mut manner = Manner {
             language: self.language,
@@ -376,9 +384,14 @@ impl Run<'_> {
         let session = &mut self.decoder.session;
         *self.encodes += 1;
         let mut best = session.decode(samples, manner, self.stop)?;
-        let no_speech = session.no_speech()?;
-        let silent = no_speech.is_some_and(|probability| probability > NO_SPEECH);
-        if doubt(&best) > Doubt::None && !(silent && doubt(&best) == Doubt::Unsure) {
+        let again = match doubt(&best) {
+            Doubt::None => false,
+            Doubt::Unsure => session
+                .no_speech()?
+                .is_none_or(|silent| silent <= NO_SPEECH),
+            Doubt::Loops => true,
+        };
+        if again {
             let mut fresh = None;
             for temperature in &TEMPERATURES[..self.decoder.retries.min(TEMPERATURES.len())] {
                 // With random numbers of its own, so that nothing depends on what this thread did
@@ -401,7 +414,7 @@ impl Run<'_> {
             }
         }
         loops::cut(&mut best.tokens, |token| token.id);
-        Ok((best, no_speech))
+        Ok(best)
     }
 }
 
@@ -449,10 +462,13 @@ fn rank(decoded: &Decoded) -> (std::cmp::Reverse<Doubt>, i64) {
     (std::cmp::Reverse(doubt(decoded)), likelihood)
 }
 
+fn text(words: &[DecodedWord]) -> String {
+    words.iter().map(|word| &*word.text).collect()
+}
+
 /// The words without tags for noises; none if the evidence is against them.
 fn believed(words: Vec<DecodedWord>, evidence: Evidence) -> Vec<DecodedWord> {
-    let text: String = words.iter().map(|word| &*word.text).collect();
-    if gate::believed(&text, evidence, NO_SPEECH).is_empty() {
+    if gate::believed(&text(&words), evidence, NO_SPEECH).is_empty() {
         return Vec::new();
     }
     let mut tags = gate::Tags::default();
