@@ -60,7 +60,7 @@ pub(crate) async fn measure() -> io::Result<()> {
             let word = word.map_or_else(|| word_of(n * 131 % KEPT), str::to_owned);
             let request = client
                 .get(format!("http://{}/api/calls?text={word}", server.addr))
-                .bearer_auth(&server.token);
+                .bearer_auth(&server.tokens[0]);
             let began = Instant::now();
             let answer = request.send().await.map_err(io::Error::other)?;
             let body = answer.text().await.map_err(io::Error::other)?;

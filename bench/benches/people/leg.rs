@@ -52,7 +52,7 @@ impl Person {
     ) -> Self {
         let url = format!("ws://{}/api/calls/{call}/leg", server.addr);
         let mut request = url.into_client_request().expect("it is a URL");
-        let bearer = HeaderValue::try_from(format!("Bearer {}", server.token));
+        let bearer = HeaderValue::try_from(format!("Bearer {}", server.tokens[0]));
         let bearer = bearer.expect("a token is text");
         request.headers_mut().insert("authorization", bearer);
         let stream = TcpStream::connect(server.addr).await;

@@ -40,8 +40,12 @@ pub(crate) async fn measure(table: &Table) -> io::Result<()> {
         let (came, mut arrived) = mpsc::unbounded_channel();
         let (came_of_all, mut arrived_of_all) = mpsc::unbounded_channel();
         let mut reading = Vec::new();
+        // In turn by one person and the other.
+        let mut tokens = server.tokens.iter().cycle();
+        let mut next_token = || tokens.next().expect("there are two");
         for _ in 0..readers {
-            reading.push(read(&server, "/api/events", "", came_of_all.clone()).await?);
+            let came = came_of_all.clone();
+            reading.push(read(&server, next_token(), "/api/events", "", came).await?);
         }
         let mut calls = JoinSet::new();
         for _ in 0..CALLS {
@@ -59,7 +63,8 @@ pub(crate) async fn measure(table: &Table) -> io::Result<()> {
             let call = server.call_id(&call_sid).await;
             let path = format!("/api/calls/{call}/transcript");
             for _ in 0..readers {
-                reading.push(read(&server, &path, &call, came.clone()).await?);
+                let came = came.clone();
+                reading.push(read(&server, next_token(), &path, &call, came).await?);
             }
         }
         for report in calls.join_all().await {
@@ -90,6 +95,7 @@ pub(crate) async fn measure(table: &Table) -> io::Result<()> {
 /// Reads a stream of events from now on; `call`: of which call they are, where they do not say.
 async fn read(
     server: &Server,
+    token: &str,
     path: &str,
     call: &str,
     came: mpsc::UnboundedSender<Came>,
@@ -97,7 +103,7 @@ async fn read(
     let client = reqwest::Client::new();
     let request = client
         .get(format!("http://{}{path}", server.addr))
-        .bearer_auth(&server.token)
+        .bearer_auth(token)
         .header("accept", "text/event-stream");
     let answer = request.send().await.map_err(io::Error::other)?;
     let answer = answer.error_for_status().map_err(io::Error::other)?;

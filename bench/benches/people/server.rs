@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 enum Said {
     Listens {
         addr: SocketAddr,
-        token: String,
+        tokens: [String; 2],
     },
     Happened {
         call: String,
@@ -77,12 +77,14 @@ pub(crate) async fn be(sentence_ms: u32) -> io::Result<()> {
         .map_err(io::Error::other)?;
     let archive = server.state().archive().expect("it has a store");
     let store: Store = archive.store().clone();
-    let token = tokens::create(&store, "Anna", Role::Admin)
-        .await
-        .map_err(io::Error::other)?;
+    let token = async |name| {
+        let token = tokens::create(&store, name, Role::Admin).await;
+        let token = token.map_err(io::Error::other)?;
+        io::Result::Ok(token.expose().to_owned())
+    };
     say(&Said::Listens {
         addr: server.addr(),
-        token: token.expose().to_owned(),
+        tokens: [token("Anna").await?, token("Bert").await?],
     });
     tokio::spawn(announce(events));
     let mut lines = lines_of_stdin();
@@ -145,7 +147,8 @@ pub(crate) fn now_us() -> u64 {
 /// A server that runs; ends with this value.
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    pub(crate) token: String,
+    /// Of two people: nobody may hold all event streams.
+    pub(crate) tokens: [String; 2],
     process: Process,
     told: ChildStdin,
     heard: Arc<Heard>,
@@ -177,7 +180,7 @@ impl Server {
         let stdout = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout).lines();
         let first = lines.next_line().await?.unwrap_or_default();
-        let Ok(Said::Listens { addr, token }) = serde_json::from_str(&first) else {
+        let Ok(Said::Listens { addr, tokens }) = serde_json::from_str(&first) else {
             return Err(io::Error::other(format!("the server says {first:?}")));
         };
         let heard = Arc::<Heard>::default();
@@ -202,7 +205,7 @@ impl Server {
         });
         Ok(Self {
             addr,
-            token,
+            tokens,
             process: process.map_err(io::Error::other)?,
             told,
             heard,
