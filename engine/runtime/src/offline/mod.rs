@@ -28,7 +28,7 @@
 //! than 500 ms (200 ms for models of short windows) are part of it, and one that is longer than the
 //! window is cut at its quietest point.
 //!
-//! The pieces of a channel are packed into windows of up to 15 s with short silence between them,
+//! The pieces of a channel are packed into windows of up to 12 s with short silence between them,
 //! so that the encoder, which is most of the cost, hears speech only; how much of it runs follows
 //! the window's length. Whisper's alignment of words with the audio tells which piece each word
 //! belongs to and when it was spoken. A model that was trained on single short utterances, such as
@@ -122,7 +122,7 @@ pub struct TranscriberConfig {
     /// four threads each, and more windows beyond eight threads; with a model of short windows, each thread has one of
     /// its own.
     pub threads: usize,
-    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 15000, and 5000
+    /// The longest window that is decoded at once, in ms. 2000 to 30000. Default: 12000, and 5000
     /// for the bundled demo model. Below 10000 the model is taken for one that was trained on
     /// single utterances: each piece of speech is then a window of its own, else windows are filled
     /// with several.
@@ -132,9 +132,9 @@ pub struct TranscriberConfig {
     pub retries: usize,
 }
 
-/// What the attention of Whisper's encoder takes grows with the square of the window: one of 15 s takes less time for
-/// a second of speech than one of 30 s, and a quarter of the memory.
-const WINDOW_MS: u32 = 15_000;
+/// What the attention of Whisper's encoder takes grows with the square of the window: one of 12 s takes less time for
+/// a second of speech than one of 30 s, and a fifth of the memory.
+const WINDOW_MS: u32 = 12_000;
 
 /// Windows of at least this are filled with several pieces.
 const SEVERAL_MS: u32 = 10_000;
@@ -144,8 +144,7 @@ const SEVERAL_MS: u32 = 10_000;
 const PADDING: u32 = 50;
 const PADDING_SHORT: u32 = 8;
 
-/// No more threads than these work on a window together: they share its working memory, some 100 MB for tiny's
-/// longest windows.
+/// No more threads than these work on a window together: they share its working memory, some 80 MB for tiny.
 const TOGETHER: usize = 4;
 
 /// So many windows are decoded at the same time where there are as many threads. Threads that work on a window
