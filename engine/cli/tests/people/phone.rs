@@ -45,7 +45,9 @@ async fn somebody_takes_the_call_over_by_phone_and_hangs_up() {
         ),
         "{bridged:?}"
     );
-    assert_eq!(caller.call.state().borrow().people[0].name, "Ann");
+    caller
+        .is(|state| state.people.iter().any(|person| person.name == "Ann"))
+        .await;
     let phone = world.phone_is(&caller, "joined").await;
     assert_eq!(phone["person"], 1);
     caller.ear.hears(PERSON).await;

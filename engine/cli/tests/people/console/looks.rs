@@ -139,6 +139,7 @@ async fn a_call_is_taken_over_and_handed_back_by_keys_alone() {
     };
     let carol = world.call_from(CAROL, humming(CAROL_HUMS)).await;
     let page = Page::open(&world, &Seat::humming(OTTO_HUMS)).await;
+    page.sees_heading("Sign in").await;
     assert_eq!(page.focused().await, "Token");
     page.types(world.operator.expose()).await;
     page.presses(&["Enter"]).await;

@@ -98,7 +98,7 @@ async fn why_somebody_does_not_come_is_said_in_the_page() {
     otto.clicks("Stop calling").await;
     otto.says(PHONE, "Ann does not come: it was called off.")
         .await;
-    assert_eq!(carol.call.state().borrow().handoff, HandoffState::Agent);
+    carol.is(|state| state.handoff == HandoffState::Agent).await;
     otto.ends_well().await;
     world.server.stop().await;
 }
@@ -157,7 +157,7 @@ async fn twilio_down_or_slow_is_said_in_the_page_and_the_agent_has_the_call() {
     world.carrier.fault(Fault::Refuses { status: 503 }, 1);
     otto.transfers("cold").await;
     otto.says(TRANSFER_REFUSED, "Twilio").await;
-    assert_eq!(carol.call.state().borrow().handoff, HandoffState::Agent);
+    carol.is(|state| state.handoff == HandoffState::Agent).await;
     carol.ear.hears(AGENT).await;
     otto.ends_well().await;
     world.server.stop().await;
