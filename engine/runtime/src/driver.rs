@@ -199,21 +199,27 @@ impl Driver {
             Wake::Deadline => Input::Deadline,
             Wake::Stalled => Input::End(EndReason::LegStalled),
         };
+        // What is to be said waits, and no event tells.
+        let is_command = matches!(input, Input::Command(_));
         self.deadline = self.call.step(now, input, &mut self.outputs);
-        let (mut ended, mut told) = (false, false);
+        // That a person has finished speaking is told by no event either.
+        let tells = |output: &Output| matches!(output, Output::Event(_) | Output::Start(_));
+        if is_command || self.outputs.iter().any(tells) {
+            // Before anybody hears of it: who looks then finds it so.
+            let state = self.call.state();
+            self.state.send_if_modified(|known| {
+                let changed = *known != state;
+                *known = state;
+                changed
+            });
+        }
+        let mut ended = false;
         for output in self.outputs.drain(..) {
             match output {
                 Output::Leg(message) => self.leg.push(&mut *self.dialect, &message),
-                Output::Start(job) => {
-                    self.jobs.start(job);
-                    // That a person has finished speaking is told by no event.
-                    told = true;
-                }
+                Output::Start(job) => self.jobs.start(job),
                 Output::Cancel(id) => self.jobs.cancel(id),
-                Output::Event(event) => {
-                    self.reporter.report(now, event);
-                    told = true;
-                }
+                Output::Event(event) => self.reporter.report(now, event),
                 Output::Person { id, output } => self.people.tell(id, output),
                 Output::Recorded {
                     rate,
@@ -231,14 +237,6 @@ impl Driver {
                 // An output that this driver does not know cannot be done.
                 _ => {}
             }
-        }
-        if told {
-            let state = self.call.state();
-            self.state.send_if_modified(|known| {
-                let changed = *known != state;
-                *known = state;
-                changed
-            });
         }
         ended
     }

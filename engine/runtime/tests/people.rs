@@ -176,6 +176,17 @@ async fn the_floor_is_nobodys_once_a_person_has_finished() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_to_be_said_is_counted_at_once() {
+    let (_engine, mut phone, handle) = call(greeting("")).await;
+    let _leg = handle.join(join(Mode::Takeover, 1)).await.unwrap();
+    for waiting in 1..=2 {
+        handle.say("It is on its way.").await.unwrap();
+        phone.listen(FRAME).await;
+        assert_eq!(handle.state().borrow().unsaid, waiting);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_keeps_its_id_whoever_else_claims_it() {
     let (engine, mut phone, handle) = call(greeting("")).await;
     let options = AcceptOptions::new().call_id(handle.id().clone());
