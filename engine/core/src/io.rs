@@ -119,7 +119,7 @@ impl Command {
     pub const MAX_DIGITS: usize = 64;
     /// So much may wait to be said; another [`Say`](Self::Say) is refused by
     /// [`CallError::SayRefused`](crate::event::CallError::SayRefused).
-    pub const MAX_UNSAID: usize = 16;
+    pub const MAX_UNSAID: u32 = 16;
 }
 
 fn yes() -> bool {

@@ -9,6 +9,11 @@ use std::time::Duration;
 
 use crate::time::CallTime;
 
+/// A turn that may be noise is transcribed every so often while it goes on without a pause.
+pub(crate) const PROBED: Duration = Duration::from_millis(1_500);
+/// It has ended when its words have not grown for this long at least: the rest is noise.
+pub(crate) const STANDS_STILL: Duration = Duration::from_millis(1_250);
+
 /// Follows the partial transcripts of one turn.
 #[derive(Debug, Default)]
 pub(crate) struct StableText {

@@ -9,7 +9,7 @@ use crate::{
     event::TurnId,
     hearing::Hearing,
     job::JobId,
-    partials::Growth,
+    partials::{Growth, PROBED, STANDS_STILL},
     time::CallTime,
     turn::{EndedTurn, Turn, TurnChange},
     vad::Vad,
@@ -21,10 +21,6 @@ const HIGHEST: SampleRate = SampleRate::HZ_16000;
 const SILENCE: Duration = Duration::from_millis(500);
 /// A turn in which no audio arrives for this long has ended.
 const STALLED: Duration = Duration::from_millis(1_500);
-/// What they say is transcribed so often while it goes on, if somebody waits for them or it may be noise.
-const PROBED: Duration = Duration::from_millis(1_500);
-/// Their turn has ended when its words have not grown for this long: the rest is noise.
-const STANDS_STILL: Duration = Duration::from_millis(1_250);
 /// A decision waits for the end of the detector's frame, and that for the end of the leg's.
 const DECISION_ROUNDING: Duration = Duration::from_millis(40);
 

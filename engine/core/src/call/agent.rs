@@ -77,7 +77,7 @@ impl Call {
         if !has_words(&text) {
             return;
         }
-        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= Command::MAX_UNSAID) {
+        if waiting >= Command::MAX_UNSAID {
             let detail = format!(
                 "{waiting} things wait to be said; say it again when the agent has said some of them"
             );

@@ -17,7 +17,7 @@ use crate::{
     keypad::Entry,
     latency::Latency,
     line::Line,
-    partials::{Growth, StableText},
+    partials::{Growth, PROBED, STANDS_STILL, StableText},
     time::CallTime,
     transcripts::{Outcome, Speaker},
     turn::{EndedTurn, TurnChange},
@@ -27,10 +27,6 @@ use crate::{
 pub(super) const AUDIO_STALLED: Duration = Duration::from_millis(1_500);
 /// A caller who speaks again so soon after the end of a turn had not finished it.
 const GOES_ON: Duration = Duration::from_millis(1_200);
-/// A turn that may be noise is transcribed every so often while it goes on without a pause.
-const PROBED: Duration = Duration::from_millis(1_500);
-/// It has ended when its words have not grown for this long, or as long as such words want silence.
-const STANDS_STILL: Duration = Duration::from_millis(1_250);
 /// The caller's audio is followed in pieces of this length at most.
 const SLICE: Duration = Duration::from_millis(20);
 

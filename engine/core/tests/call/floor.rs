@@ -147,7 +147,7 @@ fn what_is_to_be_said_during_a_takeover_waits_and_is_bounded() {
     let most = Command::MAX_UNSAID;
     let mut anna = person("Anna", 500, Mode::Takeover);
     anna.modes = vec![(60_000, Mode::Monitor)];
-    let say = |n: usize| say(1_000 + 100 * n as u64, &format!("Word {n}."), true);
+    let say = |n: u32| say(1_000 + 100 * u64::from(n), &format!("Word {n}."), true);
     let run = World {
         people: vec![anna],
         commands: (0..most + 3).map(say).collect(),
@@ -162,11 +162,11 @@ fn what_is_to_be_said_during_a_takeover_waits_and_is_bounded() {
         _ => None,
     });
     assert_eq!(refused.len(), 3, "{refused:?}");
-    assert!(refused.iter().all(|(_, waiting)| *waiting as usize == most));
+    assert!(refused.iter().all(|(_, waiting)| *waiting == most));
     let finished = run.finished().into_iter();
     let said: Vec<String> = finished.map(|(_, said)| said).collect();
     let words: Vec<String> = (0..most).map(|n| format!("Word {n}.")).collect();
-    assert_eq!(said[said.len() - most..], words);
+    assert_eq!(said[said.len() - words.len()..], words);
 }
 
 #[test]

@@ -134,7 +134,7 @@ pub(super) async fn say(
 ) -> Result<StatusCode, Problem> {
     let call = api.act(&who, Action::AgentSay, &id).await?;
     let unsaid = call.state().borrow().unsaid;
-    if usize::try_from(unsaid).is_ok_and(|unsaid| unsaid >= Command::MAX_UNSAID) {
+    if unsaid >= Command::MAX_UNSAID {
         return Err(too_much_unsaid(unsaid));
     }
     if body.interruptible {
